@@ -1,0 +1,17 @@
+"""An exception's base class says what to do next. Vendor errors are translated to these in `headwater/clients`."""
+
+
+class HeadwaterError(Exception):
+    """Base of all errors raised on purpose. The text names the field or setting and the remedy."""
+
+
+class RetryableError(HeadwaterError):
+    """The same call may succeed later: Triton is full, Milvus restarts. Wait in place, never park."""
+
+
+class PoisonError(HeadwaterError):
+    """This event can never succeed: undecodable bytes, an unreadable PDF, a broken limit. Park it and go on."""
+
+
+class FatalError(HeadwaterError):
+    """No event can succeed: wrong credentials, missing collection. Exit without acking, with this message."""

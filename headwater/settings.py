@@ -1,0 +1,167 @@
+"""Settings: typed, grouped, frozen, read once. `HEADWATER_KAFKA__BOOTSTRAP_SERVERS` and so on."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.ids import GenerationName
+
+
+class KafkaSettings(BaseModel, frozen=True, extra="forbid"):
+    """The log."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: str | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_ca_file: Path | None = None
+    topic_prefix: str = ""  # sets one installation (or one test) apart on a shared broker; also prefixes group names
+    partitions: PositiveInt = 4  # of the document topics, when they are created; never grows in place
+    replication_factor: PositiveInt = 1
+    session_timeout_s: PositiveInt = 12  # how long a killed worker's partitions wait for a new owner
+    request_timeout_s: PositiveFloat = 30.0
+    transaction_timeout_s: PositiveInt = 10  # a killed admission worker stalls committed readers this long at the most
+    schema_registry_url: str | None = None  # none: ids come from the committed manifest
+
+
+class ElasticsearchSettings(BaseModel, frozen=True, extra="forbid"):
+    """Keywords, read models, analytics."""
+
+    url: str = "http://127.0.0.1:9200"
+    username: str | None = None
+    password: SecretStr | None = None
+    ca_file: Path | None = None
+    request_timeout_s: PositiveFloat = 15.0
+    index_prefix: str = "headwater"
+    shards: PositiveInt = 1
+    replicas: int = 0
+
+
+class MilvusSettings(BaseModel, frozen=True, extra="forbid"):
+    """Vectors."""
+
+    url: str = "http://127.0.0.1:19530"
+    token: SecretStr | None = None
+    request_timeout_s: PositiveFloat = 15.0
+    collection_prefix: str = "headwater"
+
+
+class RedisSettings(BaseModel, frozen=True, extra="forbid"):
+    """Caches only: losing it makes things slower, never wrong."""
+
+    url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    request_timeout_s: PositiveFloat = 1.0
+    key_prefix: str = "headwater:"
+
+
+class TritonSettings(BaseModel, frozen=True, extra="forbid"):
+    """Models."""
+
+    url: str = "127.0.0.1:8001"  # gRPC
+    request_timeout_s: PositiveFloat = 15.0
+    tokenizer_file: Path = Path(".headwater/models/text_embedding/1/tokenizer.json")
+
+
+class GeneratorSettings(BaseModel, frozen=True, extra="forbid"):
+    """Who writes answers: Triton's `answer_generation`, or any endpoint that speaks OpenAI's chat protocol."""
+
+    kind: Literal["triton", "openai"] = "triton"
+    openai_url: str | None = None
+    openai_model: str | None = None
+    openai_api_key: SecretStr | None = None
+    request_timeout_s: PositiveFloat = 60.0
+
+
+class BlobSettings(BaseModel, frozen=True, extra="forbid"):
+    """Content: a local folder, or `s3://`, `gs://`, `az://` with obstore's own options."""
+
+    url: str = "file:.headwater/blobs"
+    options: dict[str, SecretStr] = Field(default_factory=dict)
+    max_content_bytes: PositiveInt = 100 * 1024 * 1024
+    piece_bytes: PositiveInt = 1024 * 1024
+
+
+class HeadsSettings(BaseModel, frozen=True, extra="forbid"):
+    """Embedded materialisation of the log."""
+
+    folder: Path = Path(".headwater/heads")  # one LMDB environment per follower below it
+    map_size_bytes: PositiveInt = 16 * 1024**3  # address space, not disk
+    staleness_budget_s: PositiveFloat = 10.0  # a replica further behind answers 503
+
+
+class ManagementSettings(BaseModel, frozen=True, extra="forbid"):
+    """Where a process answers /livez, /readyz and /metrics."""
+
+    host: str = "127.0.0.1"
+    port: int = 0  # 0: any free port
+
+
+class ApiSettings(BaseModel, frozen=True, extra="forbid"):
+    """The query API."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    bootstrap_key_file: Path = Path(".headwater/bootstrap.key")
+    secret_file: Path = Path(".headwater/api.secret")  # keys the hashes of API keys and signs query ids; 0600
+    request_timeout_s: PositiveFloat = 30.0
+    max_query_chars: PositiveInt = 4_000
+    max_principals: PositiveInt = 500  # a caller with more is refused clearly
+    default_tenant: str = "default"
+
+
+class StageSettings(BaseModel, frozen=True, extra="forbid"):
+    """Workers."""
+
+    datadir: Path = Path(".headwater/workers")  # attempts counted before work begins, Faust's own files
+    retry_budget_s: PositiveFloat = 120.0  # past it a stage reports unready and goes on waiting
+    watchdog_s: PositiveFloat = 300.0  # a worker with work and without progress exits after this
+    grace_s: PositiveFloat = 25.0  # for a graceful stop
+    buffer_bytes: PositiveInt = 64 * 1024 * 1024
+    parser_processes: PositiveInt = 1
+    parse_timeout_s: PositiveFloat = 120.0
+    parse_cpu_s: PositiveInt = 60
+    parse_memory_bytes: PositiveInt = 2 * 1024**3
+    backfill_in_flight_bytes: PositiveInt = 32 * 1024 * 1024  # credits of the backfill lane
+    removal_grace_s: PositiveFloat = 45.0  # older rows stay this long: above the staleness budget plus a request
+
+
+class TelemetrySettings(BaseModel, frozen=True, extra="forbid"):
+    """Logs and traces."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+    otlp_endpoint: str | None = None  # none: spans are recorded and dropped
+    service_name: str = "headwater"
+
+
+class LocalSettings(BaseModel, frozen=True, extra="forbid"):
+    """The embedded stack."""
+
+    state_folder: Path = Path(".headwater")
+    cache_folder: Path | None = None  # none: $XDG_CACHE_HOME/headwater or ~/.cache/headwater
+    ports: Literal["fixed", "free"] = "fixed"
+
+
+class Settings(BaseSettings):
+    """All settings of one process."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_", env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    generation: GenerationName = GenerationName("g1")
+    region: str | None = None
+    kafka: KafkaSettings = KafkaSettings()
+    elasticsearch: ElasticsearchSettings = ElasticsearchSettings()
+    milvus: MilvusSettings = MilvusSettings()
+    redis: RedisSettings = RedisSettings()
+    triton: TritonSettings = TritonSettings()
+    generator: GeneratorSettings = GeneratorSettings()
+    blobs: BlobSettings = BlobSettings()
+    heads: HeadsSettings = HeadsSettings()
+    management: ManagementSettings = ManagementSettings()
+    api: ApiSettings = ApiSettings()
+    stages: StageSettings = StageSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    local: LocalSettings = LocalSettings()

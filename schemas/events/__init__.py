@@ -1,0 +1,65 @@
+"""Typed events. A test holds each class equal to its Avro schema and its golden example."""
+
+from schemas.events.base import Event, Lane, Position, Store
+from schemas.events.chunks import Chunk, ChunkBatch, ChunkKind, ChunksEmbedded, ChunksPrepared, embedding_text
+from schemas.events.directory import DirectoryChanged, DirectorySubmitted
+from schemas.events.documents import (
+    Access,
+    BlobRef,
+    Clause,
+    DocumentChanged,
+    DocumentIngested,
+    DocumentProgressed,
+    DocumentSubmitted,
+)
+from schemas.events.parked import EventParked
+from schemas.events.queries import AuditRecorded, FeedbackReceived, QueryExecuted, ReviewRequested
+from schemas.events.syncs import CursorSaved, SyncRequested
+
+EVENT_TYPES: tuple[type, ...] = (
+    AuditRecorded,
+    ChunksEmbedded,
+    ChunksPrepared,
+    CursorSaved,
+    DirectoryChanged,
+    DirectorySubmitted,
+    DocumentChanged,
+    DocumentIngested,
+    DocumentProgressed,
+    DocumentSubmitted,
+    EventParked,
+    FeedbackReceived,
+    QueryExecuted,
+    ReviewRequested,
+    SyncRequested,
+)
+
+__all__ = [
+    "EVENT_TYPES",
+    "Access",
+    "AuditRecorded",
+    "BlobRef",
+    "Chunk",
+    "ChunkBatch",
+    "ChunkKind",
+    "ChunksEmbedded",
+    "ChunksPrepared",
+    "Clause",
+    "CursorSaved",
+    "DirectoryChanged",
+    "DirectorySubmitted",
+    "DocumentChanged",
+    "DocumentIngested",
+    "DocumentProgressed",
+    "DocumentSubmitted",
+    "Event",
+    "EventParked",
+    "FeedbackReceived",
+    "Lane",
+    "Position",
+    "QueryExecuted",
+    "ReviewRequested",
+    "Store",
+    "SyncRequested",
+    "embedding_text",
+]
