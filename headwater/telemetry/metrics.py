@@ -1,0 +1,50 @@
+"""Every metric of the platform, each with what to do when it moves.
+
+Labels are closed sets, never a tenant or a document: figures per tenant are the business of `analytics`.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+# From 1 ms to 5 minutes: hops take milliseconds, a large PDF minutes.
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+# Events by how they ended. `parked` above 1 % for ten minutes is a bad deploy or a bad source: runbook dead-letters.
+EVENTS_SETTLED = Counter("headwater_events_settled_total", "Events brought to an end.", ["stage", "outcome"])
+
+# Time from delivery to the end of an event. A rising p95 with flat input: the dependency the stage waits for is slow.
+SETTLE_SECONDS = Histogram("headwater_settle_seconds", "Time to settle one event.", ["stage"], buckets=SECONDS)
+
+# Attempts that failed for a passing reason. A plateau means that a dependency is away: runbook dependency-down.
+RETRIES = Counter("headwater_retries_total", "Attempts repeated in place.", ["stage", "error"])
+
+# Dead letters by stage and reason. See `headwater parked list`: runbook dead-letters.
+EVENTS_PARKED = Counter("headwater_events_parked_total", "Events parked.", ["stage", "error"])
+
+# 1 while a stage waits past its retry budget: its lag grows, nothing is lost: runbook dependency-down.
+STAGE_WAITING = Gauge("headwater_stage_waiting", "Stage is past its retry budget and waits.", ["stage"])
+
+# Age of the oldest event in hand. Above the staleness budget: runbook stage-lag.
+OLDEST_EVENT_SECONDS = Gauge("headwater_oldest_event_seconds", "Age of the oldest unsettled event in hand.", ["stage"])
+
+# Bytes read ahead and not yet settled; at its limit the stage stops fetching, which is right during a backlog.
+BUFFERED_BYTES = Gauge("headwater_buffered_bytes", "Bytes delivered and not settled.", ["stage"])
+
+# From observed_at until searchable by words, by meaning, or gone: the promise itself: runbook freshness.
+FRESHNESS_SECONDS = Histogram(
+    "headwater_freshness_seconds", "Observed until searchable or gone.", ["store", "lane"], buckets=SECONDS
+)
+
+# Vectors computed and reused. Reuse near zero after small edits: the cache is away or the chunker changed.
+VECTORS = Counter("headwater_vectors_total", "Vectors by origin.", ["origin"])
+
+# Caches that could not be reached. Slower, never wrong: runbook dependency-down.
+CACHE_ERRORS = Counter("headwater_cache_errors_total", "Cache calls that failed.", ["operation"])
+
+# Look-ups by result, to judge what a cache is worth.
+CACHE_LOOKUPS = Counter("headwater_cache_lookups_total", "Cache look-ups.", ["cache", "result"])
+
+# Rows judged by the gate. A steady share of `forbidden` or `outdated` is normal; a jump means that a store lags.
+GATE_VERDICTS = Counter("headwater_gate_verdicts_total", "Rows judged by the gate.", ["verdict"])
+
+# How far this replica is behind the log. Above the budget it answers 503: runbook stale-replica.
+HEADS_STALENESS_SECONDS = Gauge("headwater_heads_staleness_seconds", "Age of the replica's as_of.")

@@ -1,0 +1,72 @@
+"""Traces from source to store and from request to model; the context crosses Kafka in record headers (W3C)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.trace import Span, StatusCode
+
+from headwater.settings import TelemetrySettings
+from headwater.telemetry.attributes import ALLOWED
+
+Headers: TypeAlias = tuple[tuple[str, bytes], ...]
+AttributeScalar: TypeAlias = str | int | float | bool
+
+
+def configure_tracing(settings: TelemetrySettings, *, process: str, exporter: SpanExporter | None = None) -> None:
+    """Install the tracer of this process. Without an endpoint and an exporter spans exist but go nowhere."""
+    if exporter is None and settings.otlp_endpoint:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        exporter = OTLPSpanExporter(endpoint=settings.otlp_endpoint)
+    resource = Resource.create({"service.name": settings.service_name, "service.instance.id": process})
+    provider = TracerProvider(resource=resource)
+    if exporter is not None:
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+
+
+@contextmanager
+def span(name: str, *, headers: Headers | None = None, **attributes: AttributeScalar) -> Iterator[Span]:
+    """Trace a piece of work, as a child of `headers` where given. Only allowlisted attributes may be named.
+
+    An exception is recorded by its class alone: its message may quote what was worked on.
+    """
+    unknown = attributes.keys() - ALLOWED
+    if unknown:
+        raise ValueError(f"span attributes {sorted(unknown)} are not in headwater/telemetry/attributes.py")
+    context = extract_context(headers) if headers is not None else None
+    tracer = trace.get_tracer("headwater")
+    with tracer.start_as_current_span(
+        name, context=context, attributes=dict(attributes), record_exception=False, set_status_on_exception=False
+    ) as current:
+        try:
+            yield current
+        except BaseException as error:
+            current.set_status(StatusCode.ERROR, type(error).__qualname__)
+            raise
+
+
+def inject_headers() -> Headers:
+    """Return the current trace context as Kafka headers; empty outside a span."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return tuple((name, value.encode()) for name, value in carrier.items())
+
+
+def extract_context(headers: Iterable[tuple[str, bytes]] | Mapping[str, bytes]) -> Context:
+    """Return the trace context that Kafka headers carry."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    carrier = {name: value.decode("ascii", "replace") for name, value in pairs if name in {"traceparent", "tracestate"}}
+    return propagate.extract(carrier)
+
+
+def current_trace_id() -> str | None:
+    """Return the id of the current trace in hex, None outside a span."""
+    context = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(context.trace_id) if context.is_valid else None
