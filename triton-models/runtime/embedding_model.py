@@ -1,0 +1,59 @@
+"""What `text_embedding` and `text_embedding_live` share: requests in, vectors or errors out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+from encoder import SentenceEncoder, TextTooLongError, available_threads
+
+
+class EmbeddingModel:
+    """One Triton instance. Its configuration's parameters choose the variant and the number of streams."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Load the artefacts that lie beside this file's model.py."""
+        parameters = json.loads(args["model_config"])["parameters"]
+        threads = available_threads()
+        # One stream spends all threads on one text (low latency); a stream per thread is the higher throughput.
+        streams = 1 if parameters["streams"]["string_value"] == "one" else threads
+        self._encoder = SentenceEncoder(
+            Path(args["model_repository"]) / args["model_version"],
+            variant=parameters["variant"]["string_value"],
+            streams=streams,
+            threads=threads,
+        )
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answer each request of the batch; a bad one gets INVALID_ARG and does not touch the others."""
+        encodings: list[Any] = []
+        ends: list[int | Any] = []
+        for request in requests:
+            try:
+                encodings += self._encoder.encode(texts_of(request, "TEXT"))
+                ends.append(len(encodings))
+            except (TextTooLongError, UnicodeDecodeError) as error:
+                ends.append(invalid(error))
+        vectors = self._encoder.vectors(encodings)
+        responses, start = [], 0
+        for end in ends:
+            if not isinstance(end, int):
+                responses.append(end)
+                continue
+            tensor = pb_utils.Tensor("EMBEDDING", np.stack(vectors[start:end]))
+            responses.append(pb_utils.InferenceResponse([tensor]))
+            start = end
+        return responses
+
+
+def texts_of(request: Any, name: str) -> list[str]:
+    """Return a string tensor's texts in order. Raises UnicodeDecodeError for bytes that are not UTF-8."""
+    tensor = pb_utils.get_input_tensor_by_name(request, name).as_numpy()
+    return [value.decode() for value in tensor.reshape(-1)]
+
+
+def invalid(error: ValueError) -> Any:
+    """Return the response that tells the client that repeating this request cannot help."""
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG))
