@@ -1,0 +1,1 @@
+"""Stage `prepare`: a document's bytes become text, and the text becomes chunks."""

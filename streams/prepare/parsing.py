@@ -1,0 +1,40 @@
+"""One document's bytes to text: finds the format, then its parser. Parsers are imported when first needed."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import cast
+
+from headwater.content.media_types import MediaType
+from streams.prepare.detection import readable_type
+from streams.prepare.parsed import ParsedText
+
+# Raised with every change that gives another text, blocks or title for some file: part of the cache's key.
+PARSER_VERSION = "1"
+
+_PARSERS = {
+    MediaType.MARKDOWN: "streams.prepare.parsers.markdown:parse_markdown",
+    MediaType.HTML: "streams.prepare.parsers.html:parse_html",
+    MediaType.TEXT: "streams.prepare.parsers.text:parse_text",
+    MediaType.JSON: "streams.prepare.parsers.text:parse_text",
+    MediaType.PDF: "streams.prepare.parsers.pdf:parse_pdf",
+    MediaType.DOCX: "streams.prepare.parsers.docx:parse_docx",
+    MediaType.CSV: "streams.prepare.parsers.csv:parse_csv",
+    MediaType.TSV: "streams.prepare.parsers.csv:parse_csv",
+    MediaType.EMAIL: "streams.prepare.parsers.email:parse_email",
+    MediaType.OUTLOOK: "streams.prepare.parsers.outlook:parse_outlook",
+    MediaType.XML: "streams.prepare.parsers.xml:parse_xml",
+}
+
+
+def parse_document(data: bytes, *, declared: str | None = None, name: str | None = None) -> ParsedText:
+    """Parse a document by its content; a declared type and a name settle only what plain text cannot tell.
+
+    Raises a subclass of PoisonError from `streams.prepare.errors` for every file that cannot become text.
+    """
+    kind = readable_type(data, declared=declared, name=name)
+    return _parser(kind)(data)
+
+
+def _parser(kind: MediaType) -> Callable[[bytes], ParsedText]:
+    module, function = _PARSERS[kind].split(":")
+    return cast("Callable[[bytes], ParsedText]", getattr(import_module(module), function))
