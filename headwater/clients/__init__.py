@@ -1,0 +1,1 @@
+"""Vendor clients: the only place that knows vendor types and vendor errors."""

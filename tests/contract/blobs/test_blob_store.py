@@ -1,0 +1,85 @@
+"""One suite for the BlobStore port, on the fake and on a local folder."""
+
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from headwater.clients.blobs import BlobCorruptError, BlobMissingError, BlobTooLargeError, ObjectBlobStore
+from headwater.ports.blobs import BlobStore
+from headwater.settings import BlobSettings
+from schemas.events.documents import BlobRef
+from schemas.ids import TenantId
+from tests.support.blobs import FakeBlobStore
+
+ACME, OTHER = TenantId("acme"), TenantId("other")
+LIMIT = 12 * 1024 * 1024
+
+
+async def pieces_of(content: bytes, size: int = 1024 * 1024) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+
+
+async def read(blobs: BlobStore, tenant: TenantId, ref: BlobRef) -> bytes:
+    return b"".join([piece async for piece in blobs.read(tenant, ref)])
+
+
+class BlobStoreContract:
+    """Subclasses provide the `blobs` fixture, limited to LIMIT bytes."""
+
+    @pytest.mark.parametrize("size", [0, 1, 1024 * 1024, 5 * 1024 * 1024 + 1, LIMIT])
+    async def test_what_was_written_is_read_back(self, blobs: BlobStore, size: int) -> None:
+        content = os.urandom(size)
+        ref = await blobs.write(ACME, pieces_of(content))
+        assert ref == BlobRef(sha256=hashlib.sha256(content).hexdigest(), size_bytes=size)
+        assert await read(blobs, ACME, ref) == content
+        assert await blobs.exists(ACME, ref)
+
+    async def test_writing_twice_is_harmless(self, blobs: BlobStore) -> None:
+        first = await blobs.write(ACME, pieces_of(b"same"))
+        assert await blobs.write(ACME, pieces_of(b"same")) == first
+        assert await read(blobs, ACME, first) == b"same"
+
+    async def test_a_blob_belongs_to_its_tenant(self, blobs: BlobStore) -> None:
+        ref = await blobs.write(ACME, pieces_of(b"secret"))
+        assert not await blobs.exists(OTHER, ref)
+        with pytest.raises(BlobMissingError):
+            await read(blobs, OTHER, ref)
+
+    async def test_content_above_the_limit_is_refused(self, blobs: BlobStore) -> None:
+        with pytest.raises(BlobTooLargeError):
+            await blobs.write(ACME, pieces_of(bytes(LIMIT + 1)))
+
+    async def test_what_the_stream_raises_comes_through(self, blobs: BlobStore) -> None:
+        async def broken() -> AsyncIterator[bytes]:
+            yield bytes(6 * 1024 * 1024)
+            raise ConnectionResetError
+
+        with pytest.raises(ConnectionResetError):
+            await blobs.write(ACME, broken())
+
+
+class TestFake(BlobStoreContract):
+    @pytest.fixture
+    def blobs(self) -> BlobStore:
+        return FakeBlobStore(max_content_bytes=LIMIT)
+
+
+class TestLocalFolder(BlobStoreContract):
+    @pytest.fixture
+    def blobs(self, tmp_path: Path) -> BlobStore:
+        return ObjectBlobStore(BlobSettings(url=f"file:{tmp_path}", max_content_bytes=LIMIT))
+
+    async def test_changed_bytes_are_noticed(self, blobs: BlobStore, tmp_path: Path) -> None:
+        ref = await blobs.write(ACME, pieces_of(b"genuine"))
+        (tmp_path / "acme" / ref.sha256[:2] / ref.sha256).write_bytes(b"forgery")
+        with pytest.raises(BlobCorruptError):
+            await read(blobs, ACME, ref)
+
+    async def test_a_refused_stream_leaves_nothing_behind(self, blobs: BlobStore, tmp_path: Path) -> None:
+        with pytest.raises(BlobTooLargeError):
+            await blobs.write(ACME, pieces_of(bytes(LIMIT + 1)))
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

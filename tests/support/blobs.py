@@ -1,0 +1,38 @@
+"""A blob store in memory."""
+
+import hashlib
+from collections.abc import AsyncIterable, AsyncIterator
+
+from headwater.clients.blobs import BlobCorruptError, BlobMissingError, BlobTooLargeError
+from schemas.events.documents import BlobRef
+from schemas.ids import TenantId
+
+
+class FakeBlobStore:
+    """Implements the BlobStore port."""
+
+    def __init__(self, *, max_content_bytes: int = 100 * 1024 * 1024) -> None:
+        self.blobs: dict[tuple[TenantId, str], bytes] = {}
+        self._limit = max_content_bytes
+
+    async def write(self, tenant: TenantId, pieces: AsyncIterable[bytes]) -> BlobRef:
+        content = b""
+        async for piece in pieces:
+            content += piece
+            if len(content) > self._limit:
+                raise BlobTooLargeError(f"content: more than {self._limit} bytes")
+        ref = BlobRef(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+        self.blobs[tenant, ref.sha256] = content
+        return ref
+
+    async def read(self, tenant: TenantId, ref: BlobRef) -> AsyncIterator[bytes]:
+        content = self.blobs.get((tenant, ref.sha256))
+        if content is None:
+            raise BlobMissingError("blob: not in the store")
+        for start in range(0, len(content), 1024 * 1024):
+            yield content[start : start + 1024 * 1024]
+        if hashlib.sha256(content).hexdigest() != ref.sha256:
+            raise BlobCorruptError(f"blob {ref.sha256}: its bytes have another hash")
+
+    async def exists(self, tenant: TenantId, ref: BlobRef) -> bool:
+        return len(self.blobs.get((tenant, ref.sha256), b"")) == ref.size_bytes and (tenant, ref.sha256) in self.blobs
