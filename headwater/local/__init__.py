@@ -1,0 +1,1 @@
+"""The embedded stack: every component and process on loopback, under one supervisor."""

@@ -1,0 +1,53 @@
+"""Our own processes. They are started by module name: an import would turn the direction of imports round."""
+
+import sys
+
+from headwater.local.process import Probe, Process, Task, Tier
+from headwater.local.site import Site
+
+_STORES = ("topics", "migrations")
+_EMBEDDING = (*_STORES, "triton")
+
+# name -> (module and arguments, what must be ready before)
+TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "heads": (("headwater.heads",), _STORES),
+    "admit": (("streams", "admit"), _STORES),
+    "prepare": (("streams", "prepare"), _STORES),
+    "embed": (("streams", "embed"), _EMBEDDING),
+    "index-vectors": (("streams", "index-vectors"), _STORES),
+    "index-keywords": (("streams", "index-keywords"), _STORES),
+    "status": (("streams", "status"), _STORES),
+    "feedback": (("streams", "feedback"), _STORES),
+    "analytics": (("streams", "analytics"), _STORES),
+    "sweep": (("streams", "sweep"), _STORES),
+    "query-api": (("query_api",), ("heads", "admit", "triton")),  # its first start submits a tenant and a key
+    "connectors": (("connectors",), ("admit",)),
+}
+
+
+def processes(site: Site) -> tuple[Process, ...]:
+    """All of them, in the table's order."""
+    return tuple(
+        Process(
+            name=name,
+            tier=Tier.APPLICATION,
+            command=(sys.executable, "-m", *module),
+            probe=Probe.MANAGEMENT,
+            port=site.ports[f"{name}-management"],
+            needs=needs,
+            environment={
+                "HEADWATER_MANAGEMENT__PORT": str(site.ports[f"{name}-management"]),
+                "HEADWATER_TELEMETRY__SERVICE_NAME": f"headwater-{name}",
+            },
+        )
+        for name, (module, needs) in TABLE.items()
+    )
+
+
+def tasks() -> tuple[Task, ...]:
+    """What runs once between the infrastructure and our processes."""
+    headwater = (sys.executable, "-m", "headwater.cli.main")
+    return (
+        Task(name="topics", command=(*headwater, "topics", "apply"), needs=("kafka",)),
+        Task(name="migrations", command=(*headwater, "migrate", "apply"), needs=("topics", "milvus", "elasticsearch")),
+    )

