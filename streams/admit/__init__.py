@@ -1,0 +1,1 @@
+"""Admission: the one fenced writer per partition that decides what becomes truth."""
