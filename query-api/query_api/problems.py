@@ -1,0 +1,283 @@
+"""What goes wrong, as problem documents (RFC 9457): a code for programs, the field and the remedy for people."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError
+
+log = structlog.get_logger(__name__)
+MEDIA_TYPE = "application/problem+json"
+MAX_REPORTED_FIELDS = 20
+
+
+class FieldProblem(BaseModel, frozen=True):
+    """One field that is wrong."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel, frozen=True):
+    """A problem document (RFC 9457). `code` is stable and for programs; `detail` and `remedy` are for people."""
+
+    type: str = Field(examples=["urn:headwater:problem:not_found"])
+    title: str
+    status: int
+    code: str
+    detail: str
+    field: str | None = None
+    remedy: str
+    errors: tuple[FieldProblem, ...] = ()
+
+
+class ApiError(HeadwaterError):
+    """Base of what an endpoint may answer instead of its result. Subclasses say how; instances say what of."""
+
+    status: ClassVar[HTTPStatus]
+    code: ClassVar[str]
+    title: ClassVar[str]
+    remedy: ClassVar[str]
+    headers: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, detail: str, *, field: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail, self.field, self._remedy = detail, field, remedy
+
+    def problem(self) -> Problem:
+        """Return the document that is sent."""
+        return _problem(
+            self.status,
+            self.code,
+            title=self.title,
+            detail=self.detail,
+            field=self.field,
+            remedy=self._remedy or self.remedy,
+        )
+
+
+class InvalidRequestError(ApiError):
+    status, code, title = HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "The request is not valid"
+    remedy = "Correct the field and send the request again; /docs describes each field."
+
+
+class MalformedBodyError(ApiError):
+    status, code, title = HTTPStatus.BAD_REQUEST, "malformed_body", "The body cannot be read"
+    remedy = "Send well-formed JSON, NDJSON or multipart, and declare it in Content-Type."
+
+
+class UnsupportedBodyError(ApiError):
+    status, code, title = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_body", "The body has another Content-Type"
+    remedy = "Set Content-Type to one that /docs lists for this path."
+
+
+class UnauthenticatedError(ApiError):
+    status, code, title = HTTPStatus.UNAUTHORIZED, "unauthenticated", "No valid API key"
+    remedy = "Send `Authorization: Bearer hw_...` with a key that has not expired; an administrator can make one."
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer realm="headwater"'}
+
+
+class ForbiddenError(ApiError):
+    status, code, title = HTTPStatus.FORBIDDEN, "forbidden", "The key does not allow this"
+    remedy = "Use a key with the scope named in `detail`."
+
+
+class NotFoundError(ApiError):
+    status, code, title = HTTPStatus.NOT_FOUND, "not_found", "Not found, or not for this caller"
+    remedy = "Check the id and that the caller may read it; what is hidden and what is missing look the same."
+
+
+class RevisionMismatchError(ApiError):
+    status, code, title = HTTPStatus.PRECONDITION_FAILED, "revision_mismatch", "The revision is another one"
+    remedy = "Read the current revision, apply the change to it and send it with that revision in If-Match."
+
+
+class ConflictError(ApiError):
+    status, code, title = HTTPStatus.CONFLICT, "conflict", "Not possible in the present state"
+    remedy = "Resolve what `detail` names first."
+
+
+class ContentTooLargeError(ApiError):
+    status, code, title = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content_too_large", "The body is too large"
+    remedy = "Send less at once; /docs states the limit of each path."
+
+
+class HeadersTooLargeError(ApiError):
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    code, title = "headers_too_large", "The request's headers are too large"
+    remedy = "Send fewer or shorter headers."
+
+
+class RequestTimeoutError(ApiError):
+    status, code, title = HTTPStatus.GATEWAY_TIMEOUT, "timeout", "Not finished in time"
+    remedy = "Try again later; a write that was accepted is not lost, and repeating it is harmless."
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "2"}
+
+
+class StaleReplicaError(ApiError):
+    status, code, title = HTTPStatus.SERVICE_UNAVAILABLE, "stale_replica", "This replica is behind the log"
+    remedy = "Try again shortly: a replica that is not current refuses rather than show what was revoked."
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
+
+
+class NotAppliedYetError(ApiError):
+    status, code, title = HTTPStatus.SERVICE_UNAVAILABLE, "not_applied_yet", "The write is not applied here yet"
+    remedy = "Send the same request again with the same token."
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
+
+
+class DependencyUnavailableError(ApiError):
+    status, code, title = HTTPStatus.SERVICE_UNAVAILABLE, "dependency_unavailable", "A dependency is away"
+    remedy = "Try again shortly; /readyz on the management port names the dependency."
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "2"}
+
+
+class InternalError(ApiError):
+    status, code, title = HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "A fault of ours"
+    remedy = "Report the Headwater-Request-Id header; the log has the rest."
+
+
+def problems(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
+    """Declare an endpoint's errors: `@router.get(..., responses=problems(NotFoundError))`."""
+    declared: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        entry = declared.setdefault(
+            int(error.status),
+            {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}}},
+        )
+        example = _problem(error.status, error.code, title=error.title, detail="...", remedy=error.remedy)
+        examples = entry["content"][MEDIA_TYPE]["examples"]
+        examples[error.code] = {"summary": error.title, "value": example.model_dump(mode="json", exclude_defaults=True)}
+        entry["description"] = "; ".join(shown["summary"] for shown in examples.values())
+    return declared
+
+
+def problem_response(error: ApiError) -> Response:
+    """Render an error."""
+    return _response(error.problem(), headers=error.headers)
+
+
+def register_problems(app: FastAPI) -> None:
+    """Answer every error of this application with a problem document, never with a stack trace."""
+    app.add_exception_handler(ApiError, _on_api_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(HeadwaterError, _on_headwater_error)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def _problem(
+    status: HTTPStatus,
+    code: str,
+    *,
+    title: str,
+    detail: str,
+    remedy: str,
+    field: str | None = None,
+    errors: tuple[FieldProblem, ...] = (),
+) -> Problem:
+    return Problem(
+        type=f"urn:headwater:problem:{code}",
+        title=title,
+        status=status,
+        code=code,
+        detail=detail,
+        field=field,
+        remedy=remedy,
+        errors=errors,
+    )
+
+
+def _response(problem: Problem, *, headers: dict[str, str] | None = None) -> Response:
+    body = problem.model_dump_json(exclude_none=True)
+    return Response(body, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+async def _on_api_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, ApiError):
+        raise error
+    return problem_response(error)
+
+
+async def _on_validation_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    return _response(validation_problem(error.errors()))
+
+
+def validation_problem(errors: Iterable[Any]) -> Problem:
+    """Turn pydantic's errors into a problem. What was sent is never quoted: it may be a secret."""
+    found = tuple(
+        FieldProblem(
+            field="body" if error["type"] == "json_invalid" else field_name(error["loc"]), message=error["msg"]
+        )
+        for error, _ in zip(errors, range(MAX_REPORTED_FIELDS), strict=False)
+    )
+    first = found[0]
+    return _problem(
+        InvalidRequestError.status,
+        InvalidRequestError.code,
+        title=InvalidRequestError.title,
+        detail=f"{first.field}: {first.message}",
+        field=first.field,
+        remedy=InvalidRequestError.remedy,
+        errors=found,
+    )
+
+
+def field_name(location: Iterable[str | int]) -> str:
+    """Write pydantic's location as `access.clauses[0].principals`; where a value came from is left out."""
+    name = ""
+    parts = list(location)
+    for part in parts[1:] if len(parts) > 1 and parts[0] in {"body", "query", "path", "header"} else parts:
+        name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else str(part)
+    return name
+
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    error.status: error
+    for error in (MalformedBodyError, NotFoundError, UnsupportedBodyError, ContentTooLargeError, HeadersTooLargeError)
+}
+
+
+async def _on_http_exception(_request: Request, error: Exception) -> Response:
+    """Answer what the framework itself raises: an unknown path, a wrong method, a body that is no JSON."""
+    if not isinstance(error, HTTPException):
+        raise error
+    known = _BY_STATUS.get(error.status_code)
+    if known:
+        return _response(known(str(error.detail)).problem(), headers=dict(error.headers or {}))
+    status = HTTPStatus(error.status_code)
+    problem = _problem(
+        status,
+        status.phrase.lower().replace(" ", "_"),
+        title=status.phrase,
+        detail=str(error.detail),
+        remedy="See /docs for the paths and methods there are.",
+    )
+    return _response(problem, headers=dict(error.headers or {}))
+
+
+async def _on_headwater_error(_request: Request, error: Exception) -> Response:
+    """Answer what a port raised. Texts of these errors are ours: they name the field or setting, never content."""
+    if isinstance(error, RetryableError):
+        log.warning("dependency_unavailable", exc_info=error)
+        return problem_response(DependencyUnavailableError(str(error)))
+    if isinstance(error, PoisonError):
+        field, separator, _ = str(error).partition(":")
+        return problem_response(InvalidRequestError(str(error), field=field if separator else None))
+    if isinstance(error, FatalError):
+        log.error("dependency_misconfigured", exc_info=error)
+        return problem_response(DependencyUnavailableError("a dependency is not set up; see the server's log"))
+    return await _on_bug(_request, error)
+
+
+async def _on_bug(_request: Request, error: Exception) -> Response:
+    log.error("request_failed", exc_info=error)
+    return problem_response(InternalError("the request could not be processed"))

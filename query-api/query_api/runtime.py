@@ -1,0 +1,82 @@
+"""Everything the API holds while it runs, opened once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from headwater.ports.blobs import BlobStore
+from headwater.ports.cache import Cache
+from headwater.ports.heads import Directory, Heads, Positions
+from headwater.ports.models import Embedder, Generator, Reranker
+from headwater.ports.rows import KeywordIndex, VectorIndex
+from headwater.settings import Settings
+from query_api.credentials import ServerSecret
+from schemas.events import Event, Position
+from schemas.ids import GenerationName
+
+
+class EventSink(Protocol):
+    """Appends events to the log."""
+
+    async def send(self, event: Event) -> Position:
+        """Return where the broker holds the event, once it does. Raise RetryableError when it is away."""
+        ...
+
+
+class Applied(Protocol):
+    """Read-your-writes: waits until this replica has applied what a token stands for."""
+
+    async def wait(self, positions: Positions, *, timeout_s: float) -> None:
+        """Return when admission has settled the submissions and this replica has applied the outcome.
+
+        Raise RetryableError when that takes longer than `timeout_s`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """The two legs of one generation."""
+
+    vectors: VectorIndex
+    keywords: KeywordIndex
+
+
+class Generations(Protocol):
+    """The stores of a generation, opened when it is first asked for: a switch needs no restart."""
+
+    async def stores(self, generation: GenerationName) -> Stores:
+        """Return the open stores of a generation."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """What Triton (or a production endpoint) serves."""
+
+    embedder: Embedder
+    reranker: Reranker
+    generator: Generator
+
+
+def utc_now() -> datetime:
+    """Return the current time, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """What endpoints and services are built from. In tests: fakes of the same ports."""
+
+    settings: Settings
+    secret: ServerSecret
+    heads: Heads
+    directory: Directory
+    applied: Applied
+    events: EventSink
+    blobs: BlobStore
+    cache: Cache
+    generations: Generations
+    models: Models
+    now: Callable[[], datetime] = field(default=utc_now)
