@@ -10,7 +10,7 @@ from headwater.ports.heads import Directory, Head
 from schemas.events.base import Store
 from schemas.events.directory import DirectoryKind
 from schemas.events.documents import DocumentOp
-from schemas.ids import GenerationName, KnowledgeBaseId, Principal, Revision, TenantId
+from schemas.ids import SYSTEM_TENANT, GenerationName, KnowledgeBaseId, Principal, Revision, TenantId
 
 
 class Verdict(StrEnum):
@@ -42,7 +42,7 @@ def gate_view(
 
     def container_exists(knowledge_base: KnowledgeBaseId) -> bool:
         return (
-            directory.get(tenant, DirectoryKind.TENANT, tenant) is not None
+            directory.get(SYSTEM_TENANT, DirectoryKind.TENANT, tenant) is not None
             and directory.get(tenant, DirectoryKind.KNOWLEDGE_BASE, knowledge_base) is not None
         )
 
