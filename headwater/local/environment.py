@@ -16,7 +16,7 @@ _KEY_BYTES = 32
 
 
 def environment_of(site: Site, settings: Settings) -> Mapping[str, str]:
-    """Return every address, and each folder or file that the user has not placed elsewhere by a setting of their own."""
+    """Return every address, and each folder or file that no setting of the user's places elsewhere."""
     return {**_addresses(site), **dict(_places(site, settings))}
 
 

@@ -77,7 +77,7 @@ def verify(component: Component, folder: Path) -> None:
     expected = {artifact.file_name: artifact for artifact in component.artifacts}
     found = {path.name for path in folder.iterdir()}
     if missing := sorted(expected.keys() - found):
-        raise FatalError(f"{component.name}: Maven did not bring {missing[0]}; run `mvn -v` and `headwater setup` again")
+        raise FatalError(f"{component.name}: Maven did not bring {missing[0]}; check `mvn -v`, then `headwater setup`")
     if strange := sorted(found - expected.keys()):
         raise FatalError(f"{component.name}: {folder / strange[0]} is not in components.toml; remove it")
     for artifact in component.artifacts:

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from xml.etree import ElementTree as Xml
+from xml.etree import ElementTree as ET
 
 from headwater.errors import FatalError
 from headwater.local.manifest import Component, verify
@@ -36,22 +36,22 @@ def fetch(component: Component, *, into: Path, plugin: str, progress: Callable[[
 
 def project(component: Component) -> bytes:
     """Write a project that depends on exactly the listed files: everything transitive is excluded."""
-    root = Xml.Element("project", xmlns="http://maven.apache.org/POM/4.0.0")
+    root = ET.Element("project", xmlns="http://maven.apache.org/POM/4.0.0")
     own = {"modelVersion": "4.0.0", "groupId": "headwater", "artifactId": component.name, "version": "1"}
     _fields(root, {**own, "packaging": "pom"})
-    dependencies = Xml.SubElement(root, "dependencies")
+    dependencies = ET.SubElement(root, "dependencies")
     for artifact in component.artifacts:
-        dependency = Xml.SubElement(dependencies, "dependency")
+        dependency = ET.SubElement(dependencies, "dependency")
         coordinates = {"groupId": artifact.group, "artifactId": artifact.name, "version": artifact.version}
         _fields(dependency, {**coordinates, "type": artifact.kind})
-        exclusion = Xml.SubElement(Xml.SubElement(dependency, "exclusions"), "exclusion")
+        exclusion = ET.SubElement(ET.SubElement(dependency, "exclusions"), "exclusion")
         _fields(exclusion, {"groupId": "*", "artifactId": "*"})
-    return Xml.tostring(root)
+    return ET.tostring(root)
 
 
-def _fields(parent: Xml.Element, values: dict[str, str]) -> None:
+def _fields(parent: ET.Element, values: dict[str, str]) -> None:
     for name, value in values.items():
-        Xml.SubElement(parent, name).text = value
+        ET.SubElement(parent, name).text = value
 
 
 def _run(maven: str, pom: Path, *, plugin: str, files: Path, progress: Callable[[str], None]) -> None:

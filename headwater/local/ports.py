@@ -123,7 +123,7 @@ def _loopback_port(address: str, setting: str) -> int:
     parts = urlsplit(address)
     if parts.hostname not in LOOPBACK_NAMES or parts.port is None:
         raise FatalError(
-            f"{setting} is {parts.netloc.rpartition('@')[2]!r}: the embedded stack starts on {LOOPBACK} only; unset it, "
-            f"or set it to {LOOPBACK} and a port"
+            f"{setting} is {parts.netloc.rpartition('@')[2]!r}: the embedded stack starts on {LOOPBACK} only; "
+            f"unset it, or set it to {LOOPBACK} and a port"
         )
     return parts.port

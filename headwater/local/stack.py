@@ -12,7 +12,7 @@ from headwater.local.components import elasticsearch, kafka, milvus, redis, trit
 from headwater.local.environment import environment_of, write_secret
 from headwater.local.installation import locate
 from headwater.local.places import Places, places_of
-from headwater.local.ports import Ports, fixed_ports, free_ports, in_use, port_conflicts
+from headwater.local.ports import fixed_ports, free_ports, in_use, port_conflicts
 from headwater.local.process import Process, Tier
 from headwater.local.record import StackRecord, new_stack_id, read_record, write_record
 from headwater.local.site import Site
@@ -22,6 +22,7 @@ from headwater.settings import Settings
 
 COMPONENTS = {"kafka": kafka, "elasticsearch": elasticsearch, "milvus": milvus, "redis": redis, "triton": triton}
 _POLL_S = 0.1
+_SHUT_DOWN_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,31 +84,35 @@ class LocalStack:
         supervisor = self.supervisor()
         if supervisor is None:
             return False
-        tiers: dict[str, Tier] = {name: Tier.INFRASTRUCTURE for name in COMPONENTS}
-        for tier in (Tier.APPLICATION, Tier.INFRASTRUCTURE):
-            names = [name for name in supervisor.states() if tiers.get(name, Tier.APPLICATION) is tier]
-            await stop_all(supervisor, names, report)
+        running = supervisor.states().keys()
+        await stop_all(supervisor, sorted(running - COMPONENTS.keys()), report)
+        await stop_all(supervisor, sorted(running & COMPONENTS.keys()), report)
         supervisor.shut_down()
-        while self.places.socket.exists():
-            await asyncio.sleep(_POLL_S)
+        await self._gone(supervisor)
         return True
+
+    async def _gone(self, supervisor: Supervisor) -> None:
+        try:
+            async with asyncio.timeout(_SHUT_DOWN_TIMEOUT_S):
+                while supervisor.answers():
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError as error:
+            raise FatalError(f"the supervisor did not end: see {self.places.logs / 'supervisord.log'}") from error
 
     def _site(self) -> Site:
         record = read_record(self.places) or StackRecord(stack_id="none", ports=fixed_ports(self.settings))
-        return Site(
-            places=self.places, installation=locate(self.places), ports=record.ports, stack_id=record.stack_id
-        )
+        return Site(places=self.places, installation=locate(self.places), ports=record.ports, stack_id=record.stack_id)
 
     def _choose_ports(self) -> None:
-        """Settle the ports of a stack that is down: those of the settings, or free ones, the last time's if possible."""
+        """Settle the ports of a stack that is down: the settings' or free ones (the last time's if they still are)."""
         record = read_record(self.places)
         if self.settings.local.ports == "fixed":
             if conflicts := port_conflicts(self.settings):
                 raise FatalError("; ".join(conflicts))
             ports = fixed_ports(self.settings)
         else:
-            ports = record.ports if record and not any(map(in_use, record.ports.values())) else None
-            ports = ports or free_ports()
+            reusable = record is not None and not any(map(in_use, record.ports.values()))
+            ports = record.ports if record and reusable else free_ports()
         write_record(self.places, StackRecord(stack_id=record.stack_id if record else new_stack_id(), ports=ports))
 
 

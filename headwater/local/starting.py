@@ -39,7 +39,9 @@ class Starter:
         Raises FatalError for the first that fails; the others are not waited for.
         """
         steps: dict[str, Process | Task] = {step.name: step for step in (*processes, *tasks)}
-        order = TopologicalSorter({name: [need for need in step.needs if need in steps] for name, step in steps.items()})
+        order = TopologicalSorter(
+            {name: [need for need in step.needs if need in steps] for name, step in steps.items()}
+        )
         order.prepare()
         under_way: dict[asyncio.Task[None], str] = {}
         try:
@@ -71,7 +73,9 @@ class Starter:
                 while not await is_ready(process):
                     state = self.supervisor.states()[process.name].state
                     if state in _FAILED:
-                        raise FatalError(f"{process.name} stops right after its start ({state}): {self._last_words(process)}")
+                        raise FatalError(
+                            f"{process.name} stops right after its start ({state}): {self._last_words(process)}"
+                        )
                     await asyncio.sleep(_POLL_S)
         except TimeoutError as error:
             raise FatalError(

@@ -1,0 +1,105 @@
+"""`headwater`: the table of commands. A command's module is imported when the command is used, and not before."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from headwater.cli.output import complain
+from headwater.errors import FatalError, HeadwaterError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Where a command is: `module` has a Typer called `app`, or the function or Typer that `attribute` names."""
+
+    module: str
+    attribute: str = "app"
+    help: str
+    panel: str = "Platform"
+
+
+_STACK = "Embedded stack"
+_WORK = "Documents and questions"
+
+COMMANDS: dict[str, Entry] = {
+    "setup": Entry(module="headwater.cli.stack", attribute="setup", help="Install the components.", panel=_STACK),
+    "up": Entry(module="headwater.cli.stack", attribute="up", help="Start the embedded stack.", panel=_STACK),
+    "down": Entry(module="headwater.cli.stack", attribute="down", help="Stop the embedded stack.", panel=_STACK),
+    "status": Entry(module="headwater.cli.status", help="Processes, lag, parked events, freshness.", panel=_STACK),
+    "logs": Entry(module="headwater.cli.logs", help="Show the logs of one process or of all.", panel=_STACK),
+    "env": Entry(module="headwater.cli.stack", attribute="env", help="Print the stack's settings.", panel=_STACK),
+    "doctor": Entry(module="headwater.cli.doctor", help="Check everything, start nothing.", panel=_STACK),
+    "demo": Entry(module="headwater.cli.demo", help="Show the product on a small handbook.", panel=_STACK),
+    "topics": Entry(module="headwater.cli.topics", help="Plan and apply the declared topics."),
+    "schemas": Entry(module="headwater.cli.schemas", help="Check and add contracts."),
+    "migrate": Entry(module="headwater.cli.migrate", help="Plan, apply and revert store migrations."),
+    "parked": Entry(module="headwater.cli.parked", help="List and show dead letters."),
+    "keys": Entry(module="headwater.cli.keys", help="API keys: create, list, revoke."),
+    "bench": Entry(module="headwater.cli.bench", help="Run a benchmark."),
+    "sync": Entry(module="headwater.cli.sync", help="Bring a source in.", panel=_WORK),
+    "documents": Entry(module="headwater.cli.documents", help="Put, list, show, delete, trace.", panel=_WORK),
+    "search": Entry(module="headwater.cli.search", attribute="search", help="Find passages.", panel=_WORK),
+    "ask": Entry(module="headwater.cli.search", attribute="ask", help="Ask a question.", panel=_WORK),
+    "evaluate": Entry(module="headwater.cli.evaluate", help="Judge retrieval on a BEIR folder.", panel=_WORK),
+}
+
+app = typer.Typer(
+    name="headwater",
+    help="Documents, searchable and answerable: always current, only for those who may read them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+# Options and --help belong to the command's own parser.
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+def run_entry(name: str, arguments: Sequence[str]) -> None:
+    """Run one command of the table. A failure of ours is one sentence on standard error and exit status 1."""
+    try:
+        _load(name)(list(arguments), prog_name=f"headwater {name}")
+    except ValidationError as error:
+        complain("; ".join(_setting_at_fault(problem) for problem in error.errors()))
+        raise typer.Exit(1) from error
+    except HeadwaterError as error:
+        complain(str(error))
+        raise typer.Exit(1) from error
+
+
+def _setting_at_fault(problem: ErrorDetails) -> str:
+    name = "__".join(str(part).upper() for part in problem["loc"])
+    return f"the setting HEADWATER_{name} is wrong: {problem['msg']}"
+
+
+def _load(name: str) -> Callable[..., Any]:
+    entry = COMMANDS[name]
+    try:
+        command = getattr(import_module(entry.module), entry.attribute)
+    except ModuleNotFoundError as error:
+        if error.name != entry.module:
+            raise
+        raise FatalError(f"`{name}` is not part of this installation: {entry.module} is missing") from error
+    if isinstance(command, typer.Typer):
+        return command
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    single.command(help=command.__doc__)(command)
+    return single
+
+
+def _register(name: str, entry: Entry) -> None:
+    @app.command(name, help=entry.help, rich_help_panel=entry.panel, context_settings=_PASS_ON)
+    def passed_on(context: typer.Context) -> None:
+        run_entry(name, context.args)
+
+
+for _name, _entry in COMMANDS.items():
+    _register(_name, _entry)
+
+if __name__ == "__main__":
+    app()

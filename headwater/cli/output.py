@@ -1,0 +1,34 @@
+"""What commands print: a table for people, or JSON for programs."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document. What JSON has no type for (times, ids) is printed as text."""
+    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
+    """Print rows under headings; None shows as a dash."""
+    table = Table(*columns, title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*("-" if cell is None else str(cell) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def say(text: str) -> None:
+    """Tell a person what is happening; on standard error, so that output stays clean."""
+    typer.echo(text, err=True)
+
+
+def complain(text: str) -> None:
+    """Say what went wrong, in red where there are colours."""
+    typer.secho(f"headwater: {text}", err=True, fg=typer.colors.RED)
