@@ -37,26 +37,8 @@ _HTML_START = re.compile(r"\s*(<!--.*?-->\s*|<\?xml[^>]*>\s*)*<(!doctype\s+html|
 _XML_START = re.compile(r"\s*<\?xml\s", re.IGNORECASE)
 _HEADER_LINE = re.compile(r"^(>?From |[!-9;-~]+:([ \t]|$))")
 _KNOWN_HEADERS = frozenset(
-    [
-        "from",
-        "to",
-        "cc",
-        "bcc",
-        "subject",
-        "date",
-        "message-id",
-        "mime-version",
-        "received",
-        "return-path",
-        "reply-to",
-        "delivered-to",
-        "sender",
-        "content-type",
-        "content-transfer-encoding",
-        "x-mailer",
-        "in-reply-to",
-        "references",
-    ]
+    {"from", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version", "received", "return-path", "sender"}
+    | {"reply-to", "delivered-to", "content-type", "content-transfer-encoding", "in-reply-to", "references"}
 )
 _MIN_KNOWN_HEADERS = 2
 _DELIMITERS = ",;\t|"

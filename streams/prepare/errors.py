@@ -1,6 +1,6 @@
 """Why a document cannot become text: reasons that a person can act on. All of them park the revision."""
 
-from headwater.errors import PoisonError
+from headwater.errors import HeadwaterError, PoisonError
 
 
 class EncryptedDocumentError(PoisonError):
@@ -21,3 +21,19 @@ class MalformedDocumentError(PoisonError):
 
 class LimitExceededError(PoisonError):
     """The file needs more memory, time or chunks than one document may take."""
+
+
+class ParserCrashedError(HeadwaterError):
+    """A parser failed in a way nobody foresaw: a mistake of ours. Parked like poison, but the breaker counts it."""
+
+
+NAMED = {
+    error.__name__: error
+    for error in (
+        EncryptedDocumentError,
+        EmptyDocumentError,
+        UnsupportedFormatError,
+        MalformedDocumentError,
+        LimitExceededError,
+    )
+}

@@ -21,8 +21,8 @@ _PARSERS = {
     MediaType.CSV: "streams.prepare.parsers.csv:parse_csv",
     MediaType.TSV: "streams.prepare.parsers.csv:parse_csv",
     MediaType.EMAIL: "streams.prepare.parsers.email:parse_email",
-    MediaType.OUTLOOK: "streams.prepare.parsers.outlook:parse_outlook",
-    MediaType.XML: "streams.prepare.parsers.xml:parse_xml",
+    MediaType.OUTLOOK: "streams.prepare.parsers.unstructured_elements:parse_outlook",
+    MediaType.XML: "streams.prepare.parsers.unstructured_elements:parse_xml",
 }
 
 

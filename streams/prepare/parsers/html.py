@@ -1,6 +1,7 @@
 """HTML: what a reader sees, in order. Scripts, styles, navigation and hidden elements are not text."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from lxml import etree
@@ -13,65 +14,12 @@ from streams.prepare.errors import EmptyDocumentError, MalformedDocumentError
 from streams.prepare.parsed import BlockKind, ParsedText
 
 _SKIPPED = frozenset(
-    [
-        "script",
-        "style",
-        "noscript",
-        "template",
-        "head",
-        "nav",
-        "svg",
-        "math",
-        "object",
-        "iframe",
-        "select",
-        "button",
-        "audio",
-        "video",
-        "canvas",
-    ]
+    {"script", "style", "noscript", "template", "head", "nav", "svg", "object", "iframe", "select", "button"}
 )
 _INLINE = frozenset(
-    [
-        "a",
-        "abbr",
-        "acronym",
-        "b",
-        "bdi",
-        "bdo",
-        "big",
-        "cite",
-        "code",
-        "data",
-        "del",
-        "dfn",
-        "em",
-        "font",
-        "i",
-        "img",
-        "ins",
-        "kbd",
-        "label",
-        "mark",
-        "q",
-        "s",
-        "samp",
-        "small",
-        "span",
-        "strike",
-        "strong",
-        "sub",
-        "sup",
-        "time",
-        "tt",
-        "u",
-        "var",
-        "wbr",
-        "input",
-        "ruby",
-        "rt",
-        "rp",
-    ]
+    {"a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins"}
+    | {"kbd", "label", "mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u"}
+    | {"var", "wbr", "input", "ruby", "rt", "rp"}
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _LISTS = frozenset({"ul", "ol", "menu"})
@@ -79,6 +27,7 @@ _LAYOUT = ".//table|.//h1|.//h2|.//h3|.//h4|.//h5|.//h6|.//pre"  # a table aroun
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
 _CHARSET_WINDOW = 4096
+_MAX_SPAN = 50  # a hostile page asks for millions of cells
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]+)*")
 
 
@@ -154,6 +103,8 @@ class _Walker:
             self._inline.append("\v")
         elif tag == "img":
             self._inline.append(f" {element.get('alt') or ''} ")
+        elif tag == "math":
+            self._inline.append(" ".join(element.itertext()))
         elif tag in _INLINE:
             self._children(element)
         else:
@@ -189,7 +140,7 @@ class _Walker:
     def _table(self, element: Any) -> None:
         for caption in element.iterchildren("caption"):
             self._builder.add(BlockKind.PARAGRAPH, one_line(_visible_text(caption)))
-        self._builder.table([_cells(row) for row in element.iter("tr") if not _hidden(row)])
+        self._builder.table(_grid(row for row in element.iter("tr") if not _hidden(row)))
 
     def _children(self, element: Any) -> None:
         self._inline.append(element.text or "")
@@ -204,13 +155,33 @@ def _number(item: Any, parent: Any) -> int:
     return first + sum(1 for _ in item.itersiblings("li", preceding=True))
 
 
-def _cells(row: Any) -> list[str]:
-    cells: list[str] = []
-    for cell in row.iterchildren("td", "th"):
-        span = str(cell.get("colspan") or "1")
-        width = min(int(span), 100) if span.isdecimal() and int(span) else 1
-        cells += [_visible_text(cell), *[""] * (width - 1)]
-    return cells
+def _grid(rows: Iterable[Any]) -> list[list[str]]:
+    """Return the cells of a table. A cell that spans rows or columns is repeated: each row then stands for itself."""
+    grid: list[list[str]] = []
+    hanging: dict[int, tuple[int, str]] = {}  # column: rows still to fill, text
+    for row in rows:
+        cells: list[str] = []
+        for cell in row.iterchildren("td", "th"):
+            _fill_hanging(cells, hanging)
+            text = _visible_text(cell)
+            for _ in range(_span(cell, "colspan")):
+                hanging[len(cells)] = (_span(cell, "rowspan") - 1, text)
+                cells.append(text)
+        _fill_hanging(cells, hanging)
+        grid.append(cells)
+    return grid
+
+
+def _fill_hanging(cells: list[str], hanging: dict[int, tuple[int, str]]) -> None:
+    while hanging.get(len(cells), (0, ""))[0] > 0:
+        left, text = hanging[len(cells)]
+        hanging[len(cells)] = (left - 1, text)
+        cells.append(text)
+
+
+def _span(cell: Any, attribute: str) -> int:
+    value = str(cell.get(attribute) or "1")
+    return max(1, min(int(value), _MAX_SPAN)) if value.isdecimal() else 1
 
 
 def _visible_text(element: Any) -> str:
