@@ -1,0 +1,1 @@
+"""The one harness that all stages share: it delivers, retries, parks, acknowledges and stops."""

@@ -1,0 +1,37 @@
+"""One record in hand, from delivery to acknowledgement."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from headwater.telemetry.tracing import Headers
+from schemas.errors import ContractError
+from schemas.events.base import Lane, Position
+from schemas.topics import Topic
+
+
+class Outcome(StrEnum):
+    """How an event ends: exactly one of these. A closed set, used as a metric label."""
+
+    DONE = "done"
+    SUPERSEDED = "superseded"  # a newer revision made it pointless
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Delivery:
+    """A record that was delivered and is not settled yet. Compared by identity: a redelivery is another one."""
+
+    origin: Position
+    topic: Topic
+    key: bytes | None
+    value: bytes | None  # None: a compaction tombstone
+    headers: Headers
+    event: Any | None  # an instance of the type that the stage reads from this topic, None where there is none
+    broken: ContractError | None  # why the bytes are no event
+    lane: Lane
+    size_bytes: int
+    received_s: float  # monotonic clock
+    settle: Callable[[], None]  # acknowledges: called once, after the effect
+    abandon: Callable[[], None]  # lets go without acknowledging: the record is delivered again

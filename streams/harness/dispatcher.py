@@ -1,0 +1,167 @@
+"""Reads ahead within a bound of bytes, keeps the order of each key, and puts live work first."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from headwater.telemetry.metrics import BUFFERED_BYTES
+from schemas.events.base import Lane
+from streams.harness.delivery import Delivery
+from streams.harness.errors import ReleasedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of a stage goes on at once."""
+
+    live_keys: int  # documents of the live lane worked on side by side; backfill never takes their places
+    backfill_keys: int
+    buffer_bytes: int  # delivered and unsettled; one event more than this is held at the most
+
+
+class Dispatcher:
+    """Starts the work on deliveries and waits for it. Lives in one event loop.
+
+    One event of a key is in work at a time, in the order of delivery. Among the keys, those with a live event go
+    first, and they have places of their own: an edit does not wait for a backlog that was delivered before it.
+    Suspects (events that were in work when a worker died) are run first and alone.
+    """
+
+    def __init__(
+        self,
+        settle: Callable[[Delivery], Awaitable[None]],
+        *,
+        limits: Limits,
+        is_suspect: Callable[[Delivery], bool],
+        on_fatal: Callable[[BaseException], None],
+        stage: str,
+    ) -> None:
+        self._settle, self._limits, self._is_suspect, self._on_fatal = settle, limits, is_suspect, on_fatal
+        self._queues: dict[object, deque[Delivery]] = {}
+        self._ready: dict[Lane, dict[object, None]] = {Lane.LIVE: {}, Lane.BACKFILL: {}}  # keys in order of arrival
+        self._running: dict[object, Lane] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._suspects: set[Delivery] = set()
+        self._bytes = 0
+        self._buffered = BUFFERED_BYTES.labels(stage=stage)
+        self._room = asyncio.Event()
+        self.released = asyncio.Event()  # set: let go of everything that only waits
+        self.released.set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any work is in hand."""
+        return bool(self._queues)
+
+    def oldest_received_s(self) -> float | None:
+        """Return when the oldest delivery in hand arrived, on the monotonic clock."""
+        return min((queue[0].received_s for queue in self._queues.values()), default=None)
+
+    async def offer(self, delivery: Delivery) -> None:
+        """Take a delivery; returns when there is room for another one."""
+        if self.released.is_set():
+            delivery.abandon()
+            return
+        self._add(delivery)
+        self._start()
+        while self._bytes >= self._limits.buffer_bytes and not self.released.is_set():
+            self._room.clear()
+            await self._room.wait()
+
+    async def release(self, *, within_s: float) -> None:
+        """Let go of all that has not begun or only waits, give the rest this long, then cancel it.
+
+        What is cancelled is as harmless as a kill: it was not acknowledged and will be done again.
+        """
+        self.released.set()
+        self._room.set()
+        for key, queue in list(self._queues.items()):
+            for delivery in list(queue)[1 if key in self._running else 0 :]:
+                self._remove(key, delivery)
+                delivery.abandon()
+        for lane in self._ready.values():
+            lane.clear()
+        tasks = set(self._tasks)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=within_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def resume(self) -> None:
+        """Accept deliveries (again)."""
+        self.released.clear()
+
+    def _add(self, delivery: Delivery) -> None:
+        key = delivery.key if delivery.key is not None else delivery.origin.partition
+        queue = self._queues.setdefault(key, deque())
+        queue.append(delivery)
+        self._bytes += delivery.size_bytes
+        self._buffered.set(self._bytes)
+        if self._is_suspect(delivery):
+            self._suspects.add(delivery)
+        if key not in self._running:
+            self._make_ready(key)
+
+    def _make_ready(self, key: object) -> None:
+        """Put a key where its queue belongs: a live event pulls the older ones of its document along."""
+        lane = Lane.LIVE if any(each.lane is Lane.LIVE for each in self._queues[key]) else Lane.BACKFILL
+        if lane is Lane.LIVE:
+            self._ready[Lane.BACKFILL].pop(key, None)
+        if key not in self._ready[lane]:
+            self._ready[lane][key] = None
+
+    def _start(self) -> None:
+        while not self.released.is_set() and (choice := self._choose()) is not None:
+            lane, key = choice
+            del self._ready[lane][key]
+            self._running[key] = lane
+            task = asyncio.create_task(self._work(key))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _choose(self) -> tuple[Lane, object] | None:
+        if self._suspects:
+            return None if self._running else self._first_suspect()
+        limits = {Lane.LIVE: self._limits.live_keys, Lane.BACKFILL: self._limits.backfill_keys}
+        for lane, limit in limits.items():
+            ready = self._ready[lane]
+            if ready and sum(each is lane for each in self._running.values()) < limit:
+                return lane, next(iter(ready))
+        return None
+
+    def _first_suspect(self) -> tuple[Lane, object]:
+        """Return the oldest suspect's key; what lies before it in its queue is run alone as well."""
+        suspect = min(self._suspects, key=lambda each: each.received_s)
+        key = suspect.key if suspect.key is not None else suspect.origin.partition
+        return (Lane.LIVE if key in self._ready[Lane.LIVE] else Lane.BACKFILL), key
+
+    async def _work(self, key: object) -> None:
+        delivery = self._queues[key][0]
+        try:
+            await self._settle(delivery)
+        except (ReleasedError, asyncio.CancelledError):
+            delivery.abandon()
+        except BaseException as error:  # noqa: BLE001 - fatal, or a bug of the harness: nothing is acknowledged, the stage ends
+            delivery.abandon()
+            self._on_fatal(error)
+            self.released.set()
+            self._room.set()
+        finally:
+            del self._running[key]
+            self._remove(key, delivery)
+            if key in self._queues and not self.released.is_set():
+                self._make_ready(key)
+            self._start()
+
+    def _remove(self, key: object, delivery: Delivery) -> None:
+        queue = self._queues[key]
+        queue.remove(delivery)
+        if not queue:
+            del self._queues[key]
+        self._suspects.discard(delivery)
+        self._bytes -= delivery.size_bytes
+        self._buffered.set(self._bytes)
+        if self._bytes < self._limits.buffer_bytes:
+            self._room.set()

@@ -1,0 +1,31 @@
+"""Why the harness itself parks an event or ends a stage."""
+
+from headwater.errors import FatalError, HeadwaterError, PoisonError
+
+
+class WrongPartitionError(PoisonError):
+    """A key lies in a partition that its hash does not name: some producer uses another partitioner."""
+
+
+class WrongGenerationError(PoisonError):
+    """A chunk event of another generation."""
+
+
+class WorkerKilledError(PoisonError):
+    """The event was alone in work each time when its worker died."""
+
+
+class UnexpectedError(PoisonError):
+    """What nobody foresaw, wrapped so that it can be parked."""
+
+
+class BreakerOpenError(FatalError):
+    """Unexpected errors across tenants: a bad deploy, not bad data."""
+
+
+class OffsetExpiredError(FatalError):
+    """Records were removed by retention before this stage had read them."""
+
+
+class ReleasedError(HeadwaterError):
+    """The partition is taken away or the stage stops: the event is let go and will be delivered again."""
