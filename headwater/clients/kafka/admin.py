@@ -114,6 +114,19 @@ class KafkaAdmin:
         """Return, for each partition, the next offset that a reader of committed records would get to."""
         return await self._offsets(topics, OffsetSpec.latest())  # type: ignore[no-untyped-call] # the vendor left it untyped
 
+    async def log_ends(self, partitions: Mapping[str, Collection[int]], *, committed: bool = True) -> Offsets:
+        """Return the ends of named partitions in one request; with `committed` off, open transactions count too."""
+        isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+        return await self._ends(partitions, OffsetSpec.latest(), isolation)  # type: ignore[no-untyped-call] # as above
+
+    async def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
+        """Return the identities of topics; one that was deleted and created anew has another. TopicMissingError."""
+        described = await self._ask(
+            lambda: self._client.describe_topics(TopicCollection(list(topics)), request_timeout=self._timeout_s),
+            doing="describing topics",
+        )
+        return {name: str(shape.topic_id) for name, shape in described.items()}
+
     async def start_offsets(self, topics: Collection[str]) -> Offsets:
         """Return the oldest offset that is still there, for each partition."""
         return await self._offsets(topics, OffsetSpec.earliest())  # type: ignore[no-untyped-call] # as above
@@ -133,16 +146,18 @@ class KafkaAdmin:
 
     async def _offsets(self, topics: Collection[str], spec: Any) -> Offsets:
         counts = {topic: await self.partition_count(topic) for topic in topics}
-        asked = {TopicPartition(topic, each): spec for topic, count in counts.items() for each in range(count)}
+        partitions = {topic: range(count) for topic, count in counts.items()}
+        return await self._ends(partitions, spec, IsolationLevel.READ_COMMITTED)
+
+    async def _ends(self, partitions: Mapping[str, Collection[int]], spec: Any, isolation: IsolationLevel) -> Offsets:
+        asked = {TopicPartition(topic, each): spec for topic, numbers in partitions.items() for each in numbers}
         if not asked:
             return {}
         answer = await self._ask(
-            lambda: self._client.list_offsets(
-                asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=self._timeout_s
-            ),
-            doing=f"reading the offsets of {', '.join(topics)}",
+            lambda: self._client.list_offsets(asked, isolation_level=isolation, request_timeout=self._timeout_s),
+            doing=f"reading the offsets of {', '.join(partitions)}",
         )
-        offsets: Offsets = {topic: {} for topic in topics}
+        offsets: Offsets = {topic: {} for topic in partitions}
         for partition, result in answer.items():
             offsets[partition.topic][partition.partition] = result.offset
         return offsets
