@@ -5,7 +5,6 @@ members that do not exist yet: a connector reports in any order.
 """
 
 import re
-from dataclasses import dataclass
 
 from schemas.events.directory import (
     ApiKey,
@@ -53,30 +52,24 @@ _FOREIGN_ID = re.compile(r"[^\s/\x00-\x1f][^/\x00-\x1f]{0,255}")
 _GROUP_ID = re.compile(r"[^:\s/\x00-\x1f]+:[^/\x00-\x1f]+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DirectoryHead:
-    """The newest record of one directory key, deleted ones included: their revisions go on growing."""
+def decide_directory(
+    command: DirectorySubmitted, latest: DirectoryChanged | None, context: Context
+) -> DirectoryDecision:
+    """Say whether the command becomes a record of the directory. Same arguments, same answer.
 
-    record: DirectoryChanged
-
-    @property
-    def exists(self) -> bool:
-        """Say whether the record was put and not deleted since."""
-        return self.record.op is DirectoryOp.PUT
-
-
-def decide_directory(command: DirectorySubmitted, head: DirectoryHead | None, context: Context) -> DirectoryDecision:
-    """Say whether the command becomes a record of the directory. Same arguments, same answer."""
-    if head is not None and head.record.submitted.offset >= context.position.offset and _same_time(command, head):
+    `latest` is the newest record of the command's key, a deletion included: revisions go on growing after it.
+    """
+    present = latest if latest is not None and latest.op is DirectoryOp.PUT else None
+    if latest is not None and _is_replay(command, latest, context):
         return Dropped(reason=Drop.REPLAYED)
     try:
         _check_form(command)
-        _check_revision(command, head)
+        _check_revision(command, present)
         if command.op is DirectoryOp.DELETE:
-            if head is None or not head.exists:
+            if present is None:
                 return Dropped(reason=Drop.GONE_ALREADY)
         else:
-            if head is not None and head.exists and head.record.record == command.record:
+            if present is not None and present.record == command.record:
                 return Dropped(reason=Drop.UNCHANGED)
             _check_references(command, context)
     except RefusedError as error:
@@ -90,7 +83,7 @@ def decide_directory(command: DirectorySubmitted, head: DirectoryHead | None, co
             kind=command.kind,
             record_id=command.record_id,
             op=command.op,
-            revision=next_revision(None if head is None else head.record.revision, context.now_ms),
+            revision=next_revision(None if latest is None else latest.revision, context.now_ms),
             record=command.record,
             admitted_at=context.now,
             submitted=context.position,
@@ -98,9 +91,9 @@ def decide_directory(command: DirectorySubmitted, head: DirectoryHead | None, co
     )
 
 
-def _same_time(command: DirectorySubmitted, head: DirectoryHead) -> bool:
-    # A topic that was created anew counts from zero again; its commands are younger than what the head remembers.
-    return command.observed_at <= head.record.observed_at
+def _is_replay(command: DirectorySubmitted, latest: DirectoryChanged, context: Context) -> bool:
+    # A topic that was created anew counts from zero again; its commands are younger than what is known.
+    return context.position.offset <= latest.submitted.offset and command.observed_at <= latest.observed_at
 
 
 def _check_form(command: DirectorySubmitted) -> None:
@@ -109,7 +102,7 @@ def _check_form(command: DirectorySubmitted) -> None:
             raise _invalid("record: leave it out of a deletion")
     elif not isinstance(command.record, RECORD_TYPES[command.kind]):
         raise _invalid(f"record: kind {command.kind.value!r} takes a {RECORD_TYPES[command.kind].__name__}")
-    if (command.kind in _SYSTEM_KINDS) != (command.tenant_id == SYSTEM_TENANT) and command.kind in _SYSTEM_KINDS:
+    if command.kind in _SYSTEM_KINDS and command.tenant_id != SYSTEM_TENANT:
         raise _invalid(f"tenant_id: {command.kind.value} belong to the tenant {SYSTEM_TENANT!r}")
     _check_id(command)
     if isinstance(command.record, Group):
@@ -124,10 +117,10 @@ def _check_id(command: DirectorySubmitted) -> None:
         raise _invalid("record_id: groups are named `SOURCE:ID`")
 
 
-def _check_revision(command: DirectorySubmitted, head: DirectoryHead | None) -> None:
+def _check_revision(command: DirectorySubmitted, present: DirectoryChanged | None) -> None:
     if command.expected_revision is None:
         return
-    current = head.record.revision if head is not None and head.exists else 0
+    current = 0 if present is None else present.revision
     if command.expected_revision != current:
         raise RefusedError(
             Refusal.REVISION_MISMATCH, f"expected_revision: the record is at {current}; read it and try again"

@@ -1,0 +1,1 @@
+"""Heads of documents and control data, materialised from the log in LMDB, with the positions they stand for."""
