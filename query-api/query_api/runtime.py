@@ -12,16 +12,9 @@ from headwater.ports.models import Embedder, Generator, Reranker
 from headwater.ports.rows import KeywordIndex, VectorIndex
 from headwater.settings import Settings
 from query_api.credentials import ServerSecret
-from schemas.events import Event, Position
+from query_api.event_log import EventSink
+from query_api.retrieval.breaker import Breakers
 from schemas.ids import GenerationName
-
-
-class EventSink(Protocol):
-    """Appends events to the log."""
-
-    async def send(self, event: Event) -> Position:
-        """Return where the broker holds the event, once it does. Raise RetryableError when it is away."""
-        ...
 
 
 class Applied(Protocol):
@@ -58,6 +51,7 @@ class Models:
     embedder: Embedder
     reranker: Reranker
     generator: Generator
+    extractive: Generator | None = None  # quotes where `generator` is away; None where it is the generator itself
 
 
 def utc_now() -> datetime:
@@ -79,4 +73,5 @@ class Runtime:
     cache: Cache
     generations: Generations
     models: Models
+    breakers: Breakers = field(default_factory=Breakers)
     now: Callable[[], datetime] = field(default=utc_now)

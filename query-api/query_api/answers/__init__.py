@@ -1,0 +1,1 @@
+"""POST /query: an answer with the passages it rests on."""

@@ -1,0 +1,1 @@
+"""POST /feedback: what callers say of their answers."""

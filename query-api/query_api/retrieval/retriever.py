@@ -1,0 +1,219 @@
+"""Retrieval: vector and keyword legs side by side, each through the gate, then one list."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from headwater.errors import RetryableError
+from headwater.ports.heads import Directory, Heads
+from headwater.ports.models import Embedder
+from headwater.ports.rows import KeywordIndex, Scope, StoreHit, VectorIndex
+from headwater.telemetry.tracing import span
+from query_api.retrieval.breaker import Breakers
+from query_api.retrieval.fusion import fuse
+from query_api.retrieval.gatekeeper import Gatekeeper
+from query_api.retrieval.passages import LegRank, Passage
+from schemas.events.base import Lane, Store
+from schemas.events.directory import RetrievalProfile
+from schemas.ids import DocumentId, GenerationName, Revision
+
+_T = TypeVar("_T")
+
+# Where the gate refuses rows the query goes deeper, up to what both stores answer in one page.
+MAX_DEPTH: Final = 8_192
+DEEPER: Final = 4
+LEG_TIMEOUT_S: Final = 5.0
+
+
+class Mode(StrEnum):
+    """Which legs are asked."""
+
+    HYBRID = "hybrid"
+    VECTOR = "vector"
+    KEYWORD = "keyword"
+
+
+class Degradation(StrEnum):
+    """What was missing, in the order in which it is given up. A closed set."""
+
+    RERANK_OFF = "rerank_off"
+    KEYWORDS_ONLY = "keywords_only"
+    VECTORS_ONLY = "vectors_only"
+    EXTRACTIVE_ANSWER = "extractive_answer"
+    NO_ANSWER = "passages_only"
+
+
+class NoLegError(RetryableError):
+    """Neither store answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieval:
+    """Passages, best first, and what it took."""
+
+    passages: tuple[Passage, ...]
+    degraded: tuple[Degradation, ...] = ()
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependencies:
+    """What retrieval reads. `embedder` and the indices belong to the pinned generation."""
+
+    heads: Heads
+    directory: Directory
+    embedder: Embedder
+    vectors: VectorIndex
+    keywords: KeywordIndex
+    breakers: Breakers
+
+
+class Retriever:
+    """Finds passages for a caller. Every row passes the gate before it leaves."""
+
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._on = dependencies
+
+    async def retrieve(
+        self,
+        query: str,
+        *,
+        scope: Scope,
+        user: str,
+        mode: Mode,
+        profile: RetrievalProfile,
+        generation: GenerationName,
+        top_k: int,
+    ) -> Retrieval:
+        """Return at most `top_k` passages, best first; raise NoLegError when no leg that was asked answered."""
+        gate = self.gatekeeper(scope, user=user, generation=generation)
+        depth = max(profile.candidates, top_k)
+        timings: dict[str, float] = {}
+        asked: dict[Store, Awaitable[list[StoreHit] | None]] = {}
+        if mode is not Mode.KEYWORD:
+            asked[Store.VECTORS] = self._vector_leg(query, scope, gate, depth=depth, want=top_k, timings=timings)
+        if mode is not Mode.VECTOR:
+            asked[Store.KEYWORDS] = self._keyword_leg(query, scope, gate, depth=depth, want=top_k, timings=timings)
+        found = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
+        legs = {store: hits for store, hits in found.items() if hits is not None}
+        if not legs:
+            raise NoLegError("search: neither store answers; try again shortly")
+        passages = _merge(_newest_revisions(legs), profile)
+        return Retrieval(passages=passages[:top_k], degraded=_missing(asked, legs), timings_ms=timings)
+
+    def gatekeeper(self, scope: Scope, *, user: str, generation: GenerationName) -> Gatekeeper:
+        """Return the gate for one caller; it is asked again just before passages are shown or sent to a model."""
+        return Gatekeeper(
+            heads=self._on.heads, directory=self._on.directory, scope=scope, user=user, generation=generation
+        )
+
+    async def _vector_leg(
+        self, query: str, scope: Scope, gate: Gatekeeper, *, depth: int, want: int, timings: dict[str, float]
+    ) -> list[StoreHit] | None:
+        try:
+            with span("embed_query"):
+                started = time.perf_counter()
+                embedded = await self._call("triton", lambda: self._on.embedder.embed([query], lane=Lane.LIVE))
+                timings["embed"] = _ms_since(started)
+            with span("search_vectors"):
+                started = time.perf_counter()
+                hits = await self._deepen(
+                    lambda limit: self._call(
+                        "milvus", lambda: self._on.vectors.search(scope, embedded[0], limit=limit)
+                    ),
+                    lambda found: gate.hits(found, Store.VECTORS),
+                    depth=depth,
+                    want=want,
+                )
+                timings["vectors"] = _ms_since(started)
+        except RetryableError:
+            return None
+        return hits
+
+    async def _keyword_leg(
+        self, query: str, scope: Scope, gate: Gatekeeper, *, depth: int, want: int, timings: dict[str, float]
+    ) -> list[StoreHit] | None:
+        try:
+            with span("search_keywords"):
+                started = time.perf_counter()
+                hits = await self._deepen(
+                    lambda limit: self._call(
+                        "elasticsearch", lambda: self._on.keywords.search(scope, query, limit=limit)
+                    ),
+                    lambda found: gate.hits(found, Store.KEYWORDS),
+                    depth=depth,
+                    want=want,
+                )
+                timings["keywords"] = _ms_since(started)
+        except RetryableError:
+            return None
+        return hits
+
+    async def _deepen(
+        self,
+        search: Callable[[int], Awaitable[Sequence[StoreHit]]],
+        admit: Callable[[Sequence[StoreHit]], list[StoreHit]],
+        *,
+        depth: int,
+        want: int,
+    ) -> list[StoreHit]:
+        """Search deeper until `want` rows are admitted or nothing is left: what the gate refuses costs no recall."""
+        while True:
+            found = await search(depth)
+            admitted = admit(found)
+            if len(admitted) >= want or len(found) < depth or depth >= MAX_DEPTH:
+                return admitted
+            depth = min(depth * DEEPER, MAX_DEPTH)
+
+    async def _call(self, dependency: str, work: Callable[[], Awaitable[_T]]) -> _T:
+        async def timed() -> _T:
+            try:
+                async with asyncio.timeout(LEG_TIMEOUT_S):
+                    return await work()
+            except TimeoutError as error:
+                raise RetryableError(f"{dependency}: no answer within {LEG_TIMEOUT_S} s") from error
+
+        return await self._on.breakers.of(dependency).call(timed)
+
+
+def _newest_revisions(legs: Mapping[Store, Sequence[StoreHit]]) -> Mapping[Store, Sequence[StoreHit]]:
+    """Where the legs return two revisions of one document, the newer wins."""
+    newest: dict[DocumentId, Revision] = {}
+    for hits in legs.values():
+        for hit in hits:
+            newest[hit.row.document_id] = max(hit.row.revision, newest.get(hit.row.document_id, Revision(0)))
+    return {
+        store: [hit for hit in hits if hit.row.revision == newest[hit.row.document_id]] for store, hits in legs.items()
+    }
+
+
+def _merge(legs: Mapping[Store, Sequence[StoreHit]], profile: RetrievalProfile) -> tuple[Passage, ...]:
+    ranked = {store: [(hit.row.row_id, hit.score) for hit in hits] for store, hits in legs.items()}
+    fused = fuse(
+        ranked.get(Store.VECTORS, ()),
+        ranked.get(Store.KEYWORDS, ()),
+        method=profile.fusion,
+        vector_weight=profile.vector_weight,
+    )
+    rows = {hit.row.row_id: (hit.row, store) for store, hits in legs.items() for hit in hits}
+    ranks: dict[str, dict[Store, LegRank]] = {row: {} for row in rows}
+    for store, leg in ranked.items():
+        for rank, (row, score) in enumerate(leg, start=1):
+            ranks[row][store] = LegRank(rank=rank, score=score)
+    order = sorted(fused, key=lambda row: (-fused[row], row))  # the id breaks ties: the same answer every time
+    return tuple(Passage(row=rows[row][0], store=rows[row][1], score=fused[row], legs=ranks[row]) for row in order)
+
+
+def _missing(asked: Mapping[Store, object], legs: Mapping[Store, object]) -> tuple[Degradation, ...]:
+    if Store.VECTORS in asked and Store.VECTORS not in legs:
+        return (Degradation.KEYWORDS_ONLY,)
+    if Store.KEYWORDS in asked and Store.KEYWORDS not in legs:
+        return (Degradation.VECTORS_ONLY,)
+    return ()
+
+
+def _ms_since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 3)

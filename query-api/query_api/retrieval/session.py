@@ -1,0 +1,76 @@
+"""One caller's question, pinned to a generation: what every step of answering it needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headwater.access.scope import store_scope
+from headwater.ports.rows import Filter, Scope
+from query_api.identity import Identity
+from query_api.retrieval.gatekeeper import Gatekeeper
+from query_api.retrieval.profiles import choose_profile
+from query_api.retrieval.retriever import Dependencies, Mode, Retrieval, Retriever
+from query_api.runtime import Runtime
+from schemas.events.directory import RetrievalProfile
+from schemas.ids import GenerationName, KnowledgeBaseId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Opened by `open_session`; lives for one request."""
+
+    caller: Identity
+    scope: Scope
+    profile: RetrievalProfile
+    generation: GenerationName
+    retriever: Retriever
+
+    async def retrieve(self, query: str, *, mode: Mode, top_k: int) -> Retrieval:
+        """Return passages that the caller may read, best first."""
+        return await self.retriever.retrieve(
+            query,
+            scope=self.scope,
+            user=self.caller.user,
+            mode=mode,
+            profile=self.profile,
+            generation=self.generation,
+            top_k=top_k,
+        )
+
+    @property
+    def gate(self) -> Gatekeeper:
+        """The gate for this caller; asked again before anything is shown or sent to a model."""
+        return self.retriever.gatekeeper(self.scope, user=self.caller.user, generation=self.generation)
+
+
+async def open_session(
+    runtime: Runtime,
+    caller: Identity,
+    *,
+    knowledge_bases: Sequence[KnowledgeBaseId] | None,
+    where: Filter,
+    profile: str | None,
+) -> Session:
+    """Pin the serving generation and bind the caller's scope and profile."""
+    generation = runtime.directory.serving_generation() or runtime.settings.generation
+    stores = await runtime.generations.stores(generation)
+    dependencies = Dependencies(
+        heads=runtime.heads,
+        directory=runtime.directory,
+        embedder=runtime.models.embedder,
+        vectors=stores.vectors,
+        keywords=stores.keywords,
+        breakers=runtime.breakers,
+    )
+    return Session(
+        caller=caller,
+        scope=store_scope(
+            tenant=caller.tenant_id,
+            principals=caller.principals,
+            knowledge_bases=knowledge_bases,
+            where=where,
+            max_principals=runtime.settings.api.max_principals,
+        ),
+        profile=choose_profile(runtime.directory, caller.tenant_id, named=profile, knowledge_bases=knowledge_bases),
+        generation=generation,
+        retriever=Retriever(dependencies),
+    )

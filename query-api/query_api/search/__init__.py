@@ -1,0 +1,1 @@
+"""POST /search: passages that the caller may read."""
