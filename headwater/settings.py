@@ -47,6 +47,7 @@ class MilvusSettings(BaseModel, frozen=True, extra="forbid"):
     token: SecretStr | None = None
     request_timeout_s: PositiveFloat = 15.0
     collection_prefix: str = "headwater"
+    dimension: PositiveInt = 384  # of the generation's embedding model; fixed when its collection is created
 
 
 class RedisSettings(BaseModel, frozen=True, extra="forbid"):
