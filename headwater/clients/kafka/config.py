@@ -12,6 +12,7 @@ Config: TypeAlias = dict[str, Any]
 _RECONNECT_MAX_MS = 1_000  # a broker that comes back is noticed within a second
 _FETCH_BYTES_PER_CONSUMER_KB = 16 * 1024  # prefetched and not yet taken; the consumer's whole buffer
 _FETCH_BYTES_PER_PARTITION = 4 * 1024 * 1024
+_RECORD_BYTES = 2 * 1024 * 1024  # the largest any topic takes (rag.events.parked); the broker judges the others
 _PRODUCER_BUFFER_KB = 64 * 1024
 
 
@@ -61,6 +62,7 @@ def producer_config(settings: KafkaSettings, *, client_id: str, transactional_id
         "delivery.timeout.ms": int(settings.request_timeout_s * 1000),
         "queue.buffering.max.kbytes": _PRODUCER_BUFFER_KB,
         "compression.type": "lz4",
+        "message.max.bytes": _RECORD_BYTES,
     }
     if transactional_id is not None:
         config["transactional.id"] = transactional_id
