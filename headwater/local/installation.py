@@ -166,7 +166,7 @@ def _lay_out_backends(target: Path) -> None:
 
 
 def _build_models(places: Places, progress: Progress) -> None:
-    """Bring the model repository up to date; the build has a cache of its own and ends at once where nothing changed."""
+    """Bring the model repository up to date; the build has its own cache and ends at once where nothing changed."""
     progress("models", "building the model repository where it has changed (a minute the first time)")
     command = [sys.executable, str(MODEL_SOURCES / "export" / "build.py"), "--out", str(places.models)]
     finished = subprocess.run(  # noqa: S603 - this interpreter, our own script

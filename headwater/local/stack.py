@@ -49,6 +49,16 @@ class LocalStack:
         """HEADWATER_* of every process of this stack, and of any other that is to use it."""
         return dict(environment_of(self._site(), self.settings))
 
+    def running_settings(self) -> Settings:
+        """The same settings, pointing at this stack's addresses and folders."""
+        groups: dict[str, dict[str, str]] = {}
+        for name, value in self.environment().items():
+            group, _, field = name.removeprefix("HEADWATER_").lower().partition("__")
+            groups.setdefault(group, {})[field] = value
+        given = self.settings.model_dump(exclude_unset=True)
+        merged = {**given, **{group: {**given.get(group, {}), **fields} for group, fields in groups.items()}}
+        return Settings.model_validate(merged)
+
     async def up(self, report: Report, *, names: frozenset[str] | None = None) -> None:
         """Start what is not running, each when what it needs is ready; return when all is ready.
 
@@ -94,7 +104,7 @@ class LocalStack:
     async def _gone(self, supervisor: Supervisor) -> None:
         try:
             async with asyncio.timeout(_SHUT_DOWN_TIMEOUT_S):
-                while supervisor.answers():
+                while supervisor.answers():  # noqa: ASYNC110 - another process: it has no event to wait for
                     await asyncio.sleep(_POLL_S)
         except TimeoutError as error:
             raise FatalError(f"the supervisor did not end: see {self.places.logs / 'supervisord.log'}") from error

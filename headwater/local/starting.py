@@ -16,7 +16,7 @@ from headwater.local.supervisor import Supervisor, log_file
 
 Report = Callable[[str, str], None]  # a process or task, and what happened to it
 
-_POLL_S = 0.15
+_POLL_S = 0.25  # each poll costs CPU that the starting processes want
 _DOWN = frozenset({"STOPPED", "EXITED", "FATAL", "UNKNOWN"})
 _FAILED = frozenset({"BACKOFF", "EXITED", "FATAL", "UNKNOWN"})
 _LAST_LINES = 3
@@ -38,10 +38,9 @@ class Starter:
 
         Raises FatalError for the first that fails; the others are not waited for.
         """
-        steps: dict[str, Process | Task] = {step.name: step for step in (*processes, *tasks)}
-        order = TopologicalSorter(
-            {name: [need for need in step.needs if need in steps] for name, step in steps.items()}
-        )
+        steps: dict[str, Process | Task] = {process.name: process for process in processes}
+        steps |= {task.name: task for task in tasks}
+        order = TopologicalSorter({name: steps.keys() & set(step.needs) for name, step in steps.items()})
         order.prepare()
         under_way: dict[asyncio.Task[None], str] = {}
         try:
@@ -73,9 +72,7 @@ class Starter:
                 while not await is_ready(process):
                     state = self.supervisor.states()[process.name].state
                     if state in _FAILED:
-                        raise FatalError(
-                            f"{process.name} stops right after its start ({state}): {self._last_words(process)}"
-                        )
+                        raise FatalError(f"{process.name} ends right after its start: {self._last_words(process)}")
                     await asyncio.sleep(_POLL_S)
         except TimeoutError as error:
             raise FatalError(

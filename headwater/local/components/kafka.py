@@ -1,6 +1,8 @@
 """Kafka: one KRaft node, broker and controller in one."""
 
+import base64
 import subprocess
+from uuid import uuid4
 
 from headwater.errors import FatalError
 from headwater.local.ports import LOOPBACK
@@ -19,6 +21,7 @@ def process(site: Site) -> Process:
         command=(*_java(site), *heap, "kafka.Kafka", _properties_file(site)),
         probe=Probe.KAFKA_METADATA,
         port=site.ports["kafka"],
+        start_timeout_s=120.0,
     )
 
 
@@ -29,8 +32,7 @@ def prepare(site: Site) -> None:
     (site.places.run / "kafka.properties").write_text(properties(site))
     if (data / "meta.properties").exists():
         return
-    cluster = _storage_tool(site, "random-uuid").split()[-1]
-    _storage_tool(site, "format", "--standalone", "-t", cluster, "-c", _properties_file(site))
+    _storage_tool(site, "format", "--standalone", f"--cluster-id={_cluster_id()}", "-c", _properties_file(site))
 
 
 def properties(site: Site) -> str:
@@ -67,6 +69,11 @@ def properties(site: Site) -> str:
 
 def _properties_file(site: Site) -> str:
     return str(site.places.run / "kafka.properties")
+
+
+def _cluster_id() -> str:
+    """Return a random UUID as Kafka writes it: URL-safe base64 without its padding."""
+    return base64.urlsafe_b64encode(uuid4().bytes).rstrip(b"=").decode()
 
 
 def _java(site: Site) -> tuple[str, ...]:

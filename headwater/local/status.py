@@ -1,0 +1,108 @@
+"""One picture of a running stack: processes, what each stage has still to do, dead letters, freshness."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from headwater.local.lag import LagReader, StageLag
+from headwater.local.ports import LOOPBACK
+from headwater.local.process import Probe, Process
+from headwater.local.readiness import PROBE_TIMEOUT_S, is_ready
+from headwater.local.supervisor import ProcessState
+from headwater.settings import Settings
+
+_FRESHNESS = "headwater_freshness_seconds_bucket"
+_UP = frozenset({"STARTING", "RUNNING"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessStatus:
+    """A process: what the supervisor says, and whether it answers as ready."""
+
+    state: ProcessState
+    ready: bool
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freshness:
+    """From observed to searchable or gone in one store, since its processes started."""
+
+    store: str
+    documents: int
+    p50_s: float
+    p95_s: float  # both are upper bounds of the histogram's buckets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackStatus:
+    """All of it. `stages` is empty and `parked` is None while Kafka is down."""
+
+    processes: tuple[ProcessStatus, ...]
+    stages: tuple[StageLag, ...]
+    parked: int | None
+    freshness: tuple[Freshness, ...]
+
+
+async def read_status(settings: Settings, table: Sequence[Process], states: Mapping[str, ProcessState]) -> StackStatus:
+    """Ask every process that is up. `settings` point at this stack's Kafka."""
+    up = [process for process in table if states[process.name].state in _UP]
+    ready = dict(zip((process.name for process in up), await asyncio.gather(*map(is_ready, up)), strict=True))
+    pages = await asyncio.gather(*(_metrics(process.port) for process in up if process.probe is Probe.MANAGEMENT))
+    stages, parked = await asyncio.to_thread(_read_lag, settings) if ready.get("kafka") else ((), None)
+    return StackStatus(
+        processes=tuple(
+            ProcessStatus(state=states[process.name], ready=ready.get(process.name, False), port=process.port)
+            for process in table
+        ),
+        stages=stages,
+        parked=parked,
+        freshness=freshness(pages),
+    )
+
+
+def freshness(pages: Sequence[str]) -> tuple[Freshness, ...]:
+    """Add up the freshness histograms of several processes and read the quantiles, store by store."""
+    buckets: dict[str, dict[float, float]] = defaultdict(lambda: defaultdict(float))
+    for page in pages:
+        for family in text_string_to_metric_families(page):
+            for sample in family.samples:
+                if sample.name == _FRESHNESS:
+                    buckets[sample.labels["store"]][float(sample.labels["le"])] += sample.value
+    return tuple(
+        Freshness(
+            store=store,
+            documents=int(counts[float("inf")]),
+            p50_s=quantile(counts, 0.5),
+            p95_s=quantile(counts, 0.95),
+        )
+        for store, counts in sorted(buckets.items())
+        if counts[float("inf")]
+    )
+
+
+def quantile(cumulative: Mapping[float, float], share: float) -> float:
+    """Return the upper bound of the bucket in which the quantile lies. The last bucket must be +Inf and not empty."""
+    wanted = share * cumulative[float("inf")]
+    return min(bound for bound, count in cumulative.items() if count >= wanted)
+
+
+def _read_lag(settings: Settings) -> tuple[tuple[StageLag, ...], int]:
+    reader = LagReader(settings)
+    try:
+        return reader.stages(), reader.parked()
+    finally:
+        reader.close()
+
+
+async def _metrics(port: int) -> str:
+    async with httpx.AsyncClient(timeout=PROBE_TIMEOUT_S, trust_env=False) as client:
+        try:
+            answer = await client.get(f"http://{LOOPBACK}:{port}/metrics")
+        except httpx.HTTPError:
+            return ""  # it has just gone; its row says so
+    return answer.text if answer.is_success else ""
