@@ -4,6 +4,8 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
 
+from query_api.documents import endpoints as documents
+from query_api.documents.schemas import DocumentPut, Metadata
 from query_api.limits import add_limits
 from query_api.openapi import DESCRIPTION, install_openapi
 from query_api.problems import (
@@ -46,10 +48,12 @@ def create_app(runtime: Runtime) -> FastAPI:
     register_problems(app)
     add_limits(app, runtime)
     app.include_router(_v1())
-    install_openapi(app)
+    install_openapi(app, DocumentPut, Metadata)
     return app
 
 
 def _v1() -> APIRouter:
     router = APIRouter(prefix="/v1", responses=COMMON_PROBLEMS)
-    return router  # noqa: RET504 - resources are included here
+    for resource in (documents,):
+        router.include_router(resource.router)
+    return router

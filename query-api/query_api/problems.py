@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError
+from headwater.errors import HeadwaterError, PoisonError, RetryableError
 
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -265,17 +265,25 @@ async def _on_http_exception(_request: Request, error: Exception) -> Response:
 
 
 async def _on_headwater_error(_request: Request, error: Exception) -> Response:
-    """Answer what a port raised. Texts of these errors are ours: they name the field or setting, never content."""
-    if isinstance(error, RetryableError):
-        log.warning("dependency_unavailable", exc_info=error)
-        return problem_response(DependencyUnavailableError(str(error)))
-    if isinstance(error, PoisonError):
-        field, separator, _ = str(error).partition(":")
-        return problem_response(InvalidRequestError(str(error), field=field if separator else None))
-    if isinstance(error, FatalError):
-        log.error("dependency_misconfigured", exc_info=error)
-        return problem_response(DependencyUnavailableError("a dependency is not set up; see the server's log"))
-    return await _on_bug(_request, error)
+    if not isinstance(error, HeadwaterError):
+        raise error
+    if not isinstance(error, PoisonError):
+        log.warning("dependency_failed", exc_info=error)
+    return problem_response(as_api_error(error))
+
+
+def as_api_error(error: HeadwaterError) -> ApiError:
+    """Translate what a port raised. Texts of these errors are ours: they name a field, never content or a secret."""
+    match error:
+        case ApiError():
+            return error
+        case RetryableError():
+            return DependencyUnavailableError(str(error))
+        case PoisonError():
+            field, separator, _ = str(error).partition(":")
+            return InvalidRequestError(str(error), field=field if separator else None)
+        case _:  # a setting is wrong: its name is for the operator, not for callers
+            return DependencyUnavailableError("a dependency is not set up; see the server's log")
 
 
 async def _on_bug(_request: Request, error: Exception) -> Response:

@@ -1,0 +1,77 @@
+"""Wishes to change data or rights: appended together with who had them, and from where."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from headwater.access.tokens import encode_token
+from headwater.ports.heads import Positions
+from query_api.authorization import Resource
+from query_api.event_log import EventSink
+from query_api.identity import Identity
+from schemas.events import AuditRecorded, DirectorySubmitted, DocumentSubmitted, Event, Position, SyncRequested
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who asks, and from where."""
+
+    caller: Identity
+    client_address: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeLog:
+    """Appends wishes and their audit records; admission says later, in its own audit record, what became of each."""
+
+    events: EventSink
+    now: Callable[[], datetime]
+
+    async def append(
+        self,
+        wish: DocumentSubmitted | DirectorySubmitted | SyncRequested,
+        *,
+        action: str,
+        resource: Resource,
+        origin: Origin,
+    ) -> Positions:
+        """Return the position of the wish once the broker holds both records.
+
+        Raise RetryableError where it does not: nothing or the wish alone may then be in the log, and repeating the
+        request is harmless.
+        """
+        audit = self._audit(action, resource, origin)
+        position, _ = await _both(self.events, wish, audit)
+        return {position.topic: {position.partition: position.offset}}
+
+    def _audit(self, action: str, resource: Resource, origin: Origin) -> AuditRecorded:
+        now = self.now()
+        return AuditRecorded(
+            event_id=uuid4(),
+            tenant_id=resource.tenant_id,
+            occurred_at=now,
+            observed_at=now,
+            actor=origin.caller.principal,
+            action=action,
+            resource=str(resource),
+            outcome="submitted",
+            reason=None,
+            client_address=origin.client_address,
+        )
+
+
+async def _both(events: EventSink, wish: Event, audit: Event) -> tuple[Position, Position]:
+    """Send side by side: a round trip to the broker less. Both are settled before an error is raised."""
+    results = await asyncio.gather(events.send(wish), events.send(audit), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    first, second = (result for result in results if isinstance(result, Position))
+    return first, second
+
+
+def token_of(positions: Positions) -> str:
+    """Return what a caller passes as `after`."""
+    return encode_token(positions)

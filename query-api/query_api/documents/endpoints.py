@@ -1,0 +1,135 @@
+"""Submitting, changing and deleting documents; their state and lineage."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Request
+
+from query_api.changes import Origin, token_of
+from query_api.dependencies import Caller, ClientAddress, RuntimeDep
+from query_api.documents.addresses import Address, ExternalIdPath, SourcePath
+from query_api.documents.batch import BatchWriter
+from query_api.documents.content import ContentStore
+from query_api.documents.schemas import Accepted, AccessBody, BatchOutcome, DocumentPatchBody
+from query_api.documents.service import DocumentWriter, Submitted
+from query_api.documents.uploads import OPENAPI_BODY, read_upload
+from query_api.preconditions import Expected
+from query_api.problems import (
+    ConflictError,
+    DependencyUnavailableError,
+    MalformedBodyError,
+    NotFoundError,
+    RevisionMismatchError,
+    UnsupportedBodyError,
+    problems,
+)
+
+WRITE_PROBLEMS = problems(NotFoundError, ConflictError, RevisionMismatchError, DependencyUnavailableError)
+BATCH_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-ndjson": {
+                "schema": {"type": "string"},
+                "example": '{"op": "put", "source": "api", "external_id": "a", "title": "A", "text": "...", '
+                '"access": {"clauses": [{"principals": ["everyone"]}]}}\n'
+                '{"op": "delete", "source": "api", "external_id": "b"}\n',
+            }
+        },
+    }
+}
+router = APIRouter(prefix="/documents", tags=["documents"])
+
+
+async def document_writer(runtime: RuntimeDep, caller: Caller, client_address: ClientAddress) -> DocumentWriter:
+    """Bind the writes to this request's caller."""
+    return DocumentWriter.of(runtime, Origin(caller=caller, client_address=client_address))
+
+
+async def content_store(runtime: RuntimeDep) -> ContentStore:
+    """Return where uploads go."""
+    return ContentStore(blobs=runtime.blobs, piece_bytes=runtime.settings.blobs.piece_bytes)
+
+
+Writer = Annotated[DocumentWriter, Depends(document_writer)]
+Store = Annotated[ContentStore, Depends(content_store)]
+
+
+@router.put(
+    "/{source}/{external_id}",
+    status_code=202,
+    summary="Put a document: create it, or replace all of it",
+    openapi_extra=OPENAPI_BODY,
+    responses=WRITE_PROBLEMS | problems(MalformedBodyError, UnsupportedBodyError),
+)
+async def put_document(
+    request: Request, source: SourcePath, external_id: ExternalIdPath, writer: Writer, store: Store, expected: Expected
+) -> Accepted:
+    """Submit a document's full state. Putting the same again changes nothing.
+
+    Send JSON with `text`, or multipart/form-data with `document` (the same JSON without `text`) and `content` (a file
+    up to 100 MB, streamed). A document without `access` is for nobody. The media type is found from the content.
+    """
+    writer.check(source)
+    wanted, content = await read_upload(request, store, writer.tenant)
+    return _accepted(await writer.put(Address(source, external_id), wanted, content, expected=expected))
+
+
+@router.patch(
+    "/{source}/{external_id}", status_code=202, summary="Change some of a document's fields", responses=WRITE_PROBLEMS
+)
+async def patch_document(
+    source: SourcePath,
+    external_id: ExternalIdPath,
+    change: Annotated[DocumentPatchBody, Body()],
+    writer: Writer,
+    expected: Expected,
+) -> Accepted:
+    """Submit a change of the fields that are named. Costs no parsing and no embedding."""
+    return _accepted(await writer.patch(Address(source, external_id), change, expected=expected))
+
+
+@router.put(
+    "/{source}/{external_id}/access", status_code=202, summary="Set who may read a document", responses=WRITE_PROBLEMS
+)
+async def put_access(
+    source: SourcePath,
+    external_id: ExternalIdPath,
+    rule: Annotated[AccessBody, Body()],
+    writer: Writer,
+    expected: Expected,
+) -> Accepted:
+    """Submit another access rule. It holds as soon as a replica has read it, before any store is written."""
+    return _accepted(await writer.set_access(Address(source, external_id), rule.access(), expected=expected))
+
+
+@router.delete("/{source}/{external_id}", status_code=202, summary="Delete a document", responses=WRITE_PROBLEMS)
+async def delete_document(
+    source: SourcePath, external_id: ExternalIdPath, writer: Writer, expected: Expected
+) -> Accepted:
+    """Submit a deletion. The document is hidden as soon as a replica has read it; the stores follow."""
+    return _accepted(await writer.delete(Address(source, external_id), expected=expected))
+
+
+@router.post(
+    "/batch",
+    summary="Put, patch or delete many documents",
+    openapi_extra=BATCH_BODY,
+    responses=problems(DependencyUnavailableError, UnsupportedBodyError),
+)
+async def post_batch(request: Request, runtime: RuntimeDep, writer: Writer, store: Store) -> BatchOutcome:
+    """Apply NDJSON. A line that is refused stops no other; each has its result.
+
+    A line has `op` (put, patch, delete), `source`, `external_id` (as it is), `if_match` and the operation's fields.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-ndjson":
+        raise UnsupportedBodyError("Content-Type: send application/x-ndjson", field="Content-Type")
+    limits = runtime.settings.api
+    batch = BatchWriter(
+        writer=writer, store=store, max_items=limits.max_batch_items, max_line_bytes=limits.max_body_bytes
+    )
+    return await batch.apply(request.stream())
+
+
+def _accepted(submitted: Submitted) -> Accepted:
+    return Accepted(document_id=submitted.document_id, token=token_of(submitted.positions))
