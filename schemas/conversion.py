@@ -125,16 +125,16 @@ class Conversion:
     def _one_of(self, kinds: tuple[type, ...]) -> Pair:
         branches = {kind: (snake_case(kind), *self._record(kind)) for kind in kinds}
         named = self._form.named
-        blank = dict.fromkeys(field for field, _, _ in branches.values())
 
         def dump(value: Any) -> dict[str, Any]:
             field, convert, _ = branches[type(value)]
-            return {**blank, field: named(full_name(type(value).__name__), convert(value))}
+            return {field: named(full_name(type(value).__name__), convert(value))}
 
         def load(plain: Mapping[str, Any]) -> Any:
             given = [convert(plain[field]) for field, _, convert in branches.values() if plain.get(field) is not None]
             if len(given) != 1:
-                raise ContractError(f"exactly one of {', '.join(blank)} must be set, not {len(given)}")
+                names = ", ".join(field for field, _, _ in branches.values())
+                raise ContractError(f"exactly one of {names} must be set, not {len(given)}")
             return given[0]
 
         return Pair(dump, load)

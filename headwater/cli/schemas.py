@@ -1,4 +1,4 @@
-"""`headwater schemas check | list | add | freeze-examples`."""
+"""`headwater schemas check | list | add | freeze-examples | publish`."""
 
 from dataclasses import asdict
 from typing import Annotated, NoReturn
@@ -6,6 +6,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from headwater.cli.output import AsJson, complain, print_json, print_table
+from headwater.clients.kafka.schema_registry import HttpSchemaIds
+from headwater.errors import FatalError
+from headwater.settings import Settings
 from schemas import snapshot
 from schemas.errors import ContractError
 from schemas.events import EVENT_TYPES
@@ -13,6 +16,7 @@ from schemas.examples import freeze
 from schemas.gate import Report
 from schemas.gate import check as check_contracts
 from schemas.registry import load_manifest
+from schemas.shapes import full_name
 from schemas.versions import plan_version, write_version
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -79,6 +83,18 @@ def freeze_examples() -> None:
         _refuse(error)
     for name in fresh:
         typer.echo(f"wrote schemas/examples/{name}.bin")
+
+
+@app.command()
+def publish(*, dry_run: DryRun = False) -> None:
+    """Register all schemas with the registry that HEADWATER_KAFKA__SCHEMA_REGISTRY_URL names. Safe to repeat."""
+    url = Settings().kafka.schema_registry_url
+    if url is None:
+        raise FatalError("HEADWATER_KAFKA__SCHEMA_REGISTRY_URL is not set: ids come from schemas/manifest.json")
+    ids = HttpSchemaIds(url)
+    for kind in EVENT_TYPES:
+        done = "would be registered" if dry_run else f"has id {ids.publish(kind.__name__)}"
+        typer.echo(f"{full_name(kind.__name__)} {done}")
 
 
 def _show(report: Report, revision: str | None) -> None:

@@ -142,7 +142,7 @@ def _refusals(wanted: Collection[DesiredTopic], existing: Mapping[str, TopicStat
     ]
     if moved:
         yield (
-            f"the partitions of {', '.join(moved)} never change in place, because keys would move and lose their order: "
+            f"the partitions of {', '.join(moved)} never change in place: keys would move and lose their order; "
             "set HEADWATER_KAFKA__PARTITIONS to what is there, or copy the log into an installation with another "
             "HEADWATER_KAFKA__TOPIC_PREFIX"
         )
