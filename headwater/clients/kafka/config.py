@@ -61,7 +61,9 @@ def producer_config(settings: KafkaSettings, *, client_id: str, transactional_id
         "linger.ms": 0,
         "delivery.timeout.ms": int(settings.request_timeout_s * 1000),
         "queue.buffering.max.kbytes": _PRODUCER_BUFFER_KB,
-        "compression.type": "lz4",
+        # Faust's aiokafka reads gzip without another library; lz4, snappy and zstd need one, or a stage cannot read on.
+        "compression.type": "gzip",
+        "compression.level": 1,
         "message.max.bytes": _RECORD_BYTES,
     }
     if transactional_id is not None:
