@@ -1,0 +1,5 @@
+"""Keywords and read models in Elasticsearch."""
+
+from headwater.clients.elasticsearch.chunks import ElasticsearchKeywordIndex
+
+__all__ = ["ElasticsearchKeywordIndex"]

@@ -1,0 +1,116 @@
+"""The keyword index port on Elasticsearch."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Self
+
+from elasticsearch import AsyncElasticsearch
+
+from headwater.clients.elasticsearch.bulk import Create, Delete, write_all
+from headwater.clients.elasticsearch.connection import open_client, translated
+from headwater.clients.elasticsearch.names import chunks_name
+from headwater.clients.elasticsearch.queries import Query, render, words
+from headwater.ports.rows import ChunkRow, Scope, StoreHit
+from headwater.rows.conditions import FACETS, scope_condition
+from headwater.rows.facets import facets
+from headwater.rows.record import decode_row, encode_row
+from headwater.settings import ElasticsearchSettings
+from schemas.ids import DocumentId, GenerationName, Revision, TenantId
+
+# A word in a heading says more of a passage than one in its text.
+BOOSTS: Final = {"text": 1.0, "section": 0.6, "title": 0.6}
+_MAX_HITS: Final = 10_000  # index.max_result_window
+_REMOVALS: Final = 1_000  # of one request
+_FETCH_IDS: Final = 1_000
+_MAX_REVISIONS: Final = 10_000  # of one document, far above what the grace leaves lying
+
+
+class ElasticsearchKeywordIndex:
+    """Implements the KeywordIndex port for one generation."""
+
+    def __init__(
+        self, client: AsyncElasticsearch, *, settings: ElasticsearchSettings, generation: GenerationName
+    ) -> None:
+        self._client, self._settings = client, settings
+        self._index = chunks_name(settings, generation)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: ElasticsearchSettings, generation: GenerationName) -> AsyncIterator[Self]:
+        """Open without a first call. The index must exist by the first use: see `headwater migrate`."""
+        async with open_client(settings) as client:
+            yield cls(client, settings=settings, generation=generation)
+
+    async def upsert(self, rows: Sequence[ChunkRow]) -> None:
+        """See the port. A row that exists already is left as it is: it can only be the same."""
+        writes = [Create(index=self._index, key=row.row_id, document=_document(row)) for row in rows]
+        await write_all(self._client, writes, settings=self._settings)
+
+    async def search(self, scope: Scope, query: str, *, limit: int) -> Sequence[StoreHit]:
+        """See the port."""
+        if limit < 1 or not scope.principals:
+            return []
+        within = {"must": [words(query, BOOSTS)], "filter": [render(scope_condition(scope))]}
+        async with translated(self._settings):
+            response = await self._client.search(
+                index=self._index, query={"bool": within}, size=min(limit, _MAX_HITS), track_total_hits=False
+            )
+        return [StoreHit(row=decode_row(hit["_source"]), score=hit["_score"]) for hit in response["hits"]["hits"]]
+
+    async def count(self, tenant: TenantId, document: DocumentId, revision: Revision) -> int:
+        """See the port."""
+        query = _of(tenant, document, {"term": {"revision": revision}})
+        async with translated(self._settings):
+            response = await self._client.count(index=self._index, query=query)
+        return int(response["count"])
+
+    async def revisions(self, tenant: TenantId, document: DocumentId) -> Mapping[Revision, int]:
+        """See the port."""
+        by_revision = {"terms": {"field": "revision", "size": _MAX_REVISIONS, "order": {"_key": "asc"}}}
+        async with translated(self._settings):
+            response = await self._client.search(
+                index=self._index, query=_of(tenant, document), size=0, aggregations={"revisions": by_revision}
+            )
+        buckets = response["aggregations"]["revisions"]["buckets"]
+        return {Revision(bucket["key"]): bucket["doc_count"] for bucket in buckets}
+
+    async def remove_older(self, tenant: TenantId, document: DocumentId, *, than: Revision) -> int:
+        """See the port. By the ids of visible rows, in slices, oldest first: an interruption leaves the newer ones."""
+        query = _of(tenant, document, {"range": {"revision": {"lt": than}}})
+        removed = 0
+        while True:
+            async with translated(self._settings):
+                response = await self._client.search(
+                    index=self._index,
+                    query=query,
+                    size=_REMOVALS,
+                    source=False,
+                    sort=[{"revision": "asc"}, {"ordinal": "asc"}],
+                )
+            found = response["hits"]["hits"]
+            deletions = [Delete(index=self._index, key=hit["_id"]) for hit in found]
+            removed += await write_all(self._client, deletions, settings=self._settings)
+            if len(found) < _REMOVALS:
+                return removed
+
+    async def fetch(self, scope: Scope, row_ids: Sequence[str]) -> Sequence[ChunkRow]:
+        """See the port."""
+        rows: dict[str, ChunkRow] = {}
+        scoped = render(scope_condition(scope))
+        for begin in range(0, len(row_ids), _FETCH_IDS):
+            wanted = {"ids": {"values": list(row_ids[begin : begin + _FETCH_IDS])}}
+            async with translated(self._settings):
+                response = await self._client.search(
+                    index=self._index, query={"bool": {"filter": [wanted, scoped]}}, size=_FETCH_IDS
+                )
+            for hit in response["hits"]["hits"]:
+                rows[hit["_id"]] = decode_row(hit["_source"])
+        return [rows[row_id] for row_id in row_ids if row_id in rows]
+
+
+def _document(row: ChunkRow) -> dict[str, Any]:
+    return encode_row(row) | {FACETS: list(facets(row.attributes))}
+
+
+def _of(tenant: TenantId, document: DocumentId, *more: Query) -> Query:
+    return {"bool": {"filter": [{"term": {"tenant_id": tenant}}, {"term": {"document_id": document}}, *more]}}
