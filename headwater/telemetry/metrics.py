@@ -57,3 +57,19 @@ QUERY_SECONDS = Histogram("headwater_query_seconds", "Time to answer a query.", 
 
 # Query events that the log did not take. Analytics is short of these, answers are not: runbook dependency-down.
 QUERY_EVENTS_LOST = Counter("headwater_query_events_lost_total", "Query events that the log did not take.")
+
+# Items that connectors brought into the log or could not read. `failed`: see the report: runbook sync-failed.
+SYNC_ITEMS = Counter("headwater_sync_items_total", "Items of sources by outcome.", ["outcome"])
+
+# Passes over sources by how they ended. `source_refused` needs a person: runbook sync-failed.
+SYNCS_ENDED = Counter("headwater_syncs_ended_total", "Passes over sources.", ["ending"])
+
+# Decisions of admission. `refused` with `deletion_budget`: a listing broke, look at the connector before raising the
+# limit. `refused` with `stale` now and then is normal, steadily it is a source with two writers: docs/admission.md.
+ADMISSION_DECISIONS = Counter("headwater_admission_decisions_total", "Submissions by decision.", ["outcome", "reason"])
+
+# Transactions undone. A few at each rebalance; steadily: two workers share a slot, or the broker is too slow.
+ADMISSION_ABORTS = Counter("headwater_admission_aborts_total", "Admission transactions undone.")
+
+# 1 while backfill waits for the stages. Normal during a first sync; for hours without lag: docs/admission.md.
+BACKFILL_PAUSED = Gauge("headwater_backfill_paused", "Backfill waits until fewer bytes are in flight.")

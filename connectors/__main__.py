@@ -1,0 +1,111 @@
+"""`python -m connectors filesystem PATH`: bring one source into the log, and keep it there with `--watch`."""
+
+import asyncio
+import json
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from connectors.cursors import CursorStore
+from connectors.endings import Ending, SyncReport
+from connectors.filesystem.connector import FilesystemConnector
+from connectors.registration import Registration, register
+from connectors.runner import Runner
+from headwater.clients.blobs import ObjectBlobStore
+from headwater.clients.kafka.producer import EventProducer
+from headwater.errors import HeadwaterError
+from headwater.settings import Settings
+from headwater.telemetry.logging import configure_logging
+from headwater.telemetry.management import Health, ManagementServer
+from headwater.telemetry.tracing import configure_tracing
+from schemas.ids import KnowledgeBaseId, SourceId, TenantId
+
+log = structlog.get_logger(__name__)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Run one source.")
+_GOOD = frozenset({Ending.COMPLETED, Ending.NOTHING_NEW, Ending.SUSPENDED})
+
+
+@app.callback()
+def connectors() -> None:
+    """Sources: one subcommand each."""
+
+
+@app.command()
+def filesystem(
+    path: Annotated[Path, typer.Argument(help="The folder.")],
+    source: Annotated[str, typer.Option(help="Name of the source in the directory.")] = "files",
+    knowledge_base: Annotated[str, typer.Option(help="Where its documents go.")] = "files",
+    tenant: Annotated[str, typer.Option(help="Whose source it is.")] = "default",
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on and submit what changes, until stopped.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Bring a folder tree up to date; `.headwater.yaml` files say who may read what."""
+    settings = Settings()
+    configure_logging(settings.telemetry, process=f"connector-{source}")
+    configure_tracing(settings.telemetry, process=f"connector-{source}")
+    registration = Registration(
+        tenant=TenantId(tenant),
+        source=SourceId(source),
+        kind="filesystem",
+        knowledge_base=KnowledgeBaseId(knowledge_base),
+    )
+    connector = FilesystemConnector(root=path.absolute(), knowledge_base=registration.knowledge_base)
+    try:
+        report = asyncio.run(_run(settings, connector, registration, watch=watch))
+    except HeadwaterError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    typer.echo(json.dumps({**asdict(report), "message": report.message}) if as_json else report.message)
+    raise typer.Exit(0 if report.ending in _GOOD else 1)
+
+
+async def _run(
+    settings: Settings, connector: FilesystemConnector, registration: Registration, *, watch: bool
+) -> SyncReport:
+    """Register, make a pass, and follow where asked. SIGTERM and SIGINT end it between two batches."""
+    health = Health()
+    with ManagementServer(settings.management, health):
+        async with EventProducer.open(settings, client_id=f"connector-{registration.source}") as producer:
+            await register(settings, producer, registration)
+            health.ready("kafka")
+            runner = Runner(
+                settings=settings,
+                connector=connector,
+                cursors=CursorStore(settings, producer, tenant=registration.tenant, source=registration.source),
+                blobs=ObjectBlobStore(settings.blobs),
+                producer=producer,
+                tenant=registration.tenant,
+                source=registration.source,
+            )
+            return await _until_stopped(runner, connector, health, watch=watch)
+
+
+async def _until_stopped(runner: Runner, connector: FilesystemConnector, health: Health, *, watch: bool) -> SyncReport:
+    async def work() -> SyncReport:
+        report = await runner.sync()
+        log.info("sync_ended", outcome=report.ending.value, count=report.upserted)
+        if not watch or report.ending not in _GOOD | {Ending.PARTIAL}:
+            return report
+        return await runner.follow(connector)
+
+    working = asyncio.create_task(work())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, working.cancel)
+    while not working.done():
+        health.beat()
+        await asyncio.wait({working}, timeout=1.0)
+    try:
+        return working.result()
+    except asyncio.CancelledError:
+        return SyncReport(ending=Ending.SUSPENDED)
+
+
+if __name__ == "__main__":
+    sys.exit(app())

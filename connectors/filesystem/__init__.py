@@ -1,0 +1,1 @@
+"""A folder tree as a source."""

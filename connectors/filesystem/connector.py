@@ -1,0 +1,164 @@
+"""The filesystem connector: one full pass, then what inotify tells of, compared with the cursor."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from watchfiles import awatch
+from watchfiles.main import FileChange
+
+from connectors.filesystem.rules import RULE_FILE
+from connectors.filesystem.scan import BrokenRule, Fingerprint, FoundFile, scan
+from connectors.protocol import Cursor, Deleted, ItemFailed, Patched, SourceChange, Upserted
+from headwater.errors import FatalError, PoisonError
+from schemas.events.documents import DocumentPatch, DocumentState
+from schemas.ids import KnowledgeBaseId
+
+PIECE_BYTES: Final = 1024 * 1024
+DEBOUNCE_MS: Final = 20  # editors write a file in several steps; the next change is seen anyway
+STEP_MS: Final = 10
+RESCAN_S: Final = 60.0  # inotify's queue may overflow: a whole pass compares the stats of everything now and then
+ITEMS_BETWEEN_YIELDS: Final = 200
+
+
+class FileUnreadableError(PoisonError):
+    """A file could not be read, or changed while it was read. It is tried again on the next pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesystemConnector:
+    """Reads a folder tree. Implements LiveConnector."""
+
+    root: Path
+    knowledge_base: KnowledgeBaseId
+
+    async def check(self) -> None:
+        """See the protocol."""
+        if not self.root.is_dir():
+            raise FatalError(f"path {self.root}: not a folder; name an existing one")
+
+    async def changes(self, since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+        """Compare the whole tree with the cursor; only stats are read of what has not changed."""
+        known = dict(since)
+        async for change in self._compare(known, [self.root]):
+            yield change
+
+    async def live(self, since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+        """Watch first, then compare once more: what changed in between is not missed."""
+        known = dict(since)
+        watching = awatch(
+            self.root,
+            watch_filter=None,
+            debounce=DEBOUNCE_MS,
+            step=STEP_MS,
+            rust_timeout=int(RESCAN_S * 1000),
+            yield_on_timeout=True,
+            recursive=True,
+        )
+        touched: asyncio.Task[Iterable[Path]] = asyncio.create_task(self._next_touched(watching))
+        try:
+            paths: Iterable[Path] = [self.root]
+            while True:
+                async for change in self._compare(known, paths):
+                    yield change
+                paths = await touched
+                touched = asyncio.create_task(self._next_touched(watching))
+        finally:
+            touched.cancel()
+
+    async def _next_touched(self, watching: AsyncIterator[set[FileChange]]) -> Iterable[Path]:
+        """Return the paths to look at; the root after a time without news."""
+        events = await anext(watching)
+        paths = {Path(name) for _, name in events}
+        return {path.parent if path.name == RULE_FILE else path for path in paths} or [self.root]
+
+    async def _compare(
+        self, known: dict[str, bytes], paths: Iterable[Path]
+    ) -> AsyncIterator[SourceChange | ItemFailed]:
+        """Yield what differs from the cursor below these paths, and note it in `known`."""
+        for start in _outermost(paths):
+            prefix = "" if start == self.root else start.relative_to(self.root).as_posix()
+            seen: set[str] = set()
+            for number, found in enumerate(scan(self.root, start)):
+                if number % ITEMS_BETWEEN_YIELDS == 0:
+                    await asyncio.sleep(0)  # a large tree must not stop the submissions
+                if isinstance(found, BrokenRule):
+                    yield ItemFailed(external_id=found.external_id, error=found.error)
+                    continue
+                seen.add(found.external_id)
+                change = self._difference(found, known.get(found.external_id))
+                if change is not None:
+                    known[found.external_id] = found.fingerprint.to_bytes()
+                    yield change
+            for gone in [each for each in known if _is_at_or_below(each, prefix) and each not in seen]:
+                del known[gone]
+                yield _deletion(gone)
+
+    def _difference(self, found: FoundFile, before: bytes | None) -> SourceChange | None:
+        old = Fingerprint.from_bytes(before) if before else None
+        if old == found.fingerprint:
+            return None
+        only_access = old is not None and old.same_content(found.fingerprint)
+        what: Upserted | Patched = (
+            Patched(patch=DocumentPatch(access=found.access))
+            if only_access
+            else Upserted(state=self._state(found), content=_opener(found))
+        )
+        return SourceChange(
+            external_id=found.external_id,
+            what=what,
+            # When we looked, not the file's own time: that may go back, and a frozen connector's look is older.
+            source_version=time.time_ns(),
+            occurred_at=datetime.fromtimestamp(
+                (found.fingerprint.changed_ns if only_access else found.fingerprint.modified_ns) / 1e9, tz=UTC
+            ),
+            cursor={found.external_id: found.fingerprint.to_bytes()},
+        )
+
+    def _state(self, found: FoundFile) -> DocumentState:
+        return DocumentState(
+            knowledge_base=self.knowledge_base,
+            title=found.path.stem.replace("-", " ").replace("_", " "),
+            url=found.path.as_uri(),
+            access=found.access,
+            attributes={"path": found.external_id, "extension": found.path.suffix.lower()},
+        )
+
+
+def _opener(found: FoundFile) -> Callable[[], AsyncIterator[bytes]]:
+    async def read() -> AsyncIterator[bytes]:
+        try:
+            with await asyncio.to_thread(found.path.open, "rb") as opened:
+                while piece := await asyncio.to_thread(opened.read, PIECE_BYTES):
+                    yield piece
+        except OSError as error:
+            raise FileUnreadableError(f"{found.external_id}: {error.strerror}; it is tried again") from error
+
+    return read
+
+
+def _deletion(external_id: str) -> SourceChange:
+    return SourceChange(
+        external_id=external_id,
+        what=Deleted(),
+        source_version=time.time_ns(),
+        occurred_at=datetime.now(UTC),
+        cursor={external_id: None},
+    )
+
+
+def _outermost(paths: Iterable[Path]) -> Iterator[Path]:
+    """Leave out what lies below another of the paths."""
+    last: Path | None = None
+    for path in sorted(set(paths)):
+        if last is None or not path.is_relative_to(last):
+            last = path
+            yield path
+
+
+def _is_at_or_below(external_id: str, prefix: str) -> bool:
+    return not prefix or external_id == prefix or external_id.startswith(f"{prefix}/")

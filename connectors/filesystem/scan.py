@@ -1,0 +1,138 @@
+"""What lies in a folder tree: files with what tells whether they changed, and who may read them."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from stat import S_ISREG
+from typing import Self
+
+from connectors.filesystem.rules import RULE_FILE, FolderRuleError, folder_access
+from schemas.events.documents import NOBODY, Access
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """What tells whether a file changed without reading it, and whether its access did."""
+
+    modified_ns: int
+    changed_ns: int  # the inode's: a restored modification time does not hide a change
+    size: int
+    inode: int
+    access: str
+
+    def to_bytes(self) -> bytes:
+        """Encode for the cursor."""
+        return json.dumps([self.modified_ns, self.changed_ns, self.size, self.inode, self.access]).encode()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Self | None:
+        """Decode; None for another version's: the file is then read again, which is harmless."""
+        try:
+            modified_ns, changed_ns, size, inode, access = json.loads(raw)
+        except ValueError:
+            return None
+        return cls(modified_ns=modified_ns, changed_ns=changed_ns, size=size, inode=inode, access=access)
+
+    def same_content(self, other: "Fingerprint") -> bool:
+        """Say whether the content cannot have changed; access may have."""
+        return replace(self, access="") == replace(other, access="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFile:
+    """A regular file of the tree. `external_id` is its path below the root, with forward slashes."""
+
+    external_id: str
+    path: Path
+    access: Access
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenRule:
+    """A folder whose rule file cannot be read: its documents are for nobody until it is mended."""
+
+    external_id: str
+    error: FolderRuleError
+
+
+def access_of(root: Path, folder: Path) -> Access:
+    """Return the access of a folder's documents by the rule files from the root down to it."""
+    access = folder_access(NOBODY, root / RULE_FILE)
+    current = root
+    for part in folder.relative_to(root).parts:
+        current = current / part
+        access = folder_access(access, current / RULE_FILE)
+    return access
+
+
+def scan(root: Path, start: Path) -> Iterator[FoundFile | BrokenRule]:
+    """Walk from `start`, a file or folder at or below `root`; what is hidden or a link is passed over.
+
+    A path that vanishes during the walk is not there: no error.
+    """
+    if start.is_symlink() or _is_hidden(start.relative_to(root).parts):
+        return
+    folder = start if start.is_dir() else start.parent
+    try:
+        access = access_of(root, folder)
+    except FolderRuleError as error:
+        access = NOBODY
+        yield BrokenRule(external_id=folder.relative_to(root).as_posix(), error=error)
+    if start.is_dir():
+        yield from _walk(root, start, access)
+    elif (found := _file(root, start, access)) is not None:
+        yield found
+
+
+def _walk(root: Path, folder: Path, access: Access) -> Iterator[FoundFile | BrokenRule]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if _is_hidden((entry.name,)) or entry.is_symlink():
+            continue
+        path = folder / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            below = access
+            try:
+                below = folder_access(access, path / RULE_FILE)
+            except FolderRuleError as error:
+                below = NOBODY
+                yield BrokenRule(external_id=path.relative_to(root).as_posix(), error=error)
+            yield from _walk(root, path, below)
+        elif (found := _file(root, path, access)) is not None:
+            yield found
+
+
+def _file(root: Path, path: Path, access: Access) -> FoundFile | None:
+    try:
+        stat = path.stat(follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not S_ISREG(stat.st_mode):
+        return None
+    return FoundFile(
+        external_id=path.relative_to(root).as_posix(),
+        path=path,
+        access=access,
+        fingerprint=Fingerprint(
+            modified_ns=stat.st_mtime_ns,
+            changed_ns=stat.st_ctime_ns,
+            size=stat.st_size,
+            inode=stat.st_ino,
+            access=_access_hash(access),
+        ),
+    )
+
+
+def _access_hash(access: Access) -> str:
+    return hashlib.sha256(repr(access).encode()).hexdigest()[:16]
+
+
+def _is_hidden(parts: tuple[str, ...]) -> bool:
+    return any(part.startswith(".") for part in parts)

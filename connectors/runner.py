@@ -1,0 +1,249 @@
+"""Runs a connector: content into the blob store, a submission into the log, then the cursor. In that order.
+
+Killed at any moment it loses nothing: what was submitted and not yet noted in the cursor is read and submitted again,
+and admission drops what is unchanged.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final, assert_never
+from uuid import uuid4
+
+import structlog
+
+from connectors.cursors import CursorStore, without_marks
+from connectors.endings import Ending, SyncReport
+from connectors.protocol import Connector, Deleted, ItemFailed, LiveConnector, Patched, SourceChange, Upserted
+from headwater.clients.kafka.config import topic_of
+from headwater.clients.kafka.producer import EventProducer
+from headwater.clients.kafka.records import Outgoing
+from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError
+from headwater.ports.blobs import BlobStore
+from headwater.retry import RetryPolicy, retry
+from headwater.settings import Settings
+from headwater.telemetry.metrics import SYNC_ITEMS, SYNCS_ENDED
+from headwater.telemetry.tracing import span
+from schemas.codec import encode
+from schemas.events.base import Lane
+from schemas.events.documents import DocumentPatch, DocumentState, DocumentSubmitted, SubmissionOp
+from schemas.ids import Principal, SourceId, TenantId, document_id, document_key
+from schemas.topics import Topic
+
+log = structlog.get_logger(__name__)
+
+BATCH: Final = 64  # changes submitted side by side: memory is this many pieces of content, not documents
+REPORTED_FAILURES: Final = 100
+SYNCED_MARK: Final = "!synced"  # part of the cursor: a first pass came to its end
+# Worst wait for one call: 0.2 + 0.4 + ... up to 10 s each, 120 s in all: then the pass ends and says why.
+RETRY: Final = RetryPolicy(attempts=20, first_delay_s=0.2, max_delay_s=10.0, budget_s=120.0)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts of one pass."""
+
+    upserted: int = 0
+    patched: int = 0
+    deleted: int = 0
+    content_bytes: int = 0
+    failures: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+    def fail(self, external_id: str, error: HeadwaterError) -> None:
+        self.failures += 1
+        SYNC_ITEMS.labels(outcome="failed").inc()
+        log.warning("item_failed", error=type(error).__name__)
+        if len(self.failed) < REPORTED_FAILURES:
+            self.failed.append((external_id, str(error)))
+
+    def report(self, ending: Ending, *, reason: str | None = None) -> SyncReport:
+        SYNCS_ENDED.labels(ending=ending.value).inc()
+        return SyncReport(
+            ending=ending,
+            upserted=self.upserted,
+            patched=self.patched,
+            deleted=self.deleted,
+            content_bytes=self.content_bytes,
+            failed=tuple(self.failed),
+            failures=self.failures,
+            reason=reason,
+        )
+
+    def ending(self) -> Ending:
+        if self.failures:
+            return Ending.PARTIAL
+        return Ending.COMPLETED if self.upserted or self.patched or self.deleted else Ending.NOTHING_NEW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runner:
+    """Brings one source up to date, once (`sync`) or for as long as it runs (`follow`)."""
+
+    settings: Settings
+    connector: Connector
+    cursors: CursorStore
+    blobs: BlobStore
+    producer: EventProducer
+    tenant: TenantId
+    source: SourceId
+
+    async def sync(self) -> SyncReport:
+        """Make one pass and say how it ended. A first pass goes to the backfill lane."""
+        tally = _Tally()
+        try:
+            await self.connector.check()
+            cursor = await self.cursors.load()
+            lane = Lane.LIVE if SYNCED_MARK in cursor else Lane.BACKFILL
+            await self._submit_all(self.connector.changes(without_marks(cursor)), lane, tally)
+            if SYNCED_MARK not in cursor:
+                await self.cursors.save({SYNCED_MARK: datetime.now(UTC).isoformat().encode()})
+        except FatalError as error:
+            return tally.report(Ending.SOURCE_REFUSED, reason=str(error))
+        except RetryableError as error:
+            return tally.report(Ending.FAILED, reason=str(error))
+        except asyncio.CancelledError:
+            tally.report(Ending.SUSPENDED)
+            raise
+        return tally.report(tally.ending())
+
+    async def follow(self, connector: LiveConnector) -> SyncReport:
+        """Submit what changes from now on, until cancelled or until the source fails. Call after a `sync`."""
+        tally = _Tally()
+        try:
+            cursor = await self.cursors.load()
+            await self._submit_all(connector.live(without_marks(cursor)), Lane.LIVE, tally)
+        except FatalError as error:
+            return tally.report(Ending.SOURCE_REFUSED, reason=str(error))
+        except RetryableError as error:
+            return tally.report(Ending.FAILED, reason=str(error))
+        except asyncio.CancelledError:
+            tally.report(Ending.SUSPENDED)
+            raise
+        return tally.report(tally.ending())
+
+    async def _submit_all(self, changes: AsyncIterator[SourceChange | ItemFailed], lane: Lane, tally: _Tally) -> None:
+        async for batch in _batches(changes):
+            good = []
+            for change in batch:
+                if isinstance(change, ItemFailed):
+                    tally.fail(change.external_id, change.error)
+                else:
+                    good.append(change)
+            await self._submit(good, lane, tally)
+
+    async def _submit(self, changes: Sequence[SourceChange], lane: Lane, tally: _Tally) -> None:
+        """Bring one batch into the log, then into the cursor."""
+        with span("submit", events=len(changes), lane=lane.value):
+            made = await asyncio.gather(*(self._submission(change, lane, tally) for change in changes))
+            submissions = [(change, event) for change, event in zip(changes, made, strict=True) if event is not None]
+            await retry(lambda: self._send([event for _, event in submissions]), policy=RETRY)
+            parts: dict[str, bytes | None] = {}
+            for change, _ in submissions:
+                parts.update(change.cursor)
+            await retry(lambda: self.cursors.save(parts), policy=RETRY)
+
+    async def _send(self, events: Sequence[DocumentSubmitted]) -> None:
+        await self.producer.send_many(
+            Outgoing(
+                topic=topic_of(
+                    self.settings,
+                    Topic.DOCUMENTS_SUBMITTED if event.lane is Lane.LIVE else Topic.DOCUMENTS_BACKFILL,
+                ),
+                key=document_key(event.tenant_id, event.document_id),
+                value=encode(event),
+            )
+            for event in events
+        )
+
+    async def _submission(self, change: SourceChange, lane: Lane, tally: _Tally) -> DocumentSubmitted | None:
+        """Store the content and describe the submission; None where this one item cannot be read."""
+        op, state, patch = SubmissionOp.DELETE, None, None
+        match change.what:
+            case Upserted():
+                op = SubmissionOp.PUT
+                try:
+                    state = await retry(lambda: self._with_content(change.what), policy=RETRY)
+                except PoisonError as error:
+                    tally.fail(change.external_id, error)
+                    return None
+                tally.upserted += 1
+                tally.content_bytes += state.content.size_bytes if state.content else 0
+            case Patched():
+                op, patch = SubmissionOp.PATCH, change.what.patch
+                tally.patched += 1
+            case Deleted():
+                tally.deleted += 1
+            case _:
+                assert_never(change.what)
+        SYNC_ITEMS.labels(outcome=op.value).inc()
+        return self._event(change, lane, op=op, state=state, patch=patch)
+
+    async def _with_content(self, what: Upserted | Patched | Deleted) -> DocumentState:
+        if not isinstance(what, Upserted):
+            raise TypeError("only an upserted document has content")
+        if what.content is None:
+            return what.state
+        return replace(what.state, content=await self.blobs.write(self.tenant, what.content()))
+
+    def _event(
+        self,
+        change: SourceChange,
+        lane: Lane,
+        *,
+        op: SubmissionOp,
+        state: DocumentState | None,
+        patch: DocumentPatch | None,
+    ) -> DocumentSubmitted:
+        return DocumentSubmitted(
+            event_id=uuid4(),
+            tenant_id=self.tenant,
+            occurred_at=change.occurred_at,
+            observed_at=datetime.now(UTC),
+            document_id=document_id(self.tenant, self.source, change.external_id),
+            source=self.source,
+            external_id=change.external_id,
+            op=op,
+            lane=lane,
+            source_version=change.source_version,
+            expected_revision=None,
+            actor=Principal(f"group:{self.source}:connector"),
+            state=state,
+            patch=patch,
+        )
+
+
+async def _batches(
+    changes: AsyncIterator[SourceChange | ItemFailed],
+) -> AsyncIterator[Sequence[SourceChange | ItemFailed]]:
+    """Yield what is there as soon as it is there, up to BATCH at once; the connector reads on meanwhile."""
+    queue: asyncio.Queue[SourceChange | ItemFailed | None] = asyncio.Queue(maxsize=BATCH)
+
+    async def read() -> None:
+        async for change in changes:
+            await queue.put(change)
+        await queue.put(None)
+
+    reader = asyncio.create_task(read())
+    try:
+        ended = False
+        while not ended:
+            batch: list[SourceChange | ItemFailed] = []
+            first = asyncio.create_task(queue.get())
+            await asyncio.wait({first, reader}, return_when=asyncio.FIRST_COMPLETED)
+            if not first.done() and reader.exception() is not None and queue.empty():
+                first.cancel()
+                break  # what it raised is raised below, after all that it had yielded
+            item = await first
+            while item is not None:
+                batch.append(item)
+                if len(batch) == BATCH or queue.empty():
+                    break
+                item = queue.get_nowait()
+            ended = item is None
+            if batch:
+                yield batch
+        await reader
+    finally:
+        reader.cancel()
