@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.ids import GenerationName
@@ -119,6 +119,7 @@ class ApiSettings(BaseModel, frozen=True, extra="forbid"):
 class StageSettings(BaseModel, frozen=True, extra="forbid"):
     """Workers."""
 
+    slot: NonNegativeInt = 0  # of an admission worker: two with one number fence each other
     datadir: Path = Path(".headwater/workers")  # attempts counted before work begins, Faust's own files
     retry_budget_s: PositiveFloat = 120.0  # past it a stage reports unready and goes on waiting
     watchdog_s: PositiveFloat = 300.0  # a worker with work and without progress exits after this
