@@ -48,6 +48,10 @@ class TextBuilder:
         self._blocks: list[Block] = []
         self._length = 0
 
+    def __len__(self) -> int:
+        """Return how many blocks there are."""
+        return len(self._blocks)
+
     def heading(self, text: str, *, level: int, page: int | None = None) -> None:
         """Append a heading; one without words is left out."""
         words = one_line(normalise(text))

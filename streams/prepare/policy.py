@@ -12,7 +12,7 @@ class ChunkPolicy:
     name: str = "structure-1"
     max_tokens: int = 256  # what the model reads: title, section path and passage together
     max_context_tokens: int = 96  # of these, for title and section path at most
-    min_tokens: int = 48  # a cut leaves this much on both sides, unless there is no such place
+    min_tokens: int = 64  # a cut leaves this much on both sides, unless there is no such place
     max_bytes: int = MAX_CHUNK_BYTES
     max_chunks: int = 50_000  # of one document; beyond it is data, not reading matter
 

@@ -66,9 +66,7 @@ def dump_prepared(prepared: Prepared) -> bytes:
 def load_prepared(data: bytes) -> Prepared:
     """Read what `dump_prepared` wrote. Raises ValueError for anything else: a cache entry to drop."""
     try:
-        written_by, text, title, media_type, language, chunks = json.loads(zlib.decompress(data))
-        if written_by != _FORMAT:
-            raise ValueError(f"the cache entry has format {written_by}, not {_FORMAT}: drop it")
+        _, text, title, media_type, language, chunks = json.loads(zlib.decompress(data))
         return Prepared(
             text=text,
             content_title=title,
@@ -76,7 +74,7 @@ def load_prepared(data: bytes) -> Prepared:
             language=language,
             chunks=tuple(_unpacked(ordinal, values, text, title) for ordinal, values in enumerate(chunks)),
         )
-    except (zlib.error, TypeError) as error:
+    except (zlib.error, TypeError, ValueError) as error:
         raise ValueError(f"the cache entry cannot be read ({error}): drop it") from error
 
 

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+from contextlib import suppress
 from email.header import decode_header, make_header
 from email.message import Message
 from typing import cast
@@ -10,7 +11,7 @@ from headwater.content.encodings import marked_encoding, zero_encoding
 from headwater.content.media_types import MediaType
 from streams.prepare.canonical import TextBuilder, one_line
 from streams.prepare.decoding import decode_text
-from streams.prepare.errors import EncryptedDocumentError, MalformedDocumentError
+from streams.prepare.errors import EmptyDocumentError, EncryptedDocumentError, MalformedDocumentError
 from streams.prepare.parsed import BlockKind, ParsedText
 from streams.prepare.parsers.html import add_html, html_root
 from streams.prepare.parsers.text import paragraph_blocks
@@ -69,14 +70,14 @@ def _add_body(part: Message, builder: TextBuilder) -> bool:
     if part.get_content_maintype() != "text" or part.get_content_disposition() == "attachment":
         return False
     text = _decoded(part)
-    if not text.strip():
-        return False
+    blocks_before = len(builder)
     if part.get_content_subtype() == "html":
-        add_html(html_root(text), builder)
+        with suppress(EmptyDocumentError):  # of this part only
+            add_html(html_root(text), builder)
     else:
         for block in paragraph_blocks(text):
             builder.add(block.kind, text[block.start : block.end])
-    return True
+    return len(builder) > blocks_before
 
 
 def _richness(part: Message) -> int:

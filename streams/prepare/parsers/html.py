@@ -48,7 +48,7 @@ def parse_html(data: bytes) -> ParsedText:
 
 def html_root(source: str) -> Any:
     """Parse a page. Raises EmptyDocumentError for no markup at all, MalformedDocumentError for what lxml refuses."""
-    parser = lxml_html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
+    parser = lxml_html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
     try:
         return lxml_html.document_fromstring(source.encode("utf-8", errors="replace"), parser=parser)
     except etree.ParserError:
