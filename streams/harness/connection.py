@@ -7,7 +7,7 @@ from headwater.settings import KafkaSettings
 
 
 def connection_options(settings: KafkaSettings) -> dict[str, Any]:
-    """Return the options that aiokafka's consumers and producers share."""
+    """Return the options that aiokafka's consumer needs."""
     options: dict[str, Any] = {
         "bootstrap_servers": settings.bootstrap_servers,
         "security_protocol": settings.security_protocol,

@@ -8,9 +8,9 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, Message
 
+from headwater.clients.kafka.errors import OffsetExpiredError
 from headwater.settings import KafkaSettings
 from streams.harness.connection import connection_options
-from streams.harness.errors import OffsetExpiredError
 from streams.harness.ledger import Ledger
 
 # Records of one partition that a fetch returns. With the dispatcher's own bound this limits what lies in memory.

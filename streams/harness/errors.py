@@ -3,10 +3,6 @@
 from headwater.errors import FatalError, HeadwaterError, PoisonError
 
 
-class WrongPartitionError(PoisonError):
-    """A key lies in a partition that its hash does not name: some producer uses another partitioner."""
-
-
 class WrongGenerationError(PoisonError):
     """A chunk event of another generation."""
 
@@ -21,10 +17,6 @@ class UnexpectedError(PoisonError):
 
 class BreakerOpenError(FatalError):
     """Unexpected errors across tenants: a bad deploy, not bad data."""
-
-
-class OffsetExpiredError(FatalError):
-    """Records were removed by retention before this stage had read them."""
 
 
 class ReleasedError(HeadwaterError):

@@ -7,12 +7,12 @@ from schemas.events import EventParked
 from schemas.ids import GenerationName
 from schemas.topics import Topic
 from streams.harness.delivery import Delivery
-from streams.harness.publishing import Publisher, Record
+from streams.harness.publishing import Emission, Publisher
 from streams.harness.stage import Failure
 
-# A letter holds the original bytes for diagnosis only (a replay starts from the head), and must fit a topic's 1 MiB
+# A letter holds the original bytes for diagnosis only (a replay starts from the head), and must fit its topic's 2 MiB
 # together with headers and reason: what is larger is cut.
-MAX_VALUE_BYTES: Final = 900 * 1024
+MAX_VALUE_BYTES: Final = 1536 * 1024
 MAX_REASON_CHARS: Final = 2_000
 
 
@@ -39,4 +39,4 @@ async def park(
         document_id=getattr(event, "document_id", None),
         revision=getattr(event, "revision", None),
     )
-    await publisher.publish([Record(topic=Topic.EVENTS_PARKED, key=delivery.key, event=letter)])
+    await publisher.publish([Emission(topic=Topic.EVENTS_PARKED, key=delivery.key or b"", event=letter)])

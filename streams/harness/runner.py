@@ -60,7 +60,7 @@ async def run_stage(spec: StageSpec, settings: Settings) -> None:
         health.ready("work")
         health.unready("partitions", "not assigned yet")
         server = stack.enter_context(ManagementServer(settings.management, health))
-        publisher = await stack.enter_async_context(KafkaPublisher.open(settings))
+        publisher = await stack.enter_async_context(KafkaPublisher.open(settings, client_id=spec.group(settings)))
         resources = Resources(settings=settings, publisher=publisher, health=health)
         stage = await stack.enter_async_context(spec.open(resources))
         folder = settings.stages.datadir / spec.group(settings)

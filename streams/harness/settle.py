@@ -9,7 +9,8 @@ from typing import TypeVar
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from headwater.errors import FatalError, PoisonError, RetryableError
+from headwater.clients.kafka.partitions import check_partition
+from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError
 from headwater.retry import RetryPolicy
 from headwater.telemetry.management import Health
 from headwater.telemetry.metrics import EVENTS_PARKED, EVENTS_SETTLED, RETRIES, SETTLE_SECONDS, STAGE_WAITING
@@ -20,7 +21,7 @@ from schemas.topics import Topic
 from streams.harness.attempts import DEATHS_ALLOWED, AttemptJournal
 from streams.harness.breaker import Breaker
 from streams.harness.delivery import Delivery, Outcome
-from streams.harness.errors import ReleasedError, UnexpectedError, WorkerKilledError, WrongPartitionError
+from streams.harness.errors import ReleasedError, UnexpectedError, WorkerKilledError
 from streams.harness.parking import park
 from streams.harness.publishing import Publisher
 from streams.harness.stage import Failure, Stage
@@ -104,14 +105,10 @@ class Settler:
         return await self._until_done(lambda: self.stage.handle(delivery.event, delivery), delivery, tries)
 
     async def _refuse_wrong_partition(self, delivery: Delivery) -> None:
-        if delivery.topic not in self.keyed or delivery.key is None:
+        if delivery.topic not in self.keyed:
             return
-        expected = await self.publisher.partition_of(delivery.topic, routing_key(delivery.topic, delivery.key))
-        if expected != delivery.origin.partition:
-            raise WrongPartitionError(
-                f"key belongs to partition {expected}, not {delivery.origin.partition}: its producer must use the "
-                "murmur2 partitioner"
-            )
+        count = await self.publisher.partition_count(delivery.topic)
+        check_partition(routing_key(delivery.topic, delivery.key), delivery.origin.partition, count)
 
     async def _park(self, delivery: Delivery, error: Exception, tries: _Tries) -> None:
         cause = error.__cause__ if isinstance(error, UnexpectedError) else None
@@ -123,7 +120,7 @@ class Settler:
             tries,
         )
         if delivery.event is not None:
-            await self._until_done(lambda: self.stage.give_up(delivery.event, failure), delivery, tries)
+            await self._until_done(lambda: self.stage.give_up(delivery.event, delivery, failure), delivery, tries)
         EVENTS_PARKED.labels(stage=self.name, error=failure.error).inc()
         log.warning("event_parked", error=failure.error, attempts=attempts)
 
@@ -144,7 +141,7 @@ class Settler:
                     raise
                 except Exception as error:
                     log.exception("unexpected_error")
-                    raise UnexpectedError(f"{type(error).__name__}; see the stage's log at this time") from error
+                    raise UnexpectedError(_reason(error)) from error
                 finally:
                     self.progressed()
 
@@ -174,11 +171,16 @@ class Settler:
             STAGE_WAITING.labels(stage=self.name).set(0)
 
 
-def routing_key(topic: Topic, key: bytes) -> bytes:
+def routing_key(topic: Topic, key: bytes | None) -> bytes | None:
     """Return the key that names the partition: tenant/document, also where a topic's own key is longer."""
-    if topic is Topic.DOCUMENTS_PROGRESSED:
+    if topic is Topic.DOCUMENTS_PROGRESSED and key is not None:
         return b"/".join(key.split(b"/")[:2])
     return key
+
+
+def _reason(error: Exception) -> str:
+    """Describe an unexpected error; only our own texts are known not to quote documents."""
+    return str(error) if isinstance(error, HeadwaterError) else f"{type(error).__name__}; see the stage's log"
 
 
 def _tenant_of(delivery: Delivery) -> str:

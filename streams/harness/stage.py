@@ -5,12 +5,14 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from headwater.clients.kafka.config import group_of
 from headwater.settings import Settings
 from headwater.telemetry.management import Health
 from schemas.ids import GenerationName
 from schemas.topics import Topic
 from streams.harness.delivery import Delivery, Outcome
 from streams.harness.dispatcher import Limits
+from streams.harness.errors import WrongGenerationError
 from streams.harness.publishing import Publisher
 
 
@@ -33,7 +35,7 @@ class Stage(Protocol):
         stage. Cancelled when the partition is taken away. Must be harmless when repeated or late.
         """
 
-    async def give_up(self, event: Any, failure: Failure) -> None:
+    async def give_up(self, event: Any, delivery: Delivery, failure: Failure) -> None:
         """Tell those who wait for this event's result that there will be none. Called after the letter is held.
 
         Raises RetryableError to be called again; anything else ends the stage.
@@ -63,12 +65,12 @@ class StageSpec:
 
     def group(self, settings: Settings) -> str:
         """Return the consumer group, which is also Faust's app id."""
-        suffix = f"-{settings.generation}" if self.per_generation else ""
-        return f"{settings.kafka.topic_prefix}headwater-{self.name}{suffix}"
+        return group_of(settings, self.name, generation=settings.generation if self.per_generation else None)
 
 
-def refuse_other_generation(event_generation: GenerationName, own: GenerationName) -> str | None:
-    """Return why an event does not belong to this worker's generation, None where it does."""
-    if event_generation == own:
-        return None
-    return f"generation {event_generation}: this worker serves {own}; check HEADWATER_GENERATION of its producer"
+def require_generation(event_generation: GenerationName, own: GenerationName) -> None:
+    """Raise WrongGenerationError for an event that another generation's worker wrote."""
+    if event_generation != own:
+        raise WrongGenerationError(
+            f"generation {event_generation}: this worker serves {own}; check HEADWATER_GENERATION of its producer"
+        )

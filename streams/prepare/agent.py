@@ -176,7 +176,7 @@ def _fingerprint(tokenizer_file: Path) -> str:
         return hashlib.sha256(tokenizer_file.read_bytes()).hexdigest()[:16]
     except OSError as error:
         raise FatalError(
-            f"HEADWATER_TRITON__TOKENIZER_FILE {tokenizer_file}: cannot be read ({error.strerror}); build the models first"
+            f"HEADWATER_TRITON__TOKENIZER_FILE {tokenizer_file}: cannot be read ({error.strerror}); build the models"
         ) from error
 
 

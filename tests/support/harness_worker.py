@@ -54,7 +54,7 @@ class ProbeStage:
             case _:
                 await asyncio.sleep(0.001)
 
-    async def give_up(self, event: FeedbackReceived, failure: Failure) -> None:
+    async def give_up(self, event: FeedbackReceived, _delivery: Delivery, failure: Failure) -> None:
         self._effects.write(f"gave-up {event.query_id} {failure.error}\n")
 
 

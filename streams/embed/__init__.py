@@ -1,0 +1,1 @@
+"""Stage `embed`: chunks get their vectors, computed once for each text."""

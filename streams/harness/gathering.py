@@ -1,0 +1,98 @@
+"""Calls made together: side by side, or many as one."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from headwater.errors import PoisonError
+
+T = TypeVar("T")
+
+
+async def all_of(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Await all, in order of the results. The first error cancels the others and is raised as it is, in no group."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting(Generic[T]):
+    item: T
+    weight: int
+    written: asyncio.Future[None]
+
+
+class Coalescer(Generic[T]):
+    """Writes single items in few calls: while one call is under way, what arrives waits and goes together in the next.
+
+    So a lone item is not delayed and a crowd costs one call. Items of a call are in the order of their arrival.
+    """
+
+    def __init__(self, write: Callable[[Sequence[T]], Awaitable[None]], *, max_weight: int) -> None:
+        self._write, self._max_weight = write, max_weight
+        self._queue: deque[_Waiting[T]] = deque()
+        self._writing: asyncio.Task[None] | None = None
+
+    async def add(self, item: T, *, weight: int) -> None:
+        """Return when the item is written. Raises what its write raised."""
+        waiting = _Waiting(item=item, weight=weight, written=asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_all())
+        await waiting.written
+
+    async def close(self) -> None:
+        """Cancel the call under way; those who wait are cancelled with it."""
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
+
+    async def _write_all(self) -> None:
+        try:
+            while self._queue:
+                await self._write_together(self._next())
+        finally:
+            self._writing = None
+            for left in self._queue:
+                left.written.cancel()
+            self._queue.clear()
+
+    def _next(self) -> list[_Waiting[T]]:
+        together, weight = [self._queue.popleft()], 0
+        weight = together[0].weight
+        while self._queue and weight + self._queue[0].weight <= self._max_weight:
+            weight += self._queue[0].weight
+            together.append(self._queue.popleft())
+        return together
+
+    async def _write_together(self, together: Sequence[_Waiting[T]]) -> None:
+        try:
+            await self._write([each.item for each in together])
+        except PoisonError as error:
+            if len(together) == 1:
+                _fail(together, error)
+            else:  # one of them is refused: only it shall suffer
+                for each in together:
+                    await self._write_together([each])
+        except asyncio.CancelledError:
+            for each in together:
+                each.written.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - passed on to those who wait, who judge it
+            _fail(together, error)
+        else:
+            for each in together:
+                if not each.written.done():
+                    each.written.set_result(None)
+
+
+def _fail(together: Sequence[_Waiting[T]], error: Exception) -> None:
+    for each in together:
+        if not each.written.done():
+            each.written.set_exception(error)

@@ -1,0 +1,1 @@
+"""Stage `index-vectors`: chunks become findable by their meaning."""

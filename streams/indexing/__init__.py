@@ -1,0 +1,1 @@
+"""What the two index stages share: rows go in, completeness is confirmed, progress is reported."""
