@@ -1,7 +1,7 @@
 """The encoder as an ONNX graph, written node by node from the weights, so that no deep-learning framework is needed.
 
-BERT (Devlin et al., 2018) with mean pooling and unit length, as sentence-transformers runs all-MiniLM-L6-v2. The word table
-stays outside: the graph takes the looked-up rows, so that one memory-mapped table serves every shape and every process.
+BERT (Devlin et al., 2018) with mean pooling and unit length, as sentence-transformers runs all-MiniLM-L6-v2. The word
+table stays outside: the graph takes the looked-up rows, so that one memory-mapped table serves every shape and process.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,9 @@ class _Writer:
 
     def add(self, op: str, *inputs: str, output: str | None = None, **attributes: float) -> str:
         name = output or f"{op}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, list(inputs), [name], **attributes))
+        node = helper.make_node(op, list(inputs), [name])
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+        self.nodes.append(node)
         return name
 
     def reshape(self, value: str, *shape: int) -> str:

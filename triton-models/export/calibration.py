@@ -8,8 +8,8 @@ PASSAGES_PER_TEXT = (1, 1, 2, 3, 4, 6, 8)  # from one line to the whole window; 
 
 
 def calibration_texts(source: Path, count: int) -> list[str]:
-    """Return `count` texts joined from the lines of `source`, the same ones each time; lines that begin with # are left out."""
-    passages = [line for line in source.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    """Return `count` texts joined from the lines of `source`, the same ones each time; its first line is a comment."""
+    passages = source.read_text(encoding="utf-8").splitlines()[1:]
     chance = random.Random(SEED)  # noqa: S311 - a fixed shuffle, nothing secret
     return [
         " ".join(chance.sample(passages, PASSAGES_PER_TEXT[number % len(PASSAGES_PER_TEXT)])) for number in range(count)
