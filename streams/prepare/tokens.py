@@ -1,6 +1,5 @@
 """Counts tokens as the embedding model reads them, with the model's own vocabulary."""
 
-import hashlib
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -18,7 +17,7 @@ def load_counter(tokenizer_file: Path) -> CountTokens:
         tokenizer = Tokenizer.from_file(str(tokenizer_file))
     except Exception as error:  # the library raises plain Exception
         raise FatalError(
-            f"the tokenizer {tokenizer_file} cannot be loaded ({error}): build the models, or correct its path"
+            f"the tokenizer {tokenizer_file} cannot be loaded ({error}): build the models, or correct HEADWATER_TRITON__TOKENIZER_FILE"
         ) from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -27,13 +26,3 @@ def load_counter(tokenizer_file: Path) -> CountTokens:
         return len(tokenizer.encode(text))
 
     return count
-
-
-def tokenizer_name(tokenizer_file: Path) -> str:
-    """Return what names a vocabulary in the key of a cached text: the SHA-256 of its file. Raises FatalError."""
-    try:
-        return hashlib.sha256(tokenizer_file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise FatalError(
-            f"the tokenizer {tokenizer_file} cannot be read ({error}): build the models, or correct its path"
-        ) from error

