@@ -2,37 +2,20 @@
 
 from importlib.metadata import version
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
+from query_api.answers import endpoints as answers
+from query_api.dependencies import waited_as_of
+from query_api.directory import endpoints as directory
 from query_api.documents import endpoints as documents
 from query_api.documents.schemas import DocumentPut, Metadata
+from query_api.feedback import endpoints as feedback
+from query_api.keys import endpoints as keys
 from query_api.limits import add_limits
 from query_api.openapi import DESCRIPTION, install_openapi
-from query_api.problems import (
-    ContentTooLargeError,
-    ForbiddenError,
-    InternalError,
-    InvalidRequestError,
-    NotAppliedYetError,
-    RequestTimeoutError,
-    StaleReplicaError,
-    UnauthenticatedError,
-    problems,
-    register_problems,
-)
+from query_api.problems import COMMON, problems, register_problems
 from query_api.runtime import Runtime
-
-# Every endpoint may answer these; an endpoint declares the others itself.
-COMMON_PROBLEMS = problems(
-    ContentTooLargeError,
-    ForbiddenError,
-    InternalError,
-    InvalidRequestError,
-    NotAppliedYetError,
-    RequestTimeoutError,
-    StaleReplicaError,
-    UnauthenticatedError,
-)
+from query_api.search import endpoints as search
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -53,7 +36,7 @@ def create_app(runtime: Runtime) -> FastAPI:
 
 
 def _v1() -> APIRouter:
-    router = APIRouter(prefix="/v1", responses=COMMON_PROBLEMS)
-    for resource in (documents,):
+    router = APIRouter(prefix="/v1", dependencies=[Depends(waited_as_of)], responses=problems(*COMMON))
+    for resource in (search, answers, feedback, documents, directory, keys):
         router.include_router(resource.router)
     return router

@@ -10,6 +10,7 @@ from fastapi.security import HTTPBearer
 from headwater.access.gate import GateView, gate_view
 from headwater.access.tokens import decode_token
 from headwater.errors import RetryableError
+from query_api.changes import Origin
 from query_api.identity import Authenticator, Identity
 from query_api.problems import NotAppliedYetError, StaleReplicaError
 from query_api.runtime import Runtime
@@ -66,23 +67,17 @@ async def freshness(runtime: RuntimeDep, request: Request) -> Freshness:
 FreshnessDep = Annotated[Freshness, Depends(freshness)]
 
 
-async def current_identity(
+async def first_identity(
     runtime: RuntimeDep, fresh: FreshnessDep, request: Request, _docs: Annotated[object, Depends(_bearer_for_docs)]
 ) -> Identity:
     """Authenticate; a replica that is behind might not know of a revoked key, so staleness is looked at first."""
     fresh.require_current()
-    authenticator = Authenticator(
-        directory=runtime.directory, secret=runtime.secret, max_principals=runtime.settings.api.max_principals
-    )
-    return authenticator.authenticate(request.headers.get("authorization"), now=runtime.now())
-
-
-Caller = Annotated[Identity, Depends(current_identity)]
+    return _authenticate(runtime, request)
 
 
 async def waited_as_of(
     fresh: FreshnessDep,
-    _caller: Caller,  # nobody waits at our expense before they are known
+    _known: Annotated[Identity, Depends(first_identity)],  # nobody waits at our expense before they are known
     after: Annotated[
         str | None, Query(description="A token that a write returned: the response then reflects that write.")
     ] = None,
@@ -95,7 +90,22 @@ async def waited_as_of(
 AsOf = Annotated[datetime, Depends(waited_as_of)]
 
 
-async def current_gate(runtime: RuntimeDep, caller: Caller, _as_of: AsOf) -> GateView:
+async def current_identity(runtime: RuntimeDep, request: Request, _as_of: AsOf) -> Identity:
+    """Authenticate as of after the waiting: the write that was waited for may have changed the caller's rights."""
+    return _authenticate(runtime, request)
+
+
+Caller = Annotated[Identity, Depends(current_identity)]
+
+
+def _authenticate(runtime: Runtime, request: Request) -> Identity:
+    authenticator = Authenticator(
+        directory=runtime.directory, secret=runtime.secret, max_principals=runtime.settings.api.max_principals
+    )
+    return authenticator.authenticate(request.headers.get("authorization"), now=runtime.now())
+
+
+async def current_gate(runtime: RuntimeDep, caller: Caller) -> GateView:
     """Bind the gate to the caller, as of after the waiting."""
     return gate_view(
         tenant=caller.tenant_id,
@@ -114,3 +124,11 @@ async def client_address(request: Request) -> str | None:
 
 
 ClientAddress = Annotated[str | None, Depends(client_address)]
+
+
+async def origin(caller: Caller, client_address: ClientAddress) -> Origin:
+    """Return who asks for a change, and from where."""
+    return Origin(caller=caller, client_address=client_address)
+
+
+OriginDep = Annotated[Origin, Depends(origin)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -143,10 +143,28 @@ class InternalError(ApiError):
     remedy = "Report the Headwater-Request-Id header; the log has the rest."
 
 
+# Every endpoint may answer these; an endpoint declares the others itself.
+COMMON: Final[tuple[type[ApiError], ...]] = (
+    ContentTooLargeError,
+    DependencyUnavailableError,
+    ForbiddenError,
+    InternalError,
+    InvalidRequestError,
+    NotAppliedYetError,
+    RequestTimeoutError,
+    StaleReplicaError,
+    UnauthenticatedError,
+)
+
+
 def problems(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
-    """Declare an endpoint's errors: `@router.get(..., responses=problems(NotFoundError))`."""
+    """Declare an endpoint's errors: `@router.get(..., responses=problems(NotFoundError))`.
+
+    A declaration replaces the router's for the same status, so those of `COMMON` with that status are listed again.
+    """
+    statuses = {error.status for error in errors}
     declared: dict[int | str, dict[str, Any]] = {}
-    for error in errors:
+    for error in dict.fromkeys((*errors, *(common for common in COMMON if common.status in statuses))):
         entry = declared.setdefault(
             int(error.status),
             {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}}},

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Request
 
-from query_api.changes import Origin, token_of
-from query_api.dependencies import Caller, ClientAddress, RuntimeDep
+from query_api.changes import token_of
+from query_api.dependencies import OriginDep, RuntimeDep
 from query_api.documents.addresses import Address, ExternalIdPath, SourcePath
 from query_api.documents.batch import BatchWriter
 from query_api.documents.content import ContentStore
@@ -15,7 +15,6 @@ from query_api.documents.uploads import OPENAPI_BODY, read_upload
 from query_api.preconditions import Expected
 from query_api.problems import (
     ConflictError,
-    DependencyUnavailableError,
     MalformedBodyError,
     NotFoundError,
     RevisionMismatchError,
@@ -23,7 +22,7 @@ from query_api.problems import (
     problems,
 )
 
-WRITE_PROBLEMS = problems(NotFoundError, ConflictError, RevisionMismatchError, DependencyUnavailableError)
+WRITE_PROBLEMS = problems(NotFoundError, ConflictError, RevisionMismatchError)
 BATCH_BODY = {
     "requestBody": {
         "required": True,
@@ -40,9 +39,9 @@ BATCH_BODY = {
 router = APIRouter(prefix="/documents", tags=["documents"])
 
 
-async def document_writer(runtime: RuntimeDep, caller: Caller, client_address: ClientAddress) -> DocumentWriter:
+async def document_writer(runtime: RuntimeDep, origin: OriginDep) -> DocumentWriter:
     """Bind the writes to this request's caller."""
-    return DocumentWriter.of(runtime, Origin(caller=caller, client_address=client_address))
+    return DocumentWriter.of(runtime, origin)
 
 
 async def content_store(runtime: RuntimeDep) -> ContentStore:
@@ -114,7 +113,7 @@ async def delete_document(
     "/batch",
     summary="Put, patch or delete many documents",
     openapi_extra=BATCH_BODY,
-    responses=problems(DependencyUnavailableError, UnsupportedBodyError),
+    responses=problems(UnsupportedBodyError),
 )
 async def post_batch(request: Request, runtime: RuntimeDep, writer: Writer, store: Store) -> BatchOutcome:
     """Apply NDJSON. A line that is refused stops no other; each has its result.

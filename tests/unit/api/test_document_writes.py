@@ -288,8 +288,10 @@ class TestUploads:
             (b'--frontier\r\nContent-Disposition: form-data; name="document"\r\n\r\n{"title": "x"}', 400, None),
             (b"no multipart at all", 400, None),
             (
-                b'--frontier\r\nContent-Disposition: form-data; name="document"\r\n\r\n{"title": "x"}'
-                b"\r\n--frontier--\r\n",
+                (
+                    b'--frontier\r\nContent-Disposition: form-data; name="document"\r\n\r\n{"title": "x"}'
+                    b"\r\n--frontier--\r\n"
+                ),
                 422,
                 "content",
             ),
