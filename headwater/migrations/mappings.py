@@ -55,9 +55,12 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "knowledge_base": KEYWORD,
     "source": KEYWORD,
     "external_id": KEYWORD,
-    "title": {"type": "text", "analyzer": "passage"},
+    "media_type": KEYWORD,
+    "language": KEYWORD,
+    "title": _TEXT,
     "readers": KEYWORD,
     "readers_second": KEYWORD,
+    "facets": KEYWORD,
     "admitted_at": DATE,
     "record": OPAQUE,
 }
@@ -69,7 +72,7 @@ PROGRESS: Final[dict[str, Any]] = {
     "generation": KEYWORD,
     "store": KEYWORD,
     "outcome": KEYWORD,
-    "aspect": KEYWORD,
+    "aspect": KEYWORD,  # latest or complete
     "record": OPAQUE,
 }
 
@@ -83,6 +86,7 @@ LINEAGE: Final[dict[str, Any]] = {
 }
 
 PARKED: Final[dict[str, Any]] = {
+    "place": KEYWORD,
     "tenant_id": KEYWORD,
     "document_id": KEYWORD,
     "revision": LONG,

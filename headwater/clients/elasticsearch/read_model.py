@@ -1,0 +1,210 @@
+"""The documents read model on Elasticsearch."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Self
+
+from elasticsearch import AsyncElasticsearch
+
+from headwater.access.clauses import row_readers
+from headwater.clients.elasticsearch.bulk import Replace, Write, write_all
+from headwater.clients.elasticsearch.connection import open_client, translated
+from headwater.clients.elasticsearch.cursors import decode_cursor, encode_cursor
+from headwater.clients.elasticsearch.names import Index, index_name
+from headwater.clients.elasticsearch.parked import parked_write, read_parked
+from headwater.clients.elasticsearch.progress import progress_writes, read_store_states
+from headwater.clients.elasticsearch.queries import Query, render
+from headwater.ports.read_model import (
+    DocumentPage,
+    DocumentView,
+    LineageRow,
+    Listing,
+    ParkedPage,
+    StoreStates,
+)
+from headwater.ports.rows import Scope
+from headwater.rows.conditions import FACETS, scope_condition
+from headwater.rows.facets import facets
+from headwater.settings import ElasticsearchSettings
+from schemas.conversion import READABLE
+from schemas.events.base import Position
+from schemas.events.documents import DocumentChanged, DocumentProgressed
+from schemas.events.parked import EventParked
+from schemas.ids import DocumentId, GenerationName, TenantId
+
+_MAX_PAGE: Final = 200
+_MAX_PAGES: Final = 10  # looked through for a status before a caller gets a short page and a cursor
+_MAX_LINEAGE: Final = 1_000
+
+
+class ElasticsearchDocuments:
+    """Implements the DocumentReadModel port."""
+
+    def __init__(self, client: AsyncElasticsearch, *, settings: ElasticsearchSettings) -> None:
+        self._client, self._settings = client, settings
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: ElasticsearchSettings) -> AsyncIterator[Self]:
+        """Open without a first call. The indices must exist by the first use: see `headwater migrate`."""
+        async with open_client(settings) as client:
+            yield cls(client, settings=settings)
+
+    async def record_states(self, states: Sequence[tuple[DocumentChanged, Position]]) -> None:
+        """See the port."""
+        await self._write([write for state, changed in states for write in self._state_writes(state, changed)])
+
+    async def record_progress(self, events: Sequence[DocumentProgressed]) -> None:
+        """See the port."""
+        await self._write([write for event in events for write in progress_writes(event, self._settings)])
+
+    async def record_parked(self, letters: Sequence[EventParked]) -> None:
+        """See the port."""
+        await self._write([parked_write(letter, self._settings) for letter in letters])
+
+    async def get_document(
+        self, tenant: TenantId, document: DocumentId, *, generation: GenerationName
+    ) -> DocumentView | None:
+        """See the port."""
+        async with translated(self._settings):
+            response = await self._client.mget(index=index_name(self._settings, Index.DOCUMENTS), ids=[document])
+        found = response["docs"][0]
+        if not found.get("found") or found["_source"]["tenant_id"] != tenant:
+            return None
+        stores = await self.store_states(tenant, document, generation=generation)
+        return DocumentView(state=_state(found["_source"]), stores=stores)
+
+    async def store_states(self, tenant: TenantId, document: DocumentId, *, generation: GenerationName) -> StoreStates:
+        """See the port."""
+        states = await read_store_states(
+            self._client, [(tenant, document)], generation=generation, settings=self._settings
+        )
+        return states[document]
+
+    async def list_documents(
+        self, scope: Scope, listing: Listing, *, generation: GenerationName, limit: int, cursor: str | None = None
+    ) -> DocumentPage:
+        """See the port."""
+        after = None if cursor is None else decode_cursor(cursor, (int, str))
+        wanted: list[DocumentView] = []
+        for _ in range(_MAX_PAGES):
+            size = min(max(limit, 1), _MAX_PAGE)
+            hits = await self._documents(_listed(scope, listing), size=size, after=after)
+            views = await self._joined([_state(hit["_source"]) for hit in hits], generation)
+            for hit, view in zip(hits, views, strict=True):
+                after = hit["sort"]
+                if listing.status in {None, view.status}:
+                    wanted.append(view)
+                if len(wanted) == limit:
+                    return DocumentPage(documents=tuple(wanted), cursor=encode_cursor(after))
+            if len(hits) < size:
+                return DocumentPage(documents=tuple(wanted), cursor=None)
+        return DocumentPage(documents=tuple(wanted), cursor=None if after is None else encode_cursor(after))
+
+    async def lineage(self, tenant: TenantId, document: DocumentId) -> Sequence[LineageRow]:
+        """See the port. Refreshes first: people ask for it about what has just happened."""
+        index = index_name(self._settings, Index.LINEAGE)
+        query = {"bool": {"filter": [{"term": {"tenant_id": tenant}}, {"term": {"document_id": document}}]}}
+        async with translated(self._settings):
+            await self._client.indices.refresh(index=index)
+            response = await self._client.search(
+                index=index,
+                query=query,
+                size=_MAX_LINEAGE,
+                sort=[{"revision": "desc"}, {"generation": {"order": "asc", "missing": "_first"}}, {"store": "asc"}],
+            )
+        return [_lineage_row(hit["_source"]) for hit in response["hits"]["hits"]]
+
+    async def list_parked(
+        self, tenant: TenantId | None, *, document: DocumentId | None = None, limit: int, cursor: str | None = None
+    ) -> ParkedPage:
+        """See the port."""
+        return await read_parked(
+            self._client, tenant, document=document, limit=limit, cursor=cursor, settings=self._settings
+        )
+
+    def _state_writes(self, state: DocumentChanged, changed: Position) -> list[Write]:
+        record = READABLE.dump(state)
+        readers, readers_second = row_readers(state.access)
+        facts = {"tenant_id": state.tenant_id, "document_id": state.document_id, "revision": state.revision}
+        listed = {
+            "op": state.op,
+            "knowledge_base": state.knowledge_base,
+            "source": state.source,
+            "external_id": state.external_id,
+            "media_type": state.media_type,
+            "language": state.language,
+            "title": state.title,
+            "readers": readers,
+            "readers_second": readers_second,
+            FACETS: facets(state.attributes),
+            "admitted_at": state.admitted_at.isoformat(),
+            "record": record,
+        }
+        step = {"state": record, "changed": READABLE.dump(changed)}
+        return [
+            Replace(
+                index=index_name(self._settings, Index.DOCUMENTS),
+                key=state.document_id,
+                version=state.revision,
+                document=facts | listed,
+            ),
+            Replace(
+                index=index_name(self._settings, Index.LINEAGE),
+                key=f"{state.document_id}/{state.revision}",
+                version=1,
+                document=facts | {"record": step},
+            ),
+        ]
+
+    async def _write(self, writes: Sequence[Write]) -> None:
+        # Reads by id see unrefreshed writes; only listings lag, by a second at the most.
+        await write_all(self._client, writes, settings=self._settings, refresh="false")
+
+    async def _documents(self, query: Query, *, size: int, after: Sequence[Any] | None) -> list[dict[str, Any]]:
+        async with translated(self._settings):
+            response = await self._client.search(
+                index=index_name(self._settings, Index.DOCUMENTS),
+                query=query,
+                size=size,
+                sort=[{"admitted_at": "desc"}, {"document_id": "desc"}],
+                search_after=None if after is None else list(after),
+                track_total_hits=False,
+            )
+        hits: list[dict[str, Any]] = response["hits"]["hits"]
+        return hits
+
+    async def _joined(self, states: Sequence[DocumentChanged], generation: GenerationName) -> list[DocumentView]:
+        stores = await read_store_states(
+            self._client,
+            [(state.tenant_id, state.document_id) for state in states],
+            generation=generation,
+            settings=self._settings,
+        )
+        return [DocumentView(state=state, stores=stores[state.document_id]) for state in states]
+
+
+def _listed(scope: Scope, listing: Listing) -> Query:
+    filters = [render(scope_condition(scope))]
+    if listing.title is not None:
+        filters.append({"match": {"title": {"query": listing.title, "operator": "and"}}})
+    bounds = {"gte": listing.updated_from, "lt": listing.updated_until}
+    period = {name: bound.isoformat() for name, bound in bounds.items() if bound is not None}
+    if period:
+        filters.append({"range": {"admitted_at": period}})
+    return {"bool": {"filter": filters}}
+
+
+def _state(source: dict[str, Any]) -> DocumentChanged:
+    state: DocumentChanged = READABLE.load(source["record"], DocumentChanged)
+    return state
+
+
+def _lineage_row(source: dict[str, Any]) -> LineageRow:
+    record = source["record"]
+    return LineageRow(
+        revision=source["revision"],
+        changed=READABLE.load(record["changed"], Position) if "changed" in record else None,
+        state=READABLE.load(record["state"], DocumentChanged) if "state" in record else None,
+        progress=READABLE.load(record["progress"], DocumentProgressed) if "progress" in record else None,
+    )
