@@ -106,6 +106,7 @@ class ApiSettings(BaseModel, frozen=True, extra="forbid"):
     host: str = "127.0.0.1"
     port: int = 8080
     bootstrap_key_file: Path = Path(".headwater/bootstrap.key")
+    key: SecretStr | None = None  # what the command line calls with; none: the key in the bootstrap file
     secret_file: Path = Path(".headwater/api.secret")  # keys the hashes of API keys and signs query ids; 0600
     request_timeout_s: PositiveFloat = 30.0
     max_body_bytes: PositiveInt = 4 * 1024 * 1024  # of a JSON body; uploads have the blob store's limit
