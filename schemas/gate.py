@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+import fastavro
+from fastavro.schema import SchemaParseException, UnknownType
+
 from schemas.catalogue import CatalogueEntry, parse_entry
 from schemas.compatibility import Change, changes_between, refusals, roll_out_order, without_docs
 from schemas.derivation import derive_schema
@@ -16,6 +19,7 @@ from schemas.snapshot import Snapshot
 
 # What a topic was created with and what its readers rely on: another value is another topic.
 _FIXED_BY_CATALOGUE = ("event", "key", "partitions", "cleanup")
+_AVRO_ERRORS = (SchemaParseException, UnknownType)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +46,11 @@ def check(tree: Snapshot, base: Snapshot | None, *, event_types: Sequence[type] 
     try:
         registrations = parse_manifest(tree.manifest)
         earlier = parse_manifest(base.manifest) if base else ()
-        schemas = _read_schemas(registrations, tree)
+        problems = (*_files(registrations, tree), *_only_grown(earlier, registrations))
+        if problems:  # what follows compares schemas, and these are not the registered ones
+            return Report(problems=problems, steps=())
+        schemas = {each.id: _schema(tree, each) for each in registrations}
         problems = (
-            *_files(registrations, tree),
-            *_only_grown(earlier, registrations),
             *_full(registrations, schemas),
             *_classes(registrations, schemas, event_types),
             *(_catalogue(base.catalogue, tree.catalogue) if base else ()),
@@ -55,22 +60,25 @@ def check(tree: Snapshot, base: Snapshot | None, *, event_types: Sequence[type] 
     return Report(problems=problems, steps=tuple(_steps(registrations, schemas, known=len(earlier))))
 
 
-def _read_schemas(registrations: Sequence[Registration], tree: Snapshot) -> dict[int, Any]:
-    schemas: dict[int, Any] = {}
-    for each in registrations:
-        content = tree.schemas.get(each.file)
-        if content is None:
-            raise ContractError(f"schemas/avro/{each.file} is registered as id {each.id} but missing: restore it")
-        try:
-            schemas[each.id] = json.loads(content)
-        except ValueError as error:
-            raise ContractError(f"schemas/avro/{each.file} is no JSON: {error}") from error
-    return schemas
+def _schema(tree: Snapshot, registration: Registration) -> Any:
+    try:
+        schema = json.loads(tree.schemas[registration.file])
+        fastavro.parse_schema(schema)
+    except (ValueError, TypeError, KeyError, *_AVRO_ERRORS) as error:
+        raise ContractError(f"schemas/avro/{registration.file} is no Avro schema: {error!r}") from error
+    if not isinstance(schema, dict) or (schema["type"], schema["name"]) != ("record", registration.event):
+        raise ContractError(
+            f"schemas/avro/{registration.file} is no Avro schema of a record named {registration.event}"
+        )
+    return schema
 
 
 def _files(registrations: Sequence[Registration], tree: Snapshot) -> Iterator[str]:
     for each in registrations:
-        if fingerprint(tree.schemas[each.file]) != each.sha256:
+        content = tree.schemas.get(each.file)
+        if content is None:
+            yield f"schemas/avro/{each.file} is registered as id {each.id} but missing: restore it"
+        elif fingerprint(content) != each.sha256:
             yield (
                 f"schemas/avro/{each.file} was edited after it was registered as id {each.id}: restore it and run "
                 f"`headwater schemas add {each.event}`"

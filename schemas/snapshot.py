@@ -59,7 +59,7 @@ def default_base(*, folder: Path = SCHEMAS_FOLDER) -> str | None:
 
 
 def _folder(folder: Path, commit: str, name: str, suffix: str) -> list[tuple[str, bytes]]:
-    listing = _git(folder, "ls-tree", "--name-only", f"{commit}:./{name}") or ""
+    listing = _git(folder, "ls-tree", "--full-tree", "--name-only", f"{commit}:./{name}") or ""
     files = [each for each in listing.splitlines() if each.endswith(suffix)]
     return [(each, content) for each in files if (content := _show(folder, commit, f"{name}/{each}")) is not None]
 
