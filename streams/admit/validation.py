@@ -8,7 +8,7 @@ from schemas.ids import document_id
 from streams.admit.outcomes import Refusal, RefusedError
 
 # A broker takes 1 MiB: a quarter of that in text leaves room for names, framing and the chunk events that repeat it.
-MAX_STATE_CHARS = 256 * 1024
+MAX_STATE_BYTES = 256 * 1024
 MAX_ATTRIBUTES = 128
 MAX_NAME_CHARS = 128
 
@@ -33,8 +33,8 @@ def check_state(state: DocumentState) -> None:
     _check_attributes(state)
     _check_content(state.content)
     check_principals("access", _principals(state.access))
-    if _chars(state) > MAX_STATE_CHARS:
-        raise _invalid(f"state: more than {MAX_STATE_CHARS} characters of metadata; move text into the content")
+    if _size(state) > MAX_STATE_BYTES:
+        raise _invalid(f"state: more than {MAX_STATE_BYTES} bytes of metadata; move text into the content")
 
 
 def check_principals(field: str, principals: Iterable[str]) -> None:
@@ -62,12 +62,14 @@ def _principals(access: Access) -> Iterable[str]:
     yield from access.deny
 
 
-def _chars(state: DocumentState) -> int:
+def _size(state: DocumentState) -> int:
     texts = [state.title, state.url, state.media_type, state.language, state.classification, state.region]
     scalars = (scalar for value in state.attributes.values() for scalar in _scalars(value))
     links = (part for link in state.links for part in (link.relation, link.target))
     parts = (*filter(None, texts), *_principals(state.access), *state.holds, *state.attributes, *links)
-    return sum(map(len, parts)) + sum(len(scalar) if isinstance(scalar, str) else 8 for scalar in scalars)
+    return sum(len(part.encode()) for part in parts) + sum(
+        len(scalar.encode()) if isinstance(scalar, str) else 8 for scalar in scalars
+    )
 
 
 def _scalars(value: AttributeScalar | tuple[AttributeScalar, ...]) -> tuple[AttributeScalar, ...]:

@@ -1,0 +1,217 @@
+"""The admission process: owns partitions, restores their heads, then admits batch after batch."""
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import structlog
+
+from headwater.clients.kafka.admin import KafkaAdmin
+from headwater.clients.kafka.records import Record
+from headwater.errors import RetryableError
+from headwater.heads.ends import Ends, ask_ends
+from headwater.heads.environment import WritableEnvironment
+from headwater.settings import Settings
+from headwater.telemetry.management import Health, ManagementServer
+from headwater.telemetry.metrics import BACKFILL_PAUSED, SETTLE_SECONDS
+from streams.admit.assignment import Intake
+from streams.admit.credits import BackfillCredits
+from streams.admit.directory_log import DirectoryLog
+from streams.admit.heads import LAYOUT, AdmissionHeads
+from streams.admit.intake import STAGE
+from streams.admit.purge import Purges
+from streams.admit.restore import restore_heads
+from streams.admit.topics import AdmissionTopics, admission_topics
+from streams.admit.transaction import TransactionalWriter
+from streams.admit.worker import AdmissionWorker
+
+log = structlog.get_logger(__name__)
+
+_IDLE_WAIT_S = 1.0
+_BUSY_WAIT_S = 0.05  # while a purge goes on, or backfill waits for credits
+_RETRY_S = 0.5
+
+
+def run(settings: Settings) -> None:
+    """Admit until SIGTERM or SIGINT. Waits while Kafka is away; raises FatalError for what no waiting mends."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    health = Health()
+    health.unready("partitions", "not assigned yet")
+    with ManagementServer(settings.management, health) as server:
+        log.info("stage_started", stage=STAGE, port=server.port)
+        while not stop.is_set():
+            _patiently(lambda: _admit(settings, health, stop), health, stop)
+        log.info("stage_stopped", stage=STAGE)
+
+
+def heads_folder(settings: Settings) -> Path:
+    """Return where the worker of this slot keeps its heads; deleting it costs a read of the log, nothing else."""
+    return settings.heads.folder / f"admit-{settings.stages.slot}"
+
+
+def _admit(settings: Settings, health: Health, stop: threading.Event) -> None:
+    admin = KafkaAdmin(settings.kafka, client_id="headwater-admit")
+    topics = asyncio.run(admission_topics(settings, admin))
+    writer = TransactionalWriter(settings)
+    writer.open()
+    with ExitStack() as stack:
+        environment = stack.enter_context(
+            WritableEnvironment(heads_folder(settings), map_size_bytes=settings.heads.map_size_bytes, layout=LAYOUT)
+        )
+        loop = Admission(
+            settings=settings,
+            topics=topics,
+            admin=admin,
+            health=health,
+            writer=writer,
+            environment=environment,
+            directory=stack.enter_context(DirectoryLog(settings, topics.directory_changed)),
+            allowance=stack.enter_context(BackfillCredits(settings)),
+        )
+        stack.callback(loop.close)
+        while not stop.is_set():
+            _patiently(loop.step, health, stop)
+
+
+def _patiently(call: Callable[[], None], health: Health, stop: threading.Event) -> None:
+    try:
+        call()
+    except RetryableError as error:
+        health.beat()
+        health.unready("partitions", type(error).__name__)
+        log.warning("admission_waiting", error=type(error).__name__, retry_in_s=_RETRY_S)
+        stop.wait(_RETRY_S)
+
+
+class Admission:
+    """The loop of one worker; `step` is one turn of it."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        topics: AdmissionTopics,
+        admin: KafkaAdmin,
+        health: Health,
+        writer: TransactionalWriter,
+        environment: WritableEnvironment,
+        directory: DirectoryLog,
+        allowance: BackfillCredits,
+    ) -> None:
+        self._settings = settings
+        self._topics = topics
+        self._admin = admin
+        self._health = health
+        self._directory = directory
+        self._credits = allowance
+        self._heads = AdmissionHeads(environment.lmdb, changed=topics.changed, directory=topics.directory_changed)
+        self._purges = Purges(self._heads, topics.directory_changed)
+        self._intake = Intake(settings, topics)
+        self._worker = AdmissionWorker(
+            settings,
+            topics,
+            self._heads,
+            writer,
+            directory,
+            now_ms=_now_ms,
+            refresh_directory=self._refresh_directory,
+            on_backfill=allowance.spend,
+        )
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._intake.close()
+
+    def step(self) -> None:
+        """Read what is there and settle it in one transaction, two where directory commands are among it.
+
+        Raises RetryableError when nothing came of it; the next step reads the same again.
+        """
+        self._health.beat()
+        self._pace_backfill()
+        busy = self._purges.due(_now_ms()) is not None or not self._credits.available
+        records = self._intake.read(_BUSY_WAIT_S if busy else _IDLE_WAIT_S)
+        try:
+            self._take_over()
+            self._directory.read_ready()
+            self._purges.plan(self._directory.deletions, self._intake.partitions)
+            if records:
+                self._settle(records)
+            self._purge()
+        except RetryableError:
+            self._intake.go_back(records)
+            raise
+        self._health.ready("partitions")
+
+    def _settle(self, records: Sequence[Record]) -> None:
+        began = time.monotonic()
+        self._settle_commands([each for each in records if each.position.topic == self._topics.directory_submitted])
+        self._settle_documents(records)
+        SETTLE_SECONDS.labels(STAGE).observe(time.monotonic() - began)
+
+    def _settle_commands(self, commands: Sequence[Record]) -> None:
+        if not commands:
+            return
+        written = self._worker.admit_directory(commands, self._intake.membership)
+        self._intake.advance(commands)
+        ours = written.get(self._topics.directory_changed, {})
+        self._directory.read_to(Ends(offsets={self._topics.directory_changed: ours}))
+
+    def _settle_documents(self, records: Sequence[Record]) -> None:
+        live = [each for each in records if each.position.topic == self._topics.submitted]
+        backfill = [each for each in records if each.position.topic == self._topics.backfill]
+        if not live and not backfill:
+            return
+        if not self._intake.owns_directory:
+            # A document must not be judged by older rights than a reader may have seen already.
+            self._refresh_directory()
+        self._worker.admit_documents([*live, *backfill], self._intake.membership)
+        self._intake.advance([*live, *backfill])
+
+    def _purge(self) -> None:
+        purge = self._purges.due(_now_ms())
+        if purge is not None and purge.partition in self._intake.partitions:
+            position = self._intake.position(purge.partition)
+            self._worker.purge(self._purges, purge, position, self._intake.membership)
+
+    def _take_over(self) -> None:
+        """After a change of hands: know the committed positions, the log and the directory to their ends."""
+        if not self._intake.changed:
+            return
+        self._purges.forget()
+        partitions = self._intake.partitions
+        self._intake.settle_positions()
+        if partitions:
+            asyncio.run(
+                restore_heads(
+                    self._settings.kafka,
+                    self._admin,
+                    self._heads,
+                    changed=self._topics.changed,
+                    partitions=sorted(partitions),
+                    beat=self._health.beat,
+                )
+            )
+        self._refresh_directory(open_too=True)
+        self._intake.changed = False
+        log.info("partitions_taken", stage=STAGE, partitions=len(partitions))
+
+    def _refresh_directory(self, *, open_too: bool = False) -> None:
+        topic = self._topics.directory_changed
+        asking = ask_ends(self._admin, {topic: (0,)}, transactional={topic}, open_too=open_too)
+        self._directory.read_to(asyncio.run(asking))
+
+    def _pace_backfill(self) -> None:
+        through = self._credits.available
+        BACKFILL_PAUSED.set(0 if through else 1)
+        self._intake.let_backfill(through=through)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

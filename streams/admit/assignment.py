@@ -1,0 +1,144 @@
+"""Which partitions this worker owns, and where it stands in them."""
+
+from collections.abc import Collection
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from headwater.clients.kafka.config import consumer_config, group_of
+from headwater.clients.kafka.errors import translate
+from headwater.clients.kafka.records import Record, record_of
+from headwater.errors import FatalError
+from headwater.settings import Settings
+from streams.admit.topics import AdmissionTopics
+
+# One batch is one transaction. 500 submissions take about 50 ms, which is what a live edit behind them waits.
+BATCH = 500
+# Read ahead per partition: live submissions wait in the same queue behind this much backfill.
+_QUEUED_MESSAGES = 500
+_PARTITION_EOF = KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's own codes have underscored names
+
+
+class Intake:
+    """The group's consumer. Partitions change hands during `read` alone."""
+
+    def __init__(self, settings: Settings, topics: AdmissionTopics) -> None:
+        config = consumer_config(
+            settings.kafka, client_id=f"headwater-admit-{settings.stages.slot}", group=group_of(settings, "admit")
+        )
+        self._consumer = Consumer(config | {"queued.min.messages": _QUEUED_MESSAGES})
+        self._topics = topics
+        self._timeout_s = settings.kafka.request_timeout_s
+        self._assigned: set[tuple[str, int]] = set()
+        self._positions: dict[tuple[str, int], int] = {}
+        self._backfill_paused = False
+        self.changed = False  # partitions were gained or lost since this was last set to False
+        self._consumer.subscribe(list(topics.inputs), on_assign=self._gained, on_revoke=self._lost, on_lost=self._lost)
+
+    def close(self) -> None:
+        """Leave the group, so that its other members take over at once."""
+        self._consumer.close()
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions of the document topics that this worker owns. Raises FatalError unless it owns both lanes'."""
+        live = {number for topic, number in self._assigned if topic == self._topics.submitted}
+        backfill = {number for topic, number in self._assigned if topic == self._topics.backfill}
+        if live != backfill:
+            raise FatalError(
+                "the group's members disagree on topics or assignor: stop all admission workers, then start"
+            )
+        return frozenset(live)
+
+    @property
+    def owns_directory(self) -> bool:
+        """Say whether this worker is the directory's writer."""
+        return (self._topics.directory_submitted, 0) in self._assigned
+
+    @property
+    def membership(self) -> Any:
+        """What proves to the broker that the partitions are still ours."""
+        return self._consumer.consumer_group_metadata()
+
+    def position(self, partition: int) -> tuple[str, int, int]:
+        """Return topic, partition and next offset of one of this worker's inputs, as committed."""
+        return self._topics.submitted, partition, self._positions[self._topics.submitted, partition]
+
+    def read(self, wait_s: float) -> list[Record]:
+        """Wait for a record and return it with those that lie ready; empty after `wait_s`. Raises FatalError."""
+        try:
+            first = self._consumer.poll(wait_s)
+            # `consume(n, t)` waits out t even when records are there; with 0 it takes what lies ready.
+            messages = [] if first is None else [first, *self._consumer.consume(BATCH - 1, 0)]
+        except KafkaException as error:
+            raise translate(error, "reading submissions") from error
+        records = [record_of(message) for message in messages if message.error() is None]
+        failures = [failure for message in messages if (failure := message.error()) is not None]
+        for failure in failures:
+            translated = None if failure.code() == _PARTITION_EOF else translate(failure, "reading submissions")
+            # A passing failure is reported by the next read as well; what was read with it must not be lost.
+            if isinstance(translated, FatalError) or (translated is not None and not records):
+                raise translated
+        return [record for record in records if self._owned(record)]
+
+    def settle_positions(self) -> None:
+        """Learn the committed positions; waits until a predecessor's open transaction has ended, either way."""
+        asked = [TopicPartition(topic, number) for topic, number in sorted(self._assigned)]
+        if not asked:
+            return
+        try:
+            committed = self._consumer.committed(asked, timeout=self._timeout_s)
+            for each in committed:
+                position = each.offset
+                if position < 0:
+                    position = self._consumer.get_watermark_offsets(each, timeout=self._timeout_s, cached=False)[0]
+                self._positions[each.topic, each.partition] = position
+        except KafkaException as error:
+            raise translate(error, "reading committed positions") from error
+
+    def advance(self, records: Collection[Record]) -> None:
+        """Note that these records' positions are committed."""
+        for record in records:
+            key = (record.position.topic, record.position.partition)
+            self._positions[key] = max(self._positions.get(key, 0), record.position.offset + 1)
+
+    def go_back(self, records: Collection[Record]) -> None:
+        """Read those of these records again whose transaction came to nothing."""
+        first: dict[tuple[str, int], int] = {}
+        for record in records:
+            key, offset = (record.position.topic, record.position.partition), record.position.offset
+            if key in self._assigned and offset >= self._positions.get(key, 0):
+                first[key] = min(first.get(key, offset), offset)
+        for (topic, partition), offset in first.items():
+            try:
+                self._consumer.seek(TopicPartition(topic, partition, offset))
+            except KafkaException as error:
+                raise FatalError(f"cannot read {topic}/{partition} again: {error.args[0].name()}") from error
+
+    def let_backfill(self, *, through: bool) -> None:
+        """Read backfill, or leave it where it is."""
+        if through is not self._backfill_paused:
+            return
+        partitions = [
+            TopicPartition(topic, number) for topic, number in self._assigned if topic == self._topics.backfill
+        ]
+        if through:
+            self._consumer.resume(partitions)
+        else:
+            self._consumer.pause(partitions)
+        self._backfill_paused = not through
+
+    def _owned(self, record: Record) -> bool:
+        return (record.position.topic, record.position.partition) in self._assigned
+
+    # Called by librdkafka within `poll`.
+    def _gained(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._assigned |= {(each.topic, each.partition) for each in partitions}
+        self._backfill_paused = False  # librdkafka forgets it, too
+        self.changed = True
+
+    def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        lost = {(each.topic, each.partition) for each in partitions}
+        self._assigned -= lost
+        self._positions = {key: offset for key, offset in self._positions.items() if key not in lost}
+        self.changed = True

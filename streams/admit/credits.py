@@ -1,0 +1,109 @@
+"""How much backfill may be on its way through the stages, so that a full sync never buries live edits.
+
+Bytes in flight are estimated from what Kafka knows: the records that `prepare` has not read, each as large as the
+backfill's documents were on average, and the chunk batches that the slowest of the later stages has not read. That is
+coarse by a factor of two; a bound is what matters, not the figure.
+"""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from headwater.clients.kafka.admin import KafkaAdmin
+from headwater.clients.kafka.config import group_of, topic_of
+from headwater.errors import HeadwaterError
+from headwater.ports.heads import Positions
+from headwater.settings import Settings
+from schemas.topics import Topic
+
+log = structlog.get_logger(__name__)
+
+_INTERVAL_S = 1.0
+# A page makes 8 chunks of about 1 KiB with their vectors; most documents are one batch.
+_BATCH_BYTES = 16 * 1024
+_SMALLEST_DOCUMENT_BYTES = 1024  # a document without content still costs an event in every stage
+_SMOOTHING = 0.05  # of the mean size: the last 20 documents or so
+
+_LATER_STAGES: Mapping[str, Topic] = {
+    "embed": Topic.CHUNKS_PREPARED,
+    "index-vectors": Topic.CHUNKS_EMBEDDED,
+    "index-keywords": Topic.CHUNKS_PREPARED,
+}
+
+
+class BackfillCredits:
+    """Says whether more backfill may be admitted. Asks Kafka from a thread, and only while backfill is admitted."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._limit = settings.stages.backfill_in_flight_bytes
+        self._in_flight = 0
+        self._spent = 0  # since Kafka was asked
+        self._mean = float(_SMALLEST_DOCUMENT_BYTES)
+        self._lock = threading.Lock()
+        self._wanted = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._refresh, name="backfill-credits", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._stopping.set()
+        self._wanted.set()
+        self._thread.join()
+
+    @property
+    def available(self) -> bool:
+        """Say whether the bytes in flight leave room."""
+        return self._in_flight + self._spent < self._limit
+
+    def spend(self, content_bytes: int) -> None:
+        """Note an admitted backfill document."""
+        size = max(content_bytes, _SMALLEST_DOCUMENT_BYTES)
+        self._mean += _SMOOTHING * (size - self._mean)
+        with self._lock:
+            self._spent += size
+        self._wanted.set()
+
+    def _refresh(self) -> None:
+        admin = KafkaAdmin(self._settings.kafka, client_id="headwater-admit-credits")
+        while self._wanted.wait() and not self._stopping.is_set():
+            spent = self._spent
+            try:
+                self._in_flight = asyncio.run(self._bytes_in_flight(admin))
+            except HeadwaterError as error:  # the last estimate holds; what is spent meanwhile counts on top
+                log.warning("credits_unknown", error=type(error).__name__)
+            else:
+                with self._lock:
+                    self._spent -= spent
+            if self.available and not self._spent:
+                self._wanted.clear()
+            self._stopping.wait(_INTERVAL_S)
+
+    async def _bytes_in_flight(self, admin: KafkaAdmin) -> int:
+        documents = await self._lag(admin, "prepare", Topic.DOCUMENTS_CHANGED)
+        batches = [await self._lag(admin, stage, topic) for stage, topic in _LATER_STAGES.items()]
+        return int(documents * self._mean) + max(batches) * _BATCH_BYTES
+
+    async def _lag(self, admin: KafkaAdmin, stage: str, topic: Topic) -> int:
+        name = topic_of(self._settings, topic)
+        group = group_of(self._settings, stage, generation=self._settings.generation)
+        read = (await admin.committed_offsets(group, (name,)))[name]
+        starts = (await admin.start_offsets((name,)))[name]
+        ends = (await admin.end_offsets((name,)))[name]
+        return lag({name: ends}, {name: starts | read})
+
+
+def lag(ends: Positions, read: Positions) -> int:
+    """Return how many offsets lie between what was read and the ends. Control records count: a few too many."""
+    return sum(
+        max(0, end - read.get(topic, {}).get(partition, 0))
+        for topic, by_partition in ends.items()
+        for partition, end in by_partition.items()
+    )

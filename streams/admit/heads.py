@@ -1,0 +1,198 @@
+"""Admission's heads: full state of every document of the partitions that this worker owns.
+
+Decisions of a transaction go to an overlay, which the decisions after them see. `persist` writes it with the log's
+position once the transaction is committed, `discard` forgets it, so the store holds committed records only.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from headwater.heads.checkpoints import Checkpoints
+from headwater.heads.environment import Environment
+from schemas.events.base import Lane, Position
+from schemas.events.documents import DocumentChanged, DocumentOp
+from schemas.ids import DocumentId, SourceId, TenantId
+from streams.admit import stored
+from streams.admit.context import Usage
+from streams.admit.outcomes import DocumentHead
+
+LAYOUT = "admission-1"
+
+
+class AdmissionHeads:
+    """Heads and counters of one worker, by partition of the document topics. Belongs to one thread."""
+
+    def __init__(self, environment: Environment, *, changed: str, directory: str) -> None:
+        self._environment = environment
+        self._changed = changed
+        self._directory = directory
+        self._heads = environment.open_db(b"heads")
+        self._counters = environment.open_db(b"counters")
+        self._purges = environment.open_db(b"purges")
+        self._checkpoints = Checkpoints(environment, create=True)
+        self._new_heads: dict[bytes, tuple[DocumentHead, bytes]] = {}
+        self._new_counters: dict[bytes, tuple[int, int]] = {}
+        self._next: dict[int, int] = {}
+
+    def get(self, partition: int, document: DocumentId) -> DocumentHead | None:
+        """Return a document's head, the overlay's where it has one."""
+        key = stored.head_key(partition, document)
+        if key in self._new_heads:
+            return self._new_heads[key][0]
+        value = self._value(key)
+        return None if value is None else stored.decode_head(value)
+
+    def usage(self, partition: int, tenant: TenantId, source: SourceId, *, now_ms: int) -> Usage:
+        """Return what a partition holds of a tenant and what the source has deleted in it this hour."""
+        return stored.usage_of(
+            self._pair(stored.tenant_key(partition, tenant)),
+            self._pair(stored.source_key(partition, tenant, source)),
+            now_ms=now_ms,
+        )
+
+    def put(self, partition: int, head: DocumentHead, record: bytes, *, previous: DocumentHead | None) -> None:
+        """Take in a new record: `record` is `head.record` as the log has it, `previous` the head that it follows."""
+        self._count(partition, None if previous is None else previous.record, head.record)
+        self._new_heads[stored.head_key(partition, head.record.document_id)] = (head, record)
+
+    def learn(self, partition: int, head: DocumentHead) -> None:
+        """Take into the overlay what a dropped submission taught; the record stays."""
+        key = stored.head_key(partition, head.record.document_id)
+        if key in self._new_heads:
+            record = self._new_heads[key][1]
+        else:
+            value = self._value(key)
+            if value is None:
+                raise KeyError(f"document {head.record.document_id} has no head in partition {partition}")
+            record = stored.record_bytes(value)
+        self._new_heads[key] = (head, record)
+
+    def restore(self, position: Position, value: bytes | None, key: bytes, record: DocumentChanged | None) -> None:
+        """Take in a record that was read from the log: `value` as it lies there, decoded as `record`; None: erased."""
+        partition = position.partition
+        self._next[partition] = position.offset + 1
+        if record is None or value is None:
+            self._erase(stored.head_key(partition, key.decode().rpartition("/")[2]))
+            return
+        previous = self.get(partition, record.document_id)
+        self.put(partition, _restored(record, previous, directory=self._directory), value, previous=previous)
+
+    def advance(self, partition: int, next_offset: int) -> None:
+        """Note how far the log is known."""
+        self._next[partition] = max(next_offset, self._next.get(partition, 0))
+
+    def position(self, partition: int) -> int:
+        """Return the next offset of the log that this store does not know."""
+        with self._environment.begin() as txn:
+            return self._checkpoints.position(txn, self._changed, partition)
+
+    def persist(self) -> None:
+        """Write the overlay and the positions in one LMDB transaction, then forget it."""
+        if self._new_heads or self._next:
+            with self._environment.begin(write=True) as txn:
+                for key, (head, record) in self._new_heads.items():
+                    txn.put(key, stored.encode_head(head, record), db=self._heads)
+                for key, pair in self._new_counters.items():
+                    txn.put(key, stored.pack_pair(*pair), db=self._counters)
+                self._checkpoints.set_positions(txn, {self._changed: self._next})
+        self.discard()
+
+    def discard(self) -> None:
+        """Forget the overlay: its transaction was aborted."""
+        self._new_heads.clear()
+        self._new_counters.clear()
+        self._next = {}
+
+    def forget(self, partition: int) -> None:
+        """Throw away what is known of one partition, before it is read from the beginning."""
+        prefix = stored.partition_prefix(partition)
+        with self._environment.begin(write=True) as txn:
+            for db in (self._heads, self._counters, self._purges):
+                cursor = txn.cursor(db=db)
+                found = cursor.set_range(prefix)
+                while found and cursor.key().startswith(prefix):
+                    found = cursor.delete()
+            self._checkpoints.set_positions(txn, {self._changed: {partition: 0}})
+
+    def forget_all(self) -> None:
+        """Throw away everything: it was made from another log."""
+        with self._environment.begin(write=True) as txn:
+            for db in (self._heads, self._counters, self._purges, self._checkpoints.db):
+                txn.drop(db, delete=False)
+
+    def topic_ids(self) -> dict[str, str]:
+        """Return the identity of the log that this store was made from."""
+        with self._environment.begin() as txn:
+            return self._checkpoints.topic_ids(txn)
+
+    def set_topic_ids(self, ids: dict[str, str]) -> None:
+        """Record which log this store is made from."""
+        with self._environment.begin(write=True) as txn:
+            self._checkpoints.set_topic_ids(txn, ids)
+
+    def scan(self, partition: int, after: bytes, *, limit: int) -> Iterator[tuple[bytes, DocumentHead]]:
+        """Yield up to `limit` committed heads of a partition behind a key, in key order."""
+        prefix = stored.partition_prefix(partition)
+        with self._environment.begin() as txn:
+            cursor = txn.cursor(db=self._heads)
+            found = cursor.set_range(max(prefix, after + b"\0" if after else b""))
+            while found and limit > 0 and cursor.key().startswith(prefix):
+                yield bytes(cursor.key()), stored.decode_head(cursor.value())
+                limit -= 1
+                found = cursor.next()
+
+    def purged(self, key: bytes) -> int:
+        """Return the directory offset up to which the deletions under this key are done, -1 for none."""
+        with self._environment.begin() as txn:
+            return stored.unpack_pair(txn.get(key, db=self._purges) or stored.pack_pair(-1, 0))[0]
+
+    def set_purged(self, key: bytes, offset: int) -> None:
+        """Remember that the deletions which this directory offset asked for are in the log."""
+        with self._environment.begin(write=True) as txn:
+            txn.put(key, stored.pack_pair(offset, 0), db=self._purges)
+
+    def _value(self, key: bytes) -> bytes | None:
+        with self._environment.begin() as txn:
+            value: bytes | None = txn.get(key, db=self._heads)
+            return value
+
+    def _pair(self, key: bytes) -> tuple[int, int]:
+        if key in self._new_counters:
+            return self._new_counters[key]
+        with self._environment.begin() as txn:
+            return stored.unpack_pair(txn.get(key, db=self._counters))
+
+    def _count(self, partition: int, previous: DocumentChanged | None, record: DocumentChanged) -> None:
+        before, after = _weight(previous), _weight(record)
+        if before != after:
+            key = stored.tenant_key(partition, record.tenant_id)
+            documents, size = self._pair(key)
+            self._new_counters[key] = (documents + after[0] - before[0], size + after[1] - before[1])
+        if record.op is DocumentOp.DELETED and not stored.is_purge(record, self._directory):
+            key = stored.source_key(partition, record.tenant_id, record.source)
+            hour = stored.hour_of(int(record.admitted_at.timestamp() * 1000))
+            known_hour, deletions = self._pair(key)
+            self._new_counters[key] = (hour, deletions + 1 if hour == known_hour else 1)
+
+    def _erase(self, key: bytes) -> None:
+        with self._environment.begin(write=True) as txn:
+            txn.delete(key, db=self._heads)
+        self._new_heads.pop(key, None)
+
+
+def _weight(record: DocumentChanged | None) -> tuple[int, int]:
+    if record is None or record.op is DocumentOp.DELETED:
+        return (0, 0)
+    return (1, 0 if record.content is None else record.content.size_bytes)
+
+
+def _restored(record: DocumentChanged, previous: DocumentHead | None, *, directory: str) -> DocumentHead:
+    """The log names one submission a record; what was known of the other lane stays known."""
+    base = DocumentHead(record=record, seen_version=None) if previous is None else replace(previous, record=record)
+    versions = [version for version in (base.seen_version, record.source_version) if version is not None]
+    head = replace(base, seen_version=max(versions, default=None))
+    if stored.is_purge(record, directory):
+        return head
+    if record.lane is Lane.LIVE:
+        return replace(head, live_offset=record.submitted.offset)
+    return replace(head, backfill_offset=record.submitted.offset)

@@ -1,0 +1,91 @@
+"""Brings a worker's heads to the end of the log before it decides anything."""
+
+from collections.abc import Callable, Collection
+
+import structlog
+
+from headwater.clients.kafka.admin import KafkaAdmin
+from headwater.clients.kafka.consumer import RecordStream
+from headwater.clients.kafka.errors import KafkaUnavailableError, OffsetExpiredError
+from headwater.clients.kafka.records import Item, Record
+from headwater.errors import FatalError
+from headwater.heads.ends import ask_ends
+from headwater.settings import KafkaSettings
+from schemas.codec import decode
+from schemas.errors import ContractError
+from schemas.events.documents import DocumentChanged
+from streams.admit.heads import AdmissionHeads
+
+log = structlog.get_logger(__name__)
+
+_MAX_RECORDS = 2_000
+_WAIT_S = 0.25
+
+
+async def restore_heads(
+    settings: KafkaSettings,
+    admin: KafkaAdmin,
+    heads: AdmissionHeads,
+    *,
+    changed: str,
+    partitions: Collection[int],
+    beat: Callable[[], None],
+) -> None:
+    """Read these partitions of the log from where the store knows them to their ends.
+
+    What a predecessor left open is waited for: it is ended by its transaction's timeout at the latest. A store that
+    knows another log (the topic was created anew, or is shorter) is thrown away first.
+    """
+    ends = await ask_ends(admin, {changed: partitions}, transactional={changed}, open_too=True)
+    _forget_strangers(heads, await admin.topic_ids((changed,)))
+    log_ends = (await admin.log_ends({changed: partitions}, committed=False))[changed]
+    for partition in partitions:
+        if heads.position(partition) > log_ends[partition]:
+            heads.forget(partition)
+    start = {changed: {partition: heads.position(partition) for partition in partitions}}
+    if ends.reached(start):
+        return
+    try:
+        async with RecordStream.assign_all(settings, start, client_id="headwater-admit-restore") as stream:
+            while not ends.reached(start):
+                items = await stream.read(max_records=_MAX_RECORDS, wait_s=_WAIT_S)
+                _take(heads, items)
+                for item in items:
+                    start[changed][item.position.partition] = _following(item)
+                beat()
+    except OffsetExpiredError as error:
+        for partition in partitions:
+            heads.forget(partition)
+        raise KafkaUnavailableError("the heads are older than the log; they are read from its beginning") from error
+    log.info("heads_restored", partitions=len(partitions))
+
+
+def _take(heads: AdmissionHeads, items: Collection[Item]) -> None:
+    for item in items:
+        if isinstance(item, Record):
+            heads.restore(item.position, item.value, item.key or b"", _decoded(item))
+        else:
+            heads.advance(item.position.partition, item.position.offset)
+    heads.persist()
+
+
+def _decoded(record: Record) -> DocumentChanged | None:
+    if record.value is None:
+        return None
+    try:
+        return decode(record.value, DocumentChanged)
+    except ContractError as error:
+        raise FatalError(f"{record.position}: this build cannot read it; roll out readers first") from error
+
+
+def _following(item: Item) -> int:
+    return item.position.offset + 1 if isinstance(item, Record) else item.position.offset
+
+
+def _forget_strangers(heads: AdmissionHeads, ids: dict[str, str]) -> None:
+    known = heads.topic_ids()
+    if known and known != ids:
+        log.warning("heads_rebuild", reason="the topic was created anew")
+        heads.forget_all()
+    if known != ids:
+        heads.set_topic_ids(ids)

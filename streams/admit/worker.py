@@ -1,0 +1,245 @@
+"""Takes a batch through one Kafka transaction: decide, append, commit; then, and only then, remember."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Protocol
+
+import structlog
+
+from headwater.clients.kafka.records import Headers, Offsets, Record
+from headwater.errors import PoisonError, RetryableError
+from headwater.heads.directory_table import DirectoryTable
+from headwater.settings import Settings
+from headwater.telemetry.metrics import ADMISSION_ABORTS, ADMISSION_DECISIONS, EVENTS_PARKED, EVENTS_SETTLED
+from headwater.telemetry.tracing import inject_headers, span
+from schemas.codec import encode
+from schemas.errors import ContractError
+from schemas.events.base import Lane, Position
+from schemas.events.directory import DirectoryChanged
+from schemas.events.documents import DocumentSubmitted
+from schemas.events.queries import AuditRecorded
+from schemas.ids import directory_key, document_key, scoped_key
+from streams.admit.audit import audit_directory, audit_document, outcome_of
+from streams.admit.context import Context, ControlData
+from streams.admit.directory_overlay import DirectoryOverlay
+from streams.admit.directory_step import decide_directory
+from streams.admit.heads import AdmissionHeads
+from streams.admit.intake import STAGE, letter, read_command, read_document
+from streams.admit.outcomes import (
+    DIRECTORY_REFUSALS,
+    Admitted,
+    AdmittedDirectory,
+    DirectoryDecision,
+    DocumentDecision,
+    DocumentHead,
+    Dropped,
+    Refused,
+)
+from streams.admit.purge import Purge, Purges
+from streams.admit.step import decide
+from streams.admit.topics import AdmissionTopics
+
+log = structlog.get_logger(__name__)
+
+
+class Writer(Protocol):
+    """The part of `TransactionalWriter` that the worker needs."""
+
+    def begin(self) -> None: ...
+
+    def produce(self, topic: str, *, key: bytes, value: bytes, partition: int = -1, headers: Headers = ()) -> None: ...
+
+    def commit(self, positions: dict[tuple[str, int], int], group: Any) -> Offsets: ...
+
+    def abort(self) -> None: ...
+
+
+class FollowsDirectory(Protocol):
+    """Control data as far as it has been read, and a way to read on to its end."""
+
+    @property
+    def table(self) -> DirectoryTable:
+        """What has been read."""
+        ...
+
+    @property
+    def position(self) -> int:
+        """Next offset behind the last record that was read."""
+        ...
+
+
+class AdmissionWorker:
+    """Decides and appends. Everything it writes about a batch becomes visible together with the batch's positions."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        topics: AdmissionTopics,
+        heads: AdmissionHeads,
+        writer: Writer,
+        directory: FollowsDirectory,
+        *,
+        now_ms: Callable[[], int],
+        refresh_directory: Callable[[], None],
+        on_backfill: Callable[[int], None],
+    ) -> None:
+        self._settings = settings
+        self._topics = topics
+        self._heads = heads
+        self._writer = writer
+        self._directory = directory
+        self._now_ms = now_ms
+        self._refresh_directory = refresh_directory
+        self._on_backfill = on_backfill
+        self._overlay = DirectoryOverlay(directory.table)
+
+    def admit_directory(self, records: Sequence[Record], group: Any) -> Offsets:
+        """Settle directory commands in a transaction of their own. Return what was written, by partition."""
+        self._overlay = DirectoryOverlay(self._directory.table)
+        return self._transaction(records, group, self._settle_command)
+
+    def admit_documents(self, records: Sequence[Record], group: Any) -> Offsets:
+        """Settle submissions. Return what was written, by partition."""
+        return self._transaction(records, group, self._settle_submission)
+
+    def purge(self, purges: Purges, purge: Purge, position: tuple[str, int, int], group: Any) -> None:
+        """Carry a purge on by one bounded transaction.
+
+        `position` is an input's, unchanged: committing it again is what fences a worker that has lost the partition.
+        """
+        context = self._context(purges.position(purge), partition=purge.partition)
+        deletions, after = purges.scan(purge, context)
+        if deletions:
+            topic, partition, offset = position
+            with self._all_or_nothing():
+                for previous, record in deletions:
+                    value = encode(record)
+                    key = document_key(record.tenant_id, record.document_id)
+                    self._writer.produce(self._topics.changed, key=key, value=value, partition=purge.partition)
+                    self._heads.put(purge.partition, replace(previous, record=record), value, previous=previous)
+                self._remember(self._writer.commit({(topic, partition): offset}, group))
+        purges.advance(purge, after, now_ms=self._now_ms())
+
+    def _transaction(self, records: Sequence[Record], group: Any, settle: Callable[[Record], str]) -> Offsets:
+        with self._all_or_nothing():
+            outcomes = [settle(record) for record in records]
+            written = self._writer.commit(_positions(records), group)
+            self._remember(written)
+        for outcome in outcomes:
+            EVENTS_SETTLED.labels(STAGE, outcome).inc()
+        return written
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        self._writer.begin()
+        try:
+            yield
+        except RetryableError:
+            ADMISSION_ABORTS.inc()
+            self._heads.discard()
+            self._writer.abort()
+            raise
+
+    def _remember(self, written: Offsets) -> None:
+        for partition, offset in written.get(self._topics.changed, {}).items():
+            self._heads.advance(partition, offset)
+        self._heads.persist()
+
+    def _settle_submission(self, record: Record) -> str:
+        try:
+            submission = read_document(record, self._topics)
+        except (PoisonError, ContractError) as error:
+            return self._park(record, error)
+        with span("admit", headers=record.headers, lane=submission.lane.value, document_id=submission.document_id):
+            head = self._heads.get(record.position.partition, submission.document_id)
+            decision, context = self._decide(submission, head, record.position)
+            self._append(decision, record.position.partition, previous=head)
+            self._audit(audit_document(submission, decision, context))
+        return _counted(decision)
+
+    def _decide(
+        self, submission: DocumentSubmitted, head: DocumentHead | None, position: Position
+    ) -> tuple[DocumentDecision, Context]:
+        context = self._context(position, partition=position.partition)
+        decision = decide(submission, head, context)
+        if isinstance(decision, Refused) and decision.reason in DIRECTORY_REFUSALS:
+            self._refresh_directory()
+            context = self._context(position, partition=position.partition)
+            decision = decide(submission, head, context)
+        return decision, context
+
+    def _append(self, decision: DocumentDecision, partition: int, *, previous: DocumentHead | None) -> None:
+        match decision:
+            case Admitted(record=record, head=head):
+                value = encode(record)
+                key = document_key(record.tenant_id, record.document_id)
+                self._writer.produce(
+                    self._topics.changed, key=key, value=value, partition=partition, headers=inject_headers()
+                )
+                self._heads.put(partition, head, value, previous=previous)
+                if record.lane is Lane.BACKFILL:
+                    self._on_backfill(0 if record.content is None else record.content.size_bytes)
+            case Dropped(head=head) if head is not None:
+                self._heads.learn(partition, head)
+
+    def _settle_command(self, record: Record) -> str:
+        try:
+            command = read_command(record)
+        except (PoisonError, ContractError) as error:
+            return self._park(record, error)
+        with span("admit", headers=record.headers, kind=command.kind.value):
+            context = self._context(record.position, partition=record.position.partition, directory=self._overlay)
+            latest = self._overlay.latest(command.tenant_id, command.kind, command.record_id)
+            decision = decide_directory(command, latest, context)
+            if isinstance(decision, AdmittedDirectory):
+                self._append_directory(decision.record)
+            self._audit(audit_directory(command, decision, context))
+        return _counted(decision)
+
+    def _append_directory(self, record: DirectoryChanged) -> None:
+        key = directory_key(record.tenant_id, record.kind.value, record.record_id)
+        self._writer.produce(
+            self._topics.directory_changed, key=key, value=encode(record), partition=0, headers=inject_headers()
+        )
+        self._overlay.apply(record)
+
+    def _audit(self, event: AuditRecorded | None) -> None:
+        if event is not None:
+            key = scoped_key(event.tenant_id, event.actor)
+            self._writer.produce(self._topics.audit, key=key, value=encode(event), headers=inject_headers())
+
+    def _park(self, record: Record, error: PoisonError | ContractError) -> str:
+        now = self._context(record.position, partition=record.position.partition).now
+        parked = letter(record, error, generation=self._settings.generation, now=now)
+        self._writer.produce(self._topics.parked, key=record.key or b"", value=encode(parked))
+        EVENTS_PARKED.labels(STAGE, parked.error).inc()
+        log.warning("submission_parked", error=parked.error, topic=record.position.topic, offset=record.position.offset)
+        return "parked"
+
+    def _context(self, position: Position, *, partition: int, directory: ControlData | None = None) -> Context:
+        now_ms = self._now_ms()
+        return Context(
+            now_ms=now_ms,
+            position=position,
+            directory=directory or self._directory.table,
+            directory_position=self._directory.position,
+            partitions=self._topics.partitions,
+            usage=lambda tenant, source: self._heads.usage(partition, tenant, source, now_ms=now_ms),
+            region=self._settings.region,
+        )
+
+
+def _positions(records: Sequence[Record]) -> dict[tuple[str, int], int]:
+    positions: dict[tuple[str, int], int] = {}
+    for record in records:
+        key = (record.position.topic, record.position.partition)
+        positions[key] = max(positions.get(key, 0), record.position.offset + 1)
+    return positions
+
+
+def _counted(decision: DocumentDecision | DirectoryDecision) -> str:
+    outcome = outcome_of(decision)
+    reason = decision.reason.value if isinstance(decision, Dropped | Refused) else "none"
+    ADMISSION_DECISIONS.labels(outcome, reason).inc()
+    return outcome
