@@ -67,10 +67,11 @@ def producer_config(settings: KafkaSettings, *, client_id: str, transactional_id
         "message.max.bytes": _RECORD_BYTES,
     }
     if transactional_id is not None:
+        transaction_ms = settings.transaction_timeout_s * 1000
         config["transactional.id"] = transactional_id
-        config["transaction.timeout.ms"] = settings.transaction_timeout_s * 1000
-        # librdkafka refuses a delivery timeout above the transaction's.
-        config["delivery.timeout.ms"] = min(config["delivery.timeout.ms"], settings.transaction_timeout_s * 1000)
+        config["transaction.timeout.ms"] = transaction_ms
+        for name in ("delivery.timeout.ms", "socket.timeout.ms"):  # librdkafka refuses any above the transaction's
+            config[name] = min(config[name], transaction_ms)
     return config
 
 
