@@ -76,7 +76,8 @@ def _key(settings: ApiSettings) -> str:
         return settings.bootstrap_key_file.read_text().strip()
     except OSError as error:
         raise FatalError(
-            f"no API key: {settings.bootstrap_key_file} cannot be read; run `headwater up` once, or set HEADWATER_API__KEY"
+            f"no API key: {settings.bootstrap_key_file} cannot be read; "
+            "run `headwater up` once, or set HEADWATER_API__KEY"
         ) from error
 
 
