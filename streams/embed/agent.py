@@ -1,13 +1,18 @@
 """Glue of stage `embed`: cache, model, topic."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from headwater.clients.triton.embedder import TritonEmbedder
+
+from headwater.clients.redis_cache import RedisCache
 from headwater.ports.cache import Cache
 from headwater.ports.models import Embedder
+from headwater.settings import Settings
 from headwater.telemetry.metrics import CACHE_LOOKUPS, VECTORS
 from schemas.events import ChunksEmbedded, ChunksPrepared
 from schemas.events.base import Lane
@@ -15,10 +20,11 @@ from schemas.ids import DocumentId, GenerationName, Revision, document_key
 from schemas.topics import Topic
 from streams.embed import step
 from streams.harness.delivery import Delivery, Outcome
+from streams.harness.dispatcher import Limits
 from streams.harness.gathering import all_of
 from streams.harness.publishing import Emission, Publisher
 from streams.harness.recent import Recent
-from streams.harness.stage import Failure, require_generation
+from streams.harness.stage import Failure, Resources, Stage, StageSpec, require_generation
 
 # A bulk call holds the model for at most this many texts (0.2 s on two cores), so that the live instance, which shares
 # the cores, soon gets its turn. Measured: calls of 16 are as fast as of 64.
@@ -107,3 +113,25 @@ class EmbedStage:
     async def _send(self, batch: ChunksEmbedded) -> None:
         key = document_key(batch.tenant_id, batch.document_id)
         await self.publisher.publish([Emission(topic=Topic.CHUNKS_EMBEDDED, key=key, event=batch)])
+
+
+@asynccontextmanager
+async def _open(resources: Resources) -> AsyncIterator[Stage]:
+    settings = resources.settings
+    async with RedisCache.open(settings.redis) as cache, TritonEmbedder.open(settings.triton) as embedder:
+        yield EmbedStage(embedder=embedder, cache=cache, publisher=resources.publisher, generation=settings.generation)
+
+
+def _limits(settings: Settings) -> Limits:
+    # Two bulk documents keep the model busy and their events in order; live ones go to an instance of their own.
+    return Limits(live_keys=8, backfill_keys=4, buffer_bytes=settings.stages.buffer_bytes)
+
+
+EMBED = StageSpec(
+    name=step.STAGE,
+    topics={Topic.CHUNKS_PREPARED: ChunksPrepared},
+    open=_open,
+    limits=_limits,
+    keyed=frozenset({Topic.CHUNKS_PREPARED}),
+    dense=frozenset({Topic.CHUNKS_PREPARED}),
+)

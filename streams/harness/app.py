@@ -15,7 +15,7 @@ from schemas.errors import ContractError
 from schemas.events.base import Lane, Position
 from schemas.topics import Topic, topic_name
 from streams.harness.consumer import GuardedConsumer, GuardedTransport, PartitionKeeper
-from streams.harness.delivery import Delivery
+from streams.harness.delivery import Delivery, routing_key
 from streams.harness.dispatcher import Dispatcher
 from streams.harness.stage import StageSpec
 
@@ -94,6 +94,7 @@ def _delivery(app: StageApp, record: EventT[bytes], topic: Topic, event_type: ty
         origin=Position(topic=message.topic, partition=message.partition, offset=message.offset),
         topic=topic,
         key=message.key,
+        order=(topic, routing_key(topic, message.key)),
         value=message.value,
         headers=cast("Headers", tuple(message.headers or ())),
         event=event,

@@ -26,6 +26,7 @@ class Delivery:
     origin: Position
     topic: Topic
     key: bytes | None
+    order: object  # events of equal order are worked on one after the other, as delivered
     value: bytes | None  # None: a compaction tombstone
     headers: Headers
     event: Any | None  # an instance of the type that the stage reads from this topic, None where there is none
@@ -35,3 +36,10 @@ class Delivery:
     received_s: float  # monotonic clock
     settle: Callable[[], None]  # acknowledges: called once, after the effect
     abandon: Callable[[], None]  # lets go without acknowledging: the record is delivered again
+
+
+def routing_key(topic: Topic, key: bytes | None) -> bytes | None:
+    """Return the key that names the partition: tenant/document, also where a topic's own key is longer."""
+    if topic is Topic.DOCUMENTS_PROGRESSED and key is not None:
+        return b"/".join(key.split(b"/")[:2])
+    return key

@@ -94,7 +94,7 @@ class Dispatcher:
         self.released.clear()
 
     def _add(self, delivery: Delivery) -> None:
-        key = delivery.key if delivery.key is not None else delivery.origin.partition
+        key = delivery.order
         queue = self._queues.setdefault(key, deque())
         queue.append(delivery)
         self._bytes += delivery.size_bytes
@@ -134,8 +134,7 @@ class Dispatcher:
     def _first_suspect(self) -> tuple[Lane, object]:
         """Return the oldest suspect's key; what lies before it in its queue is run alone as well."""
         suspect = min(self._suspects, key=lambda each: each.received_s)
-        key = suspect.key if suspect.key is not None else suspect.origin.partition
-        return (Lane.LIVE if key in self._ready[Lane.LIVE] else Lane.BACKFILL), key
+        return (Lane.LIVE if suspect.order in self._ready[Lane.LIVE] else Lane.BACKFILL), suspect.order
 
     async def _work(self, key: object) -> None:
         delivery = self._queues[key][0]

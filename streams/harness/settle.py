@@ -20,7 +20,7 @@ from schemas.ids import GenerationName
 from schemas.topics import Topic
 from streams.harness.attempts import DEATHS_ALLOWED, AttemptJournal
 from streams.harness.breaker import Breaker
-from streams.harness.delivery import Delivery, Outcome
+from streams.harness.delivery import Delivery, Outcome, routing_key
 from streams.harness.errors import ReleasedError, UnexpectedError, WorkerKilledError
 from streams.harness.parking import park
 from streams.harness.publishing import Publisher
@@ -169,13 +169,6 @@ class Settler:
         if not self._waiting:
             self.health.ready("work")
             STAGE_WAITING.labels(stage=self.name).set(0)
-
-
-def routing_key(topic: Topic, key: bytes | None) -> bytes | None:
-    """Return the key that names the partition: tenant/document, also where a topic's own key is longer."""
-    if topic is Topic.DOCUMENTS_PROGRESSED and key is not None:
-        return b"/".join(key.split(b"/")[:2])
-    return key
 
 
 def _reason(error: Exception) -> str:

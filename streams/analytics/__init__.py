@@ -1,0 +1,1 @@
+"""Stage `analytics`: queries and ingestions become figures per tenant."""

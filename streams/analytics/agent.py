@@ -1,0 +1,61 @@
+"""Glue of stage `analytics`: events go as they are into indices that are aggregated when read.
+
+Feedback is recorded by stage `feedback`, in the same read model: it needs no second writer.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from headwater.clients.elasticsearch.analytics import ElasticsearchAnalytics
+from schemas.events import DocumentIngested, QueryExecuted
+from schemas.topics import Topic
+from streams.harness.delivery import Delivery, Outcome
+from streams.harness.dispatcher import Limits
+from streams.harness.gathering import Coalescer
+from streams.harness.stage import Failure, Resources, Stage, StageSpec
+
+_RECORDS_PER_CALL: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalyticsStage:
+    """Records what was asked and what became searchable."""
+
+    queries: Coalescer[QueryExecuted]
+    ingestions: Coalescer[DocumentIngested]
+
+    async def handle(self, event: QueryExecuted | DocumentIngested, _delivery: Delivery) -> Outcome:
+        """See Stage."""
+        match event:
+            case QueryExecuted():
+                await self.queries.add(event, weight=1)
+            case DocumentIngested():
+                await self.ingestions.add(event, weight=1)
+        return Outcome.DONE
+
+    async def give_up(self, event: object, delivery: Delivery, failure: Failure) -> None:
+        """See Stage: nobody waits for a figure."""
+
+
+@asynccontextmanager
+async def _open(resources: Resources) -> AsyncIterator[Stage]:
+    async with ElasticsearchAnalytics.open(resources.settings.elasticsearch) as model:
+        queries = Coalescer(model.record_queries, max_weight=_RECORDS_PER_CALL)
+        ingestions = Coalescer(model.record_ingestions, max_weight=_RECORDS_PER_CALL)
+        try:
+            yield AnalyticsStage(queries=queries, ingestions=ingestions)
+        finally:
+            await queries.close()
+            await ingestions.close()
+
+
+ANALYTICS = StageSpec(
+    name="analytics",
+    topics={Topic.QUERIES_EXECUTED: QueryExecuted, Topic.DOCUMENTS_INGESTED: DocumentIngested},
+    open=_open,
+    limits=lambda settings: Limits(live_keys=32, backfill_keys=32, buffer_bytes=settings.stages.buffer_bytes),
+    per_generation=False,
+    keyed=frozenset({Topic.QUERIES_EXECUTED, Topic.DOCUMENTS_INGESTED}),
+)

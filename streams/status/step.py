@@ -1,0 +1,66 @@
+"""The step: what a report means, given what both stores have reported so far. Pure."""
+
+from uuid import UUID, uuid5
+
+from headwater.ports.read_model import StoreStates
+from schemas.events import DocumentChanged, DocumentIngested, DocumentProgressed
+from schemas.events.base import Store
+from schemas.events.documents import DocumentOp, ProgressOutcome
+from schemas.ids import Revision
+
+_NAMESPACE = UUID("4c7b8f56-7a36-4b3f-9f0a-3f1f8f1f6f0e")
+_ENDED_WELL = frozenset({ProgressOutcome.COMPLETE, ProgressOutcome.GONE})
+
+
+def freshness_s(report: DocumentProgressed) -> float | None:
+    """Return how long after its observation a revision was visible (or gone) in a store; None where it failed."""
+    indexed_at = report.trail.indexed_at
+    if report.outcome not in _ENDED_WELL or indexed_at is None:
+        return None
+    return max(0.0, (indexed_at - report.observed_at).total_seconds())
+
+
+def overtaken_by(report: DocumentProgressed, states: StoreStates) -> DocumentProgressed | None:
+    """Return the higher report that this late one would hide once the topic is compacted, None where there is none."""
+    state = states.get(report.store)
+    latest = None if state is None else state.latest
+    return latest if latest is not None and latest.revision > report.revision else None
+
+
+def everywhere(revision: Revision, states: StoreStates) -> dict[Store, DocumentProgressed] | None:
+    """Return each store's report of a revision that ended well in all of them, None where it did not (yet)."""
+    reports = {
+        store: state.latest
+        for store, state in states.items()
+        if state.latest is not None and state.latest.revision == revision and state.latest.outcome in _ENDED_WELL
+    }
+    outcomes = {report.outcome for report in reports.values()}
+    return reports if len(reports) == len(Store) and len(outcomes) == 1 else None
+
+
+def ingested(document: DocumentChanged, reports: dict[Store, DocumentProgressed]) -> DocumentIngested:
+    """Return the public fact. The same revision and generation give the same event id."""
+    words, meaning = reports[Store.KEYWORDS], reports[Store.VECTORS]
+    words_at = words.trail.indexed_at or words.observed_at
+    meaning_at = meaning.trail.indexed_at or meaning.observed_at
+    fresh = max(words_at, meaning_at) - meaning.observed_at
+    return DocumentIngested(
+        event_id=uuid5(_NAMESPACE, f"{meaning.document_id}#{meaning.revision}#{meaning.generation}"),
+        tenant_id=meaning.tenant_id,
+        occurred_at=meaning.occurred_at,
+        observed_at=meaning.observed_at,
+        document_id=meaning.document_id,
+        knowledge_base=document.knowledge_base,
+        source=document.source,
+        external_id=document.external_id,
+        revision=meaning.revision,
+        generation=meaning.generation,
+        op=DocumentOp.DELETED if meaning.outcome is ProgressOutcome.GONE else DocumentOp.UPSERTED,
+        chunks=meaning.rows,
+        embedded=meaning.embedded,
+        reused=meaning.reused,
+        admitted_at=meaning.trail.admitted_at,
+        searchable_by_words_at=words_at,
+        searchable_by_meaning_at=meaning_at,
+        freshness_ms=max(0, round(fresh.total_seconds() * 1000)),
+    )
