@@ -16,6 +16,7 @@ from headwater.local.starting import Report
 from headwater.settings import Settings
 
 FreePorts = Annotated[bool, typer.Option("--free-ports", help="Take free ports instead of those of the settings.")]
+Purge = Annotated[bool, typer.Option("--purge", help="Remove all data too: the log, the stores, blobs, keys.")]
 Only = Annotated[
     list[str] | None, typer.Option("--only", help="A process, or `infrastructure` for the five components. Repeatable.")
 ]
@@ -53,12 +54,14 @@ def up(
     say(f"up in {took_s} s; API docs: http://127.0.0.1:{environment['HEADWATER_API__PORT']}/docs; stop: headwater down")
 
 
-def down(*, as_json: AsJson = False) -> None:
+def down(*, purge: Purge = False, as_json: AsJson = False) -> None:
     """Stop all processes, those that need others first."""
     stack = LocalStack.of(Settings())
     began = monotonic()
     was_running = asyncio.run(stack.down(_quiet if as_json else _reporter(began)))
     took_s = round(monotonic() - began, 1)
+    if purge:
+        stack.purge()
     if as_json:
         print_json({"was_running": was_running, "took_s": took_s})
     else:

@@ -1,7 +1,5 @@
 """Settings of a running stack, as the environment of its processes."""
 
-import os
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,7 +10,6 @@ from headwater.local.site import Site
 from headwater.settings import Settings
 
 _TOKENIZER = Path("text_embedding/1/tokenizer.json")
-_KEY_BYTES = 32
 
 
 def environment_of(site: Site, settings: Settings) -> Mapping[str, str]:
@@ -46,14 +43,3 @@ def _places(site: Site, settings: Settings) -> Iterator[tuple[str, str]]:
     for group, values, field, value in ours:
         if field not in values.model_fields_set:
             yield f"HEADWATER_{group}__{field.upper()}", value
-
-
-def write_secret(path: Path) -> None:
-    """Write a random key that only this user can read, unless there is one already."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
-    with os.fdopen(handle, "w") as stream:
-        stream.write(secrets.token_urlsafe(_KEY_BYTES))

@@ -47,9 +47,9 @@ def install(places: Places, progress: Progress) -> Installation:
     """
     manifest = read_manifest()
     for component in manifest.components.values():
-        if not _files_of(component, places).is_dir():
+        if not files_of(component, places).is_dir():
             fetched = _Named(component.name, progress)
-            maven.fetch(component, into=_files_of(component, places), plugin=manifest.maven_plugin, progress=fetched)
+            maven.fetch(component, into=files_of(component, places), plugin=manifest.maven_plugin, progress=fetched)
     elasticsearch = manifest.components["elasticsearch"]
     if not _elasticsearch_home(elasticsearch, places).is_dir():
         progress(elasticsearch.name, "unpacking")
@@ -70,7 +70,7 @@ def install(places: Places, progress: Progress) -> Installation:
 def locate(places: Places) -> Installation:
     """Find everything without changing anything; FatalError names the first thing that is missing."""
     components = read_manifest().components
-    kafka = _present(_files_of(components["kafka"], places), f"Kafka is not installed: {_AGAIN}")
+    kafka = _present(files_of(components["kafka"], places), f"Kafka is not installed: {_AGAIN}")
     home = _elasticsearch_home(components["elasticsearch"], places)
     _present(home, f"Elasticsearch is not installed: {_AGAIN}")
     if missing := system_packages.missing_packages():
@@ -103,7 +103,7 @@ def _present(path: Path, otherwise: str) -> Path:
     return path
 
 
-def _files_of(component: Component, places: Places) -> Path:
+def files_of(component: Component, places: Places) -> Path:
     return places.cache / "files" / component.folder_name
 
 
@@ -115,7 +115,7 @@ def _unpack_elasticsearch(component: Component, places: Places) -> None:
     [archive] = component.artifacts
     places.components.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=places.components, prefix=".elasticsearch-") as scratch:
-        shutil.unpack_archive(_files_of(component, places) / archive.file_name, scratch)
+        shutil.unpack_archive(files_of(component, places) / archive.file_name, scratch)
         home = Path(scratch) / f"{component.name}-{component.version}"
         for launcher in (home / "bin").iterdir():
             launcher.chmod(0o755)  # zip archives unpacked by Python lose their modes

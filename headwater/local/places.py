@@ -62,7 +62,7 @@ class Places:
         """Data and configuration of a component that may run as the service user."""
         if not is_root() or reachable_by_others(self.state):
             return self.data(component)
-        return SYSTEM_FOLDER / "stacks" / stack_id / component
+        return service_root(stack_id) / component
 
 
 def places_of(settings: LocalSettings) -> Places:
@@ -74,6 +74,11 @@ def places_of(settings: LocalSettings) -> Places:
         cache=cache,
         components=SYSTEM_FOLDER / "components" if is_root() else cache / "components",
     )
+
+
+def service_root(stack_id: str) -> Path:
+    """What root's stack keeps outside of its state folder, because another user must reach it."""
+    return SYSTEM_FOLDER / "stacks" / stack_id
 
 
 def path_digest(path: Path) -> str:

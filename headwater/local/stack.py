@@ -2,16 +2,16 @@
 
 import asyncio
 import os
+import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 from headwater.errors import FatalError
 from headwater.local import applications
 from headwater.local.components import elasticsearch, kafka, milvus, redis, triton
-from headwater.local.environment import environment_of, write_secret
+from headwater.local.environment import environment_of
 from headwater.local.installation import locate
-from headwater.local.places import Places, places_of
+from headwater.local.places import Places, places_of, service_root
 from headwater.local.ports import fixed_ports, free_ports, in_use, port_conflicts
 from headwater.local.process import Process, Tier
 from headwater.local.record import StackRecord, new_stack_id, read_record, write_record
@@ -71,18 +71,16 @@ class LocalStack:
         site = self._site()
         table = process_table(site)
         chosen = [process for process in table if names is None or process.name in names]
-        configuration = render(table, places=self.places, environment=environment_of(site, self.settings))
+        configuration = render(table, places=self.places)
+        environment = {**os.environ, **environment_of(site, self.settings)}
         if supervisor is None:
-            supervisor = launch(self.places, configuration)
+            supervisor = launch(self.places, configuration, environment=environment)
         elif self.places.configuration.read_text() != configuration:
             raise FatalError("the configuration has changed since this stack started: `headwater down`, then up again")
-        for secret in ("HEADWATER_API__BOOTSTRAP_KEY_FILE", "HEADWATER_API__SECRET_FILE"):
-            if secret in (ours := environment_of(site, self.settings)):
-                write_secret(Path(ours[secret]))
         starter = Starter(
             supervisor=supervisor,
             places=self.places,
-            environment={**os.environ, **environment_of(site, self.settings)},
+            environment=environment,
             prepare=lambda process: _prepare(process, site),
             report=report,
         )
@@ -100,6 +98,18 @@ class LocalStack:
         supervisor.shut_down()
         await self._gone(supervisor)
         return True
+
+    def purge(self) -> None:
+        """Remove all data of a stack that is down: logs, stores, blobs, keys. Models and downloads stay."""
+        if self.supervisor() is not None:
+            raise FatalError("the stack runs: stop it with `headwater down` before its data are removed")
+        record = read_record(self.places)
+        if record is not None:
+            shutil.rmtree(service_root(record.stack_id), ignore_errors=True)
+        for name in ("data", "run", "logs", "blobs", "heads", "workers"):
+            shutil.rmtree(self.places.state / name, ignore_errors=True)
+        for name in ("stack.json", "bootstrap.key", "api.secret"):
+            (self.places.state / name).unlink(missing_ok=True)
 
     async def _gone(self, supervisor: Supervisor) -> None:
         try:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import xmlrpc.client
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -36,7 +37,7 @@ class ProcessState:
     exit_status: int
 
 
-def render(processes: Sequence[Process], *, places: Places, environment: Mapping[str, str]) -> str:
+def render(processes: Sequence[Process], *, places: Places) -> str:
     """Write `supervisord.conf`. No process starts by itself: the order is ours (`headwater.local.stack`)."""
     sections = [
         _section("unix_http_server", {"file": places.socket, "chmod": "0700"}),
@@ -48,7 +49,6 @@ def render(processes: Sequence[Process], *, places: Places, environment: Mapping
                 "logfile_backups": LOG_BACKUPS,
                 "pidfile": places.run / "supervisord.pid",
                 "childlogdir": places.logs,
-                "environment": _environment(environment),
             },
         ),
         _section(
@@ -83,15 +83,25 @@ def _program(process: Process, places: Places) -> str:
 
 
 def _section(name: str, values: Mapping[str, object]) -> str:
-    lines = [f"{key} = {str(value).replace('%', '%%')}" for key, value in values.items()]
-    return "\n".join([f"[{name}]", *lines, ""])
+    return "\n".join([f"[{name}]", *(f"{key} = {_holdable(key, str(value))}" for key, value in values.items()), ""])
 
 
 def _environment(values: Mapping[str, str]) -> str:
     for name, value in values.items():
-        if '"' in value or "\n" in value:
-            raise FatalError(f"{name} contains a quote or a line break, which the supervisor's file cannot hold")
+        if '"' in value:
+            raise FatalError(f"{name} contains a quotation mark, which the supervisor's file cannot hold: {value}")
     return ",".join(f'{name}="{value}"' for name, value in values.items())
+
+
+def _holdable(key: str, value: str) -> str:
+    """Refuse what supervisord would read otherwise: it expands percent signs, some twice, and cuts off comments."""
+    for awkward in ("%", "\n", " ;", " #"):
+        if awkward in value:
+            raise FatalError(
+                f"{key} contains {awkward!r}, which the supervisor's file cannot hold: {value}; move the project, or "
+                "set HEADWATER_LOCAL__STATE_FOLDER"
+            )
+    return value
 
 
 def log_file(places: Places, name: str) -> Path:
@@ -102,23 +112,21 @@ class Supervisor:
     """The running supervisord of one stack. Calls are short: they go over a local socket."""
 
     def __init__(self, socket: Path) -> None:
-        transport = SupervisorTransport(serverurl=f"unix://{socket}")
-        # The address is never dialled: the transport goes to the socket.
-        self._rpc: Any = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+        self._socket = socket
 
     def answers(self) -> bool:
         try:
-            self._rpc.getState()
+            self._call("getState")
         except (OSError, HTTPException, xmlrpc.client.Error):
             return False
         return True
 
     def pid(self) -> int:
-        return int(self._rpc.getPID())
+        return int(self._call("getPID"))
 
     def states(self) -> Mapping[str, ProcessState]:
         """All configured processes by name, running or not."""
-        return {info["name"]: _state(info) for info in self._rpc.getAllProcessInfo()}
+        return {info["name"]: _state(info) for info in self._call("getAllProcessInfo")}
 
     def start(self, name: str) -> None:
         """Ask for a start and return; one that is started already stays as it is."""
@@ -129,18 +137,24 @@ class Supervisor:
         self._tolerating("stopProcess", name, Faults.NOT_RUNNING)
 
     def shut_down(self) -> None:
-        self._rpc.shutdown()
+        self._call("shutdown")
+
+    def _call(self, method: str, *arguments: object) -> Any:
+        with closing(SupervisorTransport(serverurl=f"unix://{self._socket}")) as transport:
+            # The address is never dialled: the transport goes to the socket.
+            proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+            return getattr(proxy.supervisor, method)(*arguments)
 
     def _tolerating(self, method: str, name: str, fault: int) -> None:
         try:
-            getattr(self._rpc, method)(name, False)  # noqa: FBT003 - the remote signature: do not wait
+            self._call(method, name, False)  # noqa: FBT003 - the remote signature: do not wait
         except xmlrpc.client.Fault as error:
             if error.faultCode != fault:
                 raise FatalError(f"{name}: the supervisor refused {method}: {error.faultString}") from error
 
 
-def launch(places: Places, configuration: str) -> Supervisor:
-    """Start supervisord detached from this terminal; it has answered when this returns."""
+def launch(places: Places, configuration: str, *, environment: Mapping[str, str]) -> Supervisor:
+    """Start supervisord detached from this terminal. Its processes inherit `environment` and have their own on top."""
     private_folder(places.run)
     private_folder(places.socket.parent)
     places.logs.mkdir(parents=True, exist_ok=True)
@@ -148,7 +162,7 @@ def launch(places: Places, configuration: str) -> Supervisor:
     places.configuration.chmod(0o600)
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(places.configuration)]
     finished = subprocess.run(  # noqa: S603 - this interpreter, our own file
-        command, capture_output=True, text=True, timeout=_LAUNCH_TIMEOUT_S, check=False
+        command, env=environment, capture_output=True, text=True, timeout=_LAUNCH_TIMEOUT_S, check=False
     )
     supervisor = Supervisor(places.socket)
     if finished.returncode != 0:
