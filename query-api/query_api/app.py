@@ -13,6 +13,7 @@ from query_api.feedback import endpoints as feedback
 from query_api.keys import endpoints as keys
 from query_api.limits import add_limits
 from query_api.openapi import DESCRIPTION, install_openapi
+from query_api.parked import endpoints as parked
 from query_api.problems import COMMON, problems, register_problems
 from query_api.runtime import Runtime
 from query_api.search import endpoints as search
@@ -37,6 +38,6 @@ def create_app(runtime: Runtime) -> FastAPI:
 
 def _v1() -> APIRouter:
     router = APIRouter(prefix="/v1", dependencies=[Depends(waited_as_of)], responses=problems(*COMMON))
-    for resource in (search, answers, feedback, documents, directory, keys):
+    for resource in (search, answers, feedback, documents, directory, keys, parked):
         router.include_router(resource.router)
     return router

@@ -14,6 +14,7 @@ from query_api.app import create_app
 from query_api.credentials import ServerSecret, new_key
 from query_api.runtime import Generations, Models, Runtime
 
+from headwater.ports.read_model import DocumentReadModel
 from headwater.settings import Settings
 from schemas.events.directory import (
     ApiKey,
@@ -117,6 +118,7 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
         events=log,
         blobs=blobs,
         cache=FakeCache(),
+        documents=create_autospec(DocumentReadModel, instance=True),
         generations=create_autospec(Generations, instance=True),
         models=create_autospec(Models, instance=True),
         now=clock,

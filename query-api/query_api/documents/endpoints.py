@@ -1,18 +1,20 @@
 """Submitting, changing and deleting documents; their state and lineage."""
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, Body, Depends, Request
+from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
 
 from query_api.changes import token_of
-from query_api.dependencies import OriginDep, RuntimeDep
+from query_api.dependencies import AsOf, Caller, Gate, OriginDep, RuntimeDep
 from query_api.documents.addresses import Address, ExternalIdPath, SourcePath
 from query_api.documents.batch import BatchWriter
 from query_api.documents.content import ContentStore
-from query_api.documents.schemas import Accepted, AccessBody, BatchOutcome, DocumentPatchBody
+from query_api.documents.reading import DocumentReader
+from query_api.documents.schemas import Accepted, AccessBody, BatchOutcome, DocumentPatchBody, ListQuery
 from query_api.documents.service import DocumentWriter, Submitted
 from query_api.documents.uploads import OPENAPI_BODY, read_upload
-from query_api.preconditions import Expected
+from query_api.documents.views import DocumentDetail, DocumentList, Lineage
+from query_api.preconditions import Expected, etag
 from query_api.problems import (
     ConflictError,
     MalformedBodyError,
@@ -21,6 +23,7 @@ from query_api.problems import (
     UnsupportedBodyError,
     problems,
 )
+from schemas.ids import DocumentId
 
 WRITE_PROBLEMS = problems(NotFoundError, ConflictError, RevisionMismatchError)
 BATCH_BODY = {
@@ -37,6 +40,7 @@ BATCH_BODY = {
     }
 }
 router = APIRouter(prefix="/documents", tags=["documents"])
+DocumentIdPath: TypeAlias = Annotated[DocumentId, Path(pattern=r"^[0-9a-f]{32}$")]
 
 
 async def document_writer(runtime: RuntimeDep, origin: OriginDep) -> DocumentWriter:
@@ -128,6 +132,34 @@ async def post_batch(request: Request, runtime: RuntimeDep, writer: Writer, stor
         writer=writer, store=store, max_items=limits.max_batch_items, max_line_bytes=limits.max_body_bytes
     )
     return await batch.apply(request.stream())
+
+
+async def document_reader(runtime: RuntimeDep, caller: Caller, gate: Gate, as_of: AsOf) -> DocumentReader:
+    """Bind the reads to this request's caller."""
+    return DocumentReader(runtime=runtime, caller=caller, gate=gate, as_of=as_of)
+
+
+Reader = Annotated[DocumentReader, Depends(document_reader)]
+
+
+@router.get("", summary="List documents")
+async def list_documents(asked: Annotated[ListQuery, Query()], reader: Reader) -> DocumentList:
+    """List the documents that the caller may read, newest first."""
+    return await reader.page(asked.wanted(), limit=asked.limit, cursor=asked.cursor)
+
+
+@router.get("/{document_id}", summary="Read a document's state", responses=problems(NotFoundError))
+async def get_document(document_id: DocumentIdPath, reader: Reader, response: Response) -> DocumentDetail:
+    """Read what was written of a document and how far it is: each store, the times of each stage, why it failed."""
+    detail = await reader.get(document_id)
+    response.headers["ETag"] = etag(detail.revision)
+    return detail
+
+
+@router.get("/{document_id}/lineage", summary="Read a document's lineage", responses=problems(NotFoundError))
+async def get_lineage(document_id: DocumentIdPath, reader: Reader) -> Lineage:
+    """Read the way of every recorded revision: submission and log position, parser, model, stores, times."""
+    return await reader.lineage(document_id)
 
 
 def _accepted(submitted: Submitted) -> Accepted:

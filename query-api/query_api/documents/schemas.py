@@ -6,6 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from headwater.access.clauses import check_access
+from headwater.ports.read_model import DocumentStatus
+from query_api.documents.reading import Wanted
 from query_api.problems import Problem
 from schemas.events import Access, Clause, Lane
 from schemas.events.documents import AttributeScalar, AttributeValue, BlobRef, DocumentPatch, DocumentState, Link
@@ -207,6 +209,35 @@ class BatchOutcome(BaseModel, frozen=True):
     refused: int
     token: str | None = Field(description="Covers all accepted lines.")
     results: list[BatchResult]
+
+
+class ListQuery(Written):
+    """Which documents to list. Filters are exact, but for `title`: words that the title holds."""
+
+    knowledge_base: Name | None = None
+    source: Name | None = None
+    external_id: ExternalId | None = Field(default=None, description="As it is at the source, not encoded.")
+    media_type: Name | None = None
+    status: DocumentStatus | None = None
+    title: Title | None = None
+    updated_from: AwareDatetime | None = None
+    updated_until: AwareDatetime | None = None
+    limit: int = Field(default=50, ge=1, le=200)
+    cursor: str | None = Field(default=None, max_length=4_000)
+    after: str | None = Field(default=None, description="See the header Headwater-After.")
+
+    def wanted(self) -> Wanted:
+        """Return the filters alone."""
+        return Wanted(
+            knowledge_base=self.knowledge_base,
+            source=self.source,
+            external_id=self.external_id,
+            media_type=self.media_type,
+            status=self.status,
+            title=self.title,
+            updated_from=self.updated_from,
+            updated_until=self.updated_until,
+        )
 
 
 def attributes_of(written: Attributes) -> Mapping[str, AttributeValue]:
