@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from schemas.events.chunks import Chunk, ChunkKind, embedding_text
 from streams.prepare.atoms import Atom, CountTokens, atoms_of
@@ -61,12 +62,20 @@ class _SectionSplitter:
         self._policy = policy
         self._count = count
         self._special = count("")  # tokens that the model adds to every text
-        self._budget = policy.max_tokens - count(embedding_text(title, section.path, ""))
+
+    @cached_property
+    def _budget(self) -> int:
+        """Return the tokens that title and section path leave for the passage."""
+        return self._policy.max_tokens - self._count(embedding_text(self._title, self._section.path, ""))
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the section's chunks in order, all with ordinal 0."""
+        body = self._section.body
+        if self._within(self._parsed.text[body[0].start : body[-1].end]):  # most sections
+            yield self._chunk(body[0].start, body[-1].end, "", body)
+            return
         run: list[Block] = []
-        for block in self._section.body:
+        for block in body:
             if block.kind is BlockKind.TABLE and not self._fits_alone(block):
                 yield from self._split_run(run)
                 yield from self._split_table(block)

@@ -61,6 +61,8 @@ def _grouped(blocks: Sequence[Block]) -> list[tuple[tuple[Block, ...], list[Bloc
 
 def _bounded(trail: Sequence[Block], max_tokens: int, count: CountTokens) -> tuple[tuple[str, ...], set[int]]:
     """Return the headings that fit, from the innermost outwards, and the offsets of those that stay whole."""
+    if not trail or count(_SEPARATOR.join(heading.heading for heading in trail)) <= max_tokens:
+        return tuple(heading.heading for heading in trail), {heading.start for heading in trail}
     path: list[str] = []
     whole: set[int] = set()
     for heading in reversed(trail):

