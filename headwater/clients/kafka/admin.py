@@ -1,7 +1,7 @@
 """What operators and followers ask of the broker: topics, their settings, ends of logs, positions of groups."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from headwater.settings import KafkaSettings
 
 R = TypeVar("R")
 
+_ASK_AGAIN_S = 0.02
 _SET_ON_TOPIC = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
 
 
@@ -71,14 +72,19 @@ class KafkaAdmin:
         return {name: _state(shapes[name], settings[name]) for name in wanted}
 
     async def create(self, name: str, *, partitions: int, replication_factor: int, config: Mapping[str, str]) -> None:
-        """Create a topic. Raises RetryableError, or FatalError when the broker refuses it."""
+        """Create a topic and return when the broker tells of it. RetryableError; FatalError when it is refused."""
         topic = NewTopic(name, partitions, replication_factor, config=dict(config))
         await self._ask(
             lambda: self._client.create_topics([topic], request_timeout=self._timeout_s), doing=f"creating {name}"
         )
 
+        async def is_there() -> bool:
+            return name in await self.topic_names()
+
+        await self._until(is_there, doing=f"creating {name}")
+
     async def set_config(self, name: str, config: Mapping[str, str]) -> None:
-        """Set these settings of a topic; all others stay."""
+        """Set these settings of a topic and return when the broker tells of them; all others stay."""
         entries = [
             ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in config.items()
         ]
@@ -87,6 +93,11 @@ class KafkaAdmin:
             lambda: self._client.incremental_alter_configs([resource], request_timeout=self._timeout_s),
             doing=f"setting {', '.join(config)} of {name}",
         )
+
+        async def is_set() -> bool:
+            return config.items() <= (await self.describe([name]))[name].config.items()
+
+        await self._until(is_set, doing=f"setting {', '.join(config)} of {name}")
 
     async def delete(self, topics: Collection[str]) -> None:
         """Delete topics with all of their records."""
@@ -161,6 +172,15 @@ class KafkaAdmin:
         for partition, result in answer.items():
             offsets[partition.topic][partition.partition] = result.offset
         return offsets
+
+    async def _until(self, holds: Callable[[], Awaitable[bool]], *, doing: str) -> None:
+        """Wait for what was accepted to be told: a broker's answers lag behind the controller's."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                while not await holds():  # noqa: ASYNC110 - the broker sends no event to wait for
+                    await asyncio.sleep(_ASK_AGAIN_S)
+        except TimeoutError as error:
+            raise KafkaUnavailableError(f"not in force within {self._timeout_s} s after {doing}") from error
 
     async def _ask(self, call: Callable[[], Mapping[Any, Any]], *, doing: str) -> dict[Any, Any]:
         """Run an admin request and await each of its futures."""

@@ -13,6 +13,7 @@ _RECONNECT_MAX_MS = 1_000  # a broker that comes back is noticed within a second
 _FETCH_BYTES_PER_CONSUMER_KB = 16 * 1024  # prefetched and not yet taken; the consumer's whole buffer
 _FETCH_BYTES_PER_PARTITION = 4 * 1024 * 1024
 _RECORD_BYTES = 2 * 1024 * 1024  # the largest any topic takes (rag.events.parked); the broker judges the others
+_MISSING_TOPIC_MS = 5_000  # how long a topic may be unknown before a send fails; the default hides a mistake for 30 s
 _PRODUCER_BUFFER_KB = 64 * 1024
 
 
@@ -65,6 +66,7 @@ def producer_config(settings: KafkaSettings, *, client_id: str, transactional_id
         "compression.type": "gzip",
         "compression.level": 1,
         "message.max.bytes": _RECORD_BYTES,
+        "topic.metadata.propagation.max.ms": _MISSING_TOPIC_MS,
     }
     if transactional_id is not None:
         transaction_ms = settings.transaction_timeout_s * 1000

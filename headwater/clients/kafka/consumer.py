@@ -18,6 +18,9 @@ R = TypeVar("R")
 Partitions: TypeAlias = frozenset[tuple[str, int]]
 
 BEGINNING = OFFSET_BEGINNING
+# A broker holds a fetch at the end of a partition this long, and only its answer tells the end: that is how old
+# "current as of now" may be, and how long the marker behind a transaction hides that a follower is there.
+_FOLLOWER_FETCH_WAIT_MS = 50
 _PARTITION_EOF = KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's own codes have underscored names
 
 
@@ -47,6 +50,7 @@ class RecordStream:
         """
         # librdkafka wants a group even where none is joined and nothing is committed.
         config = consumer_config(settings, client_id=client_id, group=client_id, on_expired="error")
+        config["fetch.wait.max.ms"] = _FOLLOWER_FETCH_WAIT_MS
         stream = cls(_open(config), timeout_s=settings.request_timeout_s, client_id=client_id)
         try:
             await stream._call(

@@ -1,5 +1,6 @@
 """The catalogue made true on a broker: what to create, what to set, and what nobody may change in place."""
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -109,13 +110,7 @@ async def apply_plan(admin: KafkaAdmin, plan: TopicPlan) -> None:
     """Create and set what the plan names. Raises TopicDriftError, and changes nothing, when it has refusals."""
     if plan.refusals:
         raise TopicDriftError("; ".join(plan.refusals))
-    for topic in plan.create:
-        await admin.create(
-            topic.name,
-            partitions=topic.partitions,
-            replication_factor=topic.replication_factor,
-            config=topic.config,
-        )
+    await asyncio.gather(*(_create(admin, topic) for topic in plan.create))
     for name in dict.fromkeys(change.topic for change in plan.change):
         await admin.set_config(name, {each.key: each.wanted for each in plan.change if each.topic == name})
 
@@ -124,6 +119,12 @@ async def create_topics(settings: Settings, *, generation: GenerationName | None
     """Bring the broker to what the catalogue says: `headwater topics apply` for programs."""
     admin = KafkaAdmin(settings.kafka)
     await apply_plan(admin, await plan_topics(admin, settings, generation=generation))
+
+
+async def _create(admin: KafkaAdmin, topic: DesiredTopic) -> None:
+    await admin.create(
+        topic.name, partitions=topic.partitions, replication_factor=topic.replication_factor, config=topic.config
+    )
 
 
 def _drift(wanted: DesiredTopic, found: TopicState) -> Iterable[ConfigChange]:
