@@ -65,28 +65,32 @@ class AttemptJournal:
     @contextmanager
     def attempt(self, origin: Position) -> Iterator[None]:
         """Mark the event as in work for the duration of the block."""
-        deaths = self.deaths(origin)
-        alone = not self._open
-        for other in [each for each, was_alone in self._open.items() if was_alone]:
-            self._write(other, alone=False, deaths=self.deaths(other))
-        self._write(origin, alone=alone, deaths=deaths)
+        self.begin(origin)
         try:
             yield
         finally:
-            del self._open[origin]
-            self._end(origin, deaths=deaths)
+            self.end(origin)
+
+    def begin(self, origin: Position) -> None:
+        """Mark the event as in work: alone, until another one begins."""
+        alone = not self._open
+        for other in [each for each, was_alone in self._open.items() if was_alone]:
+            self._write(other, alone=False, deaths=self.deaths(other))
+        self._write(origin, alone=alone, deaths=self.deaths(origin))
+
+    def end(self, origin: Position) -> None:
+        """Remove the mark, but keep the count of an event that has killed before and may be tried again."""
+        del self._open[origin]
+        deaths = self.deaths(origin)
+        if deaths:
+            self._put(origin, {"run": self._run, "alone": False, "deaths": deaths})
+        else:
+            self.forget(origin)
 
     def forget(self, origin: Position) -> None:
         """Drop all that is known of an event that is settled."""
         with suppress(lmdb.Error), self._environment.begin(write=True) as transaction:
             transaction.delete(_key(origin))
-
-    def _end(self, origin: Position, *, deaths: int) -> None:
-        """Remove the mark, but keep the count of an event that has killed before and may be tried again."""
-        if deaths:
-            self._put(origin, {"run": self._run, "alone": False, "deaths": deaths})
-        else:
-            self.forget(origin)
 
     def _write(self, origin: Position, *, alone: bool, deaths: int) -> None:
         self._open[origin] = alone

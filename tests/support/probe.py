@@ -1,11 +1,9 @@
 """Runs the harness's probe stage against the real broker, and looks at what it left there."""
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ from schemas.events.queries import FeedbackType
 from schemas.ids import Principal, TenantId
 from schemas.topics import Topic
 from tests.support.stack import RunningStack
+from tests.support.waiting import reached
 
 DEADLINE_S = 60.0
 
@@ -191,11 +190,7 @@ def open_probe(stack: RunningStack, folder: Path, *, partitions: int = 2) -> Ite
 
 async def until(condition: Callable[[], bool], *, deadline_s: float = DEADLINE_S) -> None:
     """Await a condition that files or the broker tell of."""
-    end = time.monotonic() + deadline_s
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {deadline_s} s: {getattr(condition, '__doc__', None) or condition}")
-        await asyncio.sleep(0.05)
+    await reached(condition, deadline_s=deadline_s, every_s=0.05)
 
 
 def feedback(number: int, comment: str | None = None) -> FeedbackReceived:

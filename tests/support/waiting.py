@@ -1,0 +1,14 @@
+"""Waiting for a condition of the same event loop, or of the world, with a deadline."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+
+async def reached(condition: Callable[[], bool], *, deadline_s: float = 5.0, every_s: float = 0.001) -> None:
+    """Return when the condition holds. Fails after the deadline."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not reached within {deadline_s} s")
+        await asyncio.sleep(every_s)

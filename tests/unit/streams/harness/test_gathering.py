@@ -1,0 +1,75 @@
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from headwater.errors import PoisonError, RetryableError
+from streams.harness.gathering import Coalescer, all_of
+
+
+class Store:
+    """Remembers each call; refuses items called `bad`."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def write(self, items: Sequence[str]) -> None:
+        await self.open.wait()
+        self.calls.append(list(items))
+        if "bad" in items:
+            raise PoisonError("refused")
+        if "away" in items:
+            raise RetryableError("away")
+
+
+async def test_a_lone_item_is_written_at_once_and_a_crowd_together() -> None:
+    store = Store()
+    writer = Coalescer(store.write, max_weight=10)
+    await writer.add("first", weight=1)
+    store.open.clear()
+    adding = [asyncio.create_task(writer.add(f"item{n}", weight=4)) for n in range(4)]
+    await asyncio.sleep(0)
+    store.open.set()
+    await asyncio.gather(*adding)
+    assert [item for call in store.calls for item in call] == ["first", "item0", "item1", "item2", "item3"]
+    assert store.calls[0] == ["first"]
+    assert len(store.calls) < 5
+    assert all(len(call) <= 2 for call in store.calls), "two items of weight 4 fit into 10, three do not"
+
+
+async def test_only_the_refused_item_suffers() -> None:
+    store = Store()
+    writer = Coalescer(store.write, max_weight=10)
+    results = await asyncio.gather(*(writer.add(each, weight=1) for each in ("a", "bad", "b")), return_exceptions=True)
+    assert [type(each) for each in results] == [type(None), PoisonError, type(None)]
+
+
+async def test_an_outage_is_everybodys() -> None:
+    store = Store()
+    writer = Coalescer(store.write, max_weight=10)
+    results = await asyncio.gather(*(writer.add(each, weight=1) for each in ("a", "away")), return_exceptions=True)
+    assert isinstance(results[1], RetryableError)
+    await writer.add("later", weight=1)
+    assert store.calls[-1] == ["later"]
+
+
+async def test_a_waiter_that_is_cancelled_holds_nobody_up() -> None:
+    store = Store()
+    store.open.clear()
+    writer = Coalescer(store.write, max_weight=10)
+    first, second = (asyncio.create_task(writer.add(each, weight=1)) for each in ("a", "b"))
+    await asyncio.sleep(0)
+    first.cancel()
+    store.open.set()
+    await second
+    assert any("b" in call for call in store.calls)
+
+
+async def test_the_first_error_is_raised_as_it_is() -> None:
+    async def fail() -> None:
+        raise RetryableError("busy")
+
+    with pytest.raises(RetryableError):
+        await all_of([fail(), asyncio.sleep(10)])
