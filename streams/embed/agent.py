@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from headwater.clients.triton.embedder import TritonEmbedder
-
 from headwater.clients.redis_cache import RedisCache
 from headwater.ports.cache import Cache
 from headwater.ports.models import Embedder
@@ -117,6 +115,8 @@ class EmbedStage:
 
 @asynccontextmanager
 async def _open(resources: Resources) -> AsyncIterator[Stage]:
+    from headwater.clients.triton.embedder import TritonEmbedder
+
     settings = resources.settings
     async with RedisCache.open(settings.redis) as cache, TritonEmbedder.open(settings.triton) as embedder:
         yield EmbedStage(embedder=embedder, cache=cache, publisher=resources.publisher, generation=settings.generation)

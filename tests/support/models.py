@@ -1,0 +1,35 @@
+"""Models in memory."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwater.errors import PoisonError
+from headwater.ports.models import EmbeddingModel
+from schemas.events.base import Lane
+
+
+class FakeEmbedder:
+    """Implements Embedder: a text's vector is made of its hash. Texts that name `refused` are poison."""
+
+    def __init__(self, *, dimension: int = 4) -> None:
+        self.model = EmbeddingModel(name="fake", revision="1", variant="fp32", dimension=dimension, max_tokens=256)
+        self.calls: list[tuple[tuple[str, ...], Lane]] = []
+
+    async def embed(self, texts: Sequence[str], *, lane: Lane) -> NDArray[np.float32]:
+        self.calls.append((tuple(texts), lane))
+        if any("refused" in text for text in texts):
+            raise PoisonError("text is longer than the model takes")
+        raw = [
+            np.frombuffer(hashlib.sha256(text.encode()).digest()[: self.model.dimension], np.uint8) for text in texts
+        ]
+        vectors = np.stack(raw).astype(np.float32) + 1
+        unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit
+
+    @property
+    def texts(self) -> list[str]:
+        """Every text that was embedded, in order."""
+        return [text for call, _ in self.calls for text in call]

@@ -1,0 +1,125 @@
+"""Stage `status` with a read model in memory."""
+
+from dataclasses import replace
+
+from schemas.events import DocumentChanged, DocumentIngested, DocumentProgressed, EventParked
+from schemas.events.base import Store
+from schemas.events.documents import DocumentOp, ProgressOutcome
+from schemas.ids import GenerationName
+from schemas.topics import Topic
+from streams.harness.delivery import Outcome
+from streams.status.agent import StatusStage, Writers
+from tests.support.events import HANDBOOK, NOON, TENANT, changed, deleted, position, progressed, trail
+from tests.support.read_model import FakeDocuments
+from tests.support.stages import FakeDelivery, FakePublisher
+
+VECTORS, KEYWORDS = Store.VECTORS, Store.KEYWORDS
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.model, self.publisher, self.records = FakeDocuments(), FakePublisher(), FakeDelivery()
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what only the worker's memory holds."""
+        self.stage = StatusStage(model=self.model, writers=Writers.of(self.model), publisher=self.publisher)
+
+    async def handle(self, *events: DocumentChanged | DocumentProgressed | EventParked) -> list[Outcome]:
+        return [await self.stage.handle(event, self.records.make(event)) for event in events]
+
+    @property
+    def facts(self) -> list[DocumentIngested]:
+        return self.publisher.events(Topic.DOCUMENTS_INGESTED)
+
+    @property
+    def reports(self) -> list[DocumentProgressed]:
+        return self.publisher.events(Topic.DOCUMENTS_PROGRESSED)
+
+
+async def test_a_revision_is_a_public_fact_when_both_stores_show_it() -> None:
+    bench = Bench()
+    await bench.handle(changed(), progressed(KEYWORDS))
+    assert bench.facts == []
+    later = NOON.replace(second=3)
+    await bench.handle(progressed(VECTORS, trail=replace(trail(), indexed_at=later)))
+    (fact,) = bench.facts
+    assert (fact.document_id, fact.revision, fact.op, fact.chunks) == (HANDBOOK, 7, DocumentOp.UPSERTED, 2)
+    assert fact.freshness_ms == 3000
+    assert (fact.searchable_by_words_at, fact.searchable_by_meaning_at) == (NOON.replace(second=1), later)
+
+
+async def test_repeats_do_not_repeat_the_fact_and_after_a_restart_it_is_the_same() -> None:
+    bench = Bench()
+    await bench.handle(changed(), progressed(KEYWORDS), progressed(VECTORS), progressed(VECTORS), progressed(KEYWORDS))
+    assert len(bench.facts) == 1
+    bench.restart()
+    await bench.handle(progressed(VECTORS))
+    assert len({fact.event_id for fact in bench.facts}) == 1
+
+
+async def test_revisions_of_two_stores_that_differ_are_no_fact() -> None:
+    bench = Bench()
+    await bench.handle(changed(), progressed(KEYWORDS, revision=7), progressed(VECTORS, revision=6))
+    assert bench.facts == []
+
+
+async def test_a_failure_in_one_store_is_no_fact() -> None:
+    bench = Bench()
+    failed = progressed(VECTORS, outcome=ProgressOutcome.FAILED, stage="embed", error="E", reason="r")
+    await bench.handle(changed(), progressed(KEYWORDS), failed)
+    assert bench.facts == []
+
+
+async def test_a_deletion_everywhere_is_a_fact() -> None:
+    bench = Bench()
+    gone = [progressed(store, revision=8, outcome=ProgressOutcome.GONE, rows=0) for store in Store]
+    await bench.handle(deleted(), *gone)
+    (fact,) = bench.facts
+    assert (fact.op, fact.revision) == (DocumentOp.DELETED, 8)
+
+
+async def test_generations_do_not_complete_each_other() -> None:
+    bench = Bench()
+    await bench.handle(changed(), progressed(KEYWORDS), progressed(VECTORS, generation=GenerationName("g2")))
+    assert bench.facts == []
+
+
+async def test_a_zombies_lower_report_is_followed_by_the_higher_one_again() -> None:
+    bench = Bench()
+    outcomes = await bench.handle(changed(revision=9), progressed(VECTORS, revision=9), progressed(VECTORS, revision=8))
+    assert outcomes[-1] is Outcome.SUPERSEDED
+    (again,) = bench.reports
+    assert (again.store, again.revision) == (VECTORS, 9)
+    await bench.handle(again)
+    assert len(bench.reports) == 1, "the repeat itself is not repeated"
+
+
+async def test_a_log_read_again_from_its_beginning_is_not_repeated_into_the_topic() -> None:
+    bench = Bench()
+    history = [progressed(VECTORS, revision=revision) for revision in range(1, 30)]
+    await bench.handle(changed(revision=29), *history)
+    bench.restart()
+    await bench.handle(*history)
+    assert len(bench.reports) <= 1
+
+
+async def test_a_letter_is_recorded() -> None:
+    bench = Bench()
+    letter = EventParked(
+        origin=position(),
+        key=b"k",
+        value=b"v",
+        headers=(),
+        stage="prepare",
+        generation=GenerationName("g1"),
+        error="EmptyDocumentError",
+        reason="no text",
+        attempts=1,
+        parked_at=NOON,
+        tenant_id=TENANT,
+        document_id=HANDBOOK,
+        revision=changed().revision,
+    )
+    await bench.handle(letter)
+    assert [each.error for each in bench.model.parked.values()] == ["EmptyDocumentError"]
