@@ -48,6 +48,7 @@ def install(places: Places, progress: Progress) -> Installation:
     manifest = read_manifest()
     for component in manifest.components.values():
         if not files_of(component, places).is_dir():
+            progress(component.name, f"fetching {component.version} by Maven")
             fetched = _Named(component.name, progress)
             maven.fetch(component, into=files_of(component, places), plugin=manifest.maven_plugin, progress=fetched)
     elasticsearch = manifest.components["elasticsearch"]

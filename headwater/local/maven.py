@@ -13,6 +13,7 @@ from headwater.local.manifest import Component, verify
 
 _DOWNLOADED = re.compile(r"Downloaded from ")
 _LAST_LINES = 5
+_REPORT_EVERY = 25
 
 
 def fetch(component: Component, *, into: Path, plugin: str, progress: Callable[[str], None]) -> None:
@@ -65,7 +66,8 @@ def _run(maven: str, pom: Path, *, plugin: str, files: Path, progress: Callable[
             lines.append(line.rstrip())
             if _DOWNLOADED.search(line):
                 fetched += 1
-                progress(f"{fetched} files from Maven")
+                if fetched % _REPORT_EVERY == 0:
+                    progress(f"{fetched} files from Maven")  # parents and Maven's own plug-ins among them
     if running.returncode != 0:
         errors = [line for line in lines if "ERROR" in line][:_LAST_LINES] or lines[-_LAST_LINES:]
         raise FatalError(f"Maven failed with status {running.returncode}: " + " | ".join(errors))

@@ -47,7 +47,7 @@ def running_stack(kind: str) -> Iterator[RunningStack]:
 
 @contextmanager
 def local_infrastructure(state: Path) -> Iterator[LocalStack]:
-    """Run the five components with empty stores in a state folder of their own."""
+    """Run the five components with empty stores in a state folder of their own. The last run's logs stay."""
     stack = LocalStack.of(Settings.model_validate({"local": {"state_folder": state, "ports": "free"}}))
     asyncio.run(stack.down(_ignore))  # what a killed run has left
     stack.purge()
@@ -57,7 +57,6 @@ def local_infrastructure(state: Path) -> Iterator[LocalStack]:
         yield stack
     finally:
         asyncio.run(stack.down(_ignore))
-        stack.purge()
 
 
 @contextmanager
