@@ -73,3 +73,6 @@ ADMISSION_ABORTS = Counter("headwater_admission_aborts_total", "Admission transa
 
 # 1 while backfill waits for the stages. Normal during a first sync; for hours without lag: docs/admission.md.
 BACKFILL_PAUSED = Gauge("headwater_backfill_paused", "Backfill waits until fewer bytes are in flight.")
+
+# Rows that a newer revision made superfluous. Flat while documents change: the sweeper stands still, see its lag.
+ROWS_REMOVED = Counter("headwater_rows_removed_total", "Superfluous rows removed.", ["store"])

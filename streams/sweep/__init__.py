@@ -1,0 +1,1 @@
+"""Removes the rows that a newer revision has made superfluous, durably and after a grace."""
