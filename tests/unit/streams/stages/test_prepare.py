@@ -37,7 +37,7 @@ class FakeParserPool:
         text = data.decode()
         blocks = (Block(kind=BlockKind.PARAGRAPH, start=0, end=len(text)),)
         parsed = ParsedText(text=text, blocks=blocks, media_type="text/plain", title="")
-        return prepare(parsed, ChunkPolicy(), lambda texts: [len(text.split()) for text in texts])
+        return prepare(parsed, ChunkPolicy(), lambda text: len(text.split()))
 
 
 class Bench:
