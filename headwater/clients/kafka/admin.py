@@ -13,31 +13,30 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource, ConfigSource
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from headwater.clients.kafka.config import client_config
-from headwater.clients.kafka.errors import KafkaUnavailableError, TopicMissingError, translate
+from headwater.clients.kafka.errors import KafkaUnavailableError, translate
+from headwater.clients.kafka.partitions import count_partitions
 from headwater.clients.kafka.records import Offsets
 from headwater.settings import KafkaSettings
 
 R = TypeVar("R")
 
 _ASK_AGAIN_S = 0.02
-_SET_ON_TOPIC = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicState:
-    """A topic as the broker has it. `config` are its settings in force, `overridden` those set on the topic itself."""
+    """A topic as the broker has it; `config` are its settings in force."""
 
     name: str
     partitions: int
     replication_factor: int
     config: Mapping[str, str]
-    overridden: frozenset[str]
 
 
 class KafkaAdmin:
@@ -110,16 +109,7 @@ class KafkaAdmin:
 
     async def partition_count(self, topic: str) -> int:
         """Return how many partitions a topic has. Raises TopicMissingError."""
-        metadata = await self._blocking(
-            lambda: self._client.list_topics(topic, timeout=self._timeout_s),
-            doing=f"counting the partitions of {topic}",
-        )
-        found = metadata.topics[topic]
-        if found.error is not None:
-            raise translate(found.error, f"counting the partitions of {topic}")
-        if not found.partitions:
-            raise TopicMissingError(f"{topic} does not exist; run `headwater topics apply`")
-        return len(found.partitions)
+        return await asyncio.to_thread(count_partitions, self._client, topic, timeout_s=self._timeout_s)
 
     async def end_offsets(self, topics: Collection[str]) -> Offsets:
         """Return, for each partition, the next offset that a reader of committed records would get to."""
@@ -209,5 +199,4 @@ def _state(shape: Any, entries: Mapping[str, Any]) -> TopicState:
         partitions=len(shape.partitions),
         replication_factor=len(shape.partitions[0].replicas),
         config={name: entry.value for name, entry in entries.items() if entry.value is not None},
-        overridden=frozenset(name for name, entry in entries.items() if entry.source == _SET_ON_TOPIC),
     )

@@ -10,8 +10,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from headwater.clients.kafka.budget import ByteBudget
 from headwater.clients.kafka.config import producer_config, topic_of
-from headwater.clients.kafka.errors import KafkaUnavailableError, TopicMissingError, translate
+from headwater.clients.kafka.errors import KafkaUnavailableError, translate
 from headwater.clients.kafka.murmur2 import partition_of
+from headwater.clients.kafka.partitions import count_partitions
 from headwater.clients.kafka.records import Headers, Outgoing, position_of
 from headwater.settings import Settings
 from headwater.telemetry.tracing import inject_headers
@@ -102,7 +103,8 @@ class EventProducer:
         """Return how many partitions a topic has. Asked once: partitions never grow in place."""
         known = self._partitions.get(topic)
         if known is None:
-            known = self._partitions[topic] = await asyncio.to_thread(self._count_partitions, topic)
+            known = await asyncio.to_thread(count_partitions, self._producer, topic, timeout_s=self._timeout_s)
+            self._partitions[topic] = known
         return known
 
     async def flush(self) -> None:
@@ -143,17 +145,6 @@ class EventProducer:
         except KafkaException as error:
             raise translate(error, f"producing to {topic}") from error
         return await settled
-
-    def _count_partitions(self, topic: str) -> int:
-        try:
-            metadata = self._producer.list_topics(topic, timeout=self._timeout_s).topics[topic]
-        except KafkaException as error:
-            raise translate(error, f"counting the partitions of {topic}") from error
-        if metadata.error is not None:
-            raise translate(metadata.error, f"counting the partitions of {topic}")
-        if not metadata.partitions:
-            raise TopicMissingError(f"{topic} has no partitions; run `headwater topics apply`")
-        return len(metadata.partitions)
 
     def _serve(self) -> None:
         while not self._stopping.is_set():

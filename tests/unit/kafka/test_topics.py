@@ -22,7 +22,6 @@ def state(topic: DesiredTopic) -> TopicState:
         partitions=topic.partitions,
         replication_factor=topic.replication_factor,
         config={**topic.config, "segment.bytes": "1073741824"},
-        overridden=frozenset(topic.config),
     )
 
 
