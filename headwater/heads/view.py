@@ -39,7 +39,7 @@ class LmdbHeads:
         self._directory_topic_id: str | None = None
 
     def close(self) -> None:
-        """Let go of the environment."""
+        """Let go of the environment; the next question attaches again."""
         if self._replica is not None:
             self._replica.environment.close()
             self._replica = None
@@ -115,9 +115,10 @@ class LmdbHeads:
             inode = (self._folder / DATA_FILE).stat().st_ino
         except FileNotFoundError:
             inode = 0
-        if inode != self._inode or self._replica is None:
+        if inode != self._inode:
             self.close()
             self._table, self._directory_position = DirectoryTable(), 0
+        if self._replica is None:
             environment = open_reader(self._folder) if inode else None
             # Until the follower has created the databases there is nothing to attach to.
             self._replica = _databases(environment) if environment is not None else None
