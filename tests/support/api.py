@@ -14,7 +14,6 @@ from query_api.app import create_app
 from query_api.credentials import ServerSecret, new_key
 from query_api.runtime import Generations, Models, Runtime
 
-from headwater.ports.read_model import DocumentReadModel
 from headwater.settings import Settings
 from schemas.events.directory import (
     ApiKey,
@@ -31,6 +30,7 @@ from schemas.ids import SYSTEM_TENANT, KnowledgeBaseId, TenantId
 from tests.support.api_log import FakeClock, FakeDirectory, FakeHeads, FakeLog
 from tests.support.blobs import FakeBlobStore
 from tests.support.cache import FakeCache
+from tests.support.read_model import FakeDocuments
 
 ACME = TenantId("acme")
 ALL_SCOPES = ("read", "write", "admin")
@@ -47,6 +47,7 @@ class FakeApi:
     heads: FakeHeads
     log: FakeLog
     blobs: FakeBlobStore
+    documents: FakeDocuments
     client: httpx.AsyncClient
 
     async def put(
@@ -106,7 +107,7 @@ class FakeApi:
 async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncIterator[FakeApi]:
     """Run one replica on fakes. `overrides` replace fields of the runtime (models, generations, ...)."""
     settings = settings or Settings()
-    clock, directory, blobs = FakeClock(), FakeDirectory(), FakeBlobStore()
+    clock, directory, blobs, documents = FakeClock(), FakeDirectory(), FakeBlobStore(), FakeDocuments()
     heads = FakeHeads(clock)
     log = FakeLog(clock=clock, directory=directory, heads=heads)
     runtime = Runtime(
@@ -118,7 +119,7 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
         events=log,
         blobs=blobs,
         cache=FakeCache(),
-        documents=create_autospec(DocumentReadModel, instance=True),
+        documents=documents,
         generations=create_autospec(Generations, instance=True),
         models=create_autospec(Models, instance=True),
         now=clock,
@@ -135,6 +136,7 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
             heads=heads,
             log=log,
             blobs=blobs,
+            documents=documents,
             client=client,
         )
         await api.tenant(ACME)

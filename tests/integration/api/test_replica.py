@@ -1,0 +1,140 @@
+"""One replica on the real log: first start, writes, reads of one's own writes, revocation."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import create_autospec
+from uuid import uuid4
+
+import httpx
+import pytest
+from query_api.app import create_app
+from query_api.bootstrap import bootstrap
+from query_api.documents.addresses import encode_external_id
+from query_api.opening import open_runtime
+from query_api.runtime import Models, Runtime
+
+from headwater.migrations import open_migrator
+from headwater.settings import Settings
+from schemas.events.directory import DirectoryKind
+from schemas.ids import TenantId
+from tests.support.admission import Installation, installation
+from tests.support.stack import RunningStack
+
+pytestmark = pytest.mark.real
+EVERYONE = {"clauses": [{"principals": ["everyone"]}]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """A replica, and a client with the bootstrap key."""
+
+    own: Installation
+    settings: Settings
+    runtime: Runtime
+    client: httpx.AsyncClient
+
+    async def call(self, method: str, path: str, *, status: int = 202, **options: object) -> dict[str, object]:
+        """Call and expect a status."""
+        response = await self.client.request(method, f"/v1{path}", **options)  # type: ignore[arg-type]  # passed on
+        assert response.status_code == status, f"{response.text} {self.own.logs()}"
+        return dict(response.json())
+
+
+@pytest.fixture
+async def replica(stack: RunningStack, tmp_path: Path) -> AsyncIterator[Replica]:
+    async with installation(stack, tmp_path) as own:
+        api = own.settings.api.model_copy(
+            update={"bootstrap_key_file": tmp_path / "bootstrap.key", "secret_file": tmp_path / "api.secret"}
+        )
+        stores = f"t{uuid4().hex[:8]}"
+        settings = own.settings.model_copy(
+            update={
+                "api": api,
+                "blobs": own.settings.blobs.model_copy(update={"url": f"file:{tmp_path}/blobs"}),
+                "elasticsearch": own.settings.elasticsearch.model_copy(update={"index_prefix": stores}),
+                "milvus": own.settings.milvus.model_copy(update={"collection_prefix": stores}),
+            }
+        )
+        await own.follower()
+        await own.admission()
+        async with open_migrator(settings) as migrator:
+            await migrator.apply()
+            try:
+                async with open_runtime(settings, create_autospec(Models, instance=True)) as runtime:
+                    await bootstrap(runtime)
+                    headers = {"Authorization": f"Bearer {api.bootstrap_key_file.read_text().strip()}"}
+                    transport = httpx.ASGITransport(create_app(runtime))
+                    async with httpx.AsyncClient(
+                        transport=transport, base_url="http://headwater.test", headers=headers
+                    ) as client:
+                        yield Replica(own=own, settings=settings, runtime=runtime, client=client)
+            finally:
+                await migrator.rollback(to=0, force=True)
+
+
+async def test_a_document_from_the_first_write_to_its_deletion(replica: Replica) -> None:
+    path = f"/documents/api/{encode_external_id('page 1')}"
+    put = await replica.call("PUT", path, json={"title": "Page", "text": "Some text.", "access": EVERYONE})
+    document, after = put["document_id"], {"after": put["token"]}
+    shown = await replica.call("GET", f"/documents/{document}", params=after, status=200)
+    assert shown["status"] == "pending"
+    revision = shown["revision"]
+
+    stale = {"If-Match": str(int(str(revision)) - 1)}
+    await replica.call("PATCH", path, json={"title": "New"}, headers=stale, status=412)
+    patched = await replica.call("PATCH", path, json={"title": "New"}, headers={"If-Match": str(revision)})
+    shown = await replica.call("GET", f"/documents/{document}", params={"after": patched["token"]}, status=200)
+    assert int(str(shown["revision"])) > int(str(revision))
+
+    hidden = await replica.call("PUT", f"{path}/access", json={})
+    await replica.call("GET", f"/documents/{document}", params={"after": hidden["token"]}, status=404)
+    gone = await replica.call("DELETE", path)
+    await replica.call("DELETE", path, params={"after": gone["token"]}, status=404)
+    states = await replica.own.changes()
+    assert [(state.op.value, state.title) for state in states] == [
+        ("upserted", "Page"),
+        ("upserted", "New"),
+        ("upserted", "New"),
+        ("deleted", ""),
+    ]
+    assert states[0].content is not None
+    assert await replica.runtime.blobs.exists(TenantId("default"), states[0].content)
+
+
+async def test_the_audit_trail_names_who_asked_and_what_became_of_it(replica: Replica) -> None:
+    path = f"/documents/api/{encode_external_id('page 1')}"
+    put = await replica.call("PUT", path, json={"title": "Page", "text": "x", "access": EVERYONE})
+    await replica.call("GET", f"/documents/{put['document_id']}", params={"after": put["token"]}, status=200)
+    trail = [entry for entry in await replica.own.audit() if entry.resource == f"documents/{put['document_id']}"]
+    assert {(entry.actor, entry.action, entry.outcome) for entry in trail} == {
+        ("user:admin", "documents.put", "submitted"),
+        ("user:admin", "documents.put", "accepted"),
+    }
+
+
+async def test_a_group_that_loses_a_member_hides_its_documents_from_them_at_once(replica: Replica) -> None:
+    await replica.call("PUT", "/directory/users/eve", json={"name": "Eve"})
+    editors = await replica.call("PUT", "/directory/groups/wiki:editors", json={"name": "E", "members": ["user:eve"]})
+    made = await replica.call(
+        "POST", "/keys", json={"name": "eve", "user": "eve"}, params={"after": editors["token"]}, status=201
+    )
+    assert made["applied"]
+    rule = {"clauses": [{"principals": ["group:wiki:editors"]}]}
+    path = f"/documents/api/{encode_external_id('page 1')}"
+    put = await replica.call("PUT", path, json={"title": "Page", "text": "x", "access": rule})
+    eve = {"Authorization": f"Bearer {made['key']}"}
+    shown = f"/documents/{put['document_id']}"
+    await replica.call("GET", shown, headers=eve, params={"after": put["token"]}, status=200)
+    out = await replica.call("PUT", "/directory/groups/wiki:editors", json={"name": "E", "members": []})
+    await replica.call("GET", shown, headers=eve, params={"after": out["token"]}, status=404)
+
+
+async def test_two_replicas_start_with_one_key_and_a_second_start_changes_nothing(replica: Replica) -> None:
+    tenant = TenantId("default")
+    before = [entry.record_id for entry in replica.runtime.directory.list(tenant, DirectoryKind.API_KEY)]
+    async with open_runtime(replica.settings, create_autospec(Models, instance=True)) as second:
+        await bootstrap(second)
+        after = [entry.record_id for entry in second.directory.list(tenant, DirectoryKind.API_KEY)]
+    assert len(before) == 1
+    assert after == before
