@@ -76,3 +76,6 @@ BACKFILL_PAUSED = Gauge("headwater_backfill_paused", "Backfill waits until fewer
 
 # Rows that a newer revision made superfluous. Flat while documents change: the sweeper stands still, see its lag.
 ROWS_REMOVED = Counter("headwater_rows_removed_total", "Superfluous rows removed.", ["store"])
+# Parser processes by why they ended. `recycled` is ordinary. The others are one hostile or broken document each; many
+# in a row without a new source are limits set too low for this corpus: see docs/parsing.md.
+PARSER_PROCESSES_ENDED = Counter("headwater_parser_processes_ended_total", "Parser processes ended.", ["reason"])

@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from headwater.errors import HeadwaterError
+from headwater.telemetry.metrics import PARSER_PROCESSES_ENDED
 from streams.prepare.errors import NAMED, LimitExceededError, ParserCrashedError
 from streams.prepare.frames import Frame
 from streams.prepare.limits import ParserLimits
@@ -97,16 +98,16 @@ class ParserPool:
             async with asyncio.timeout(self._spec.limits.wall_s):
                 kind, body = await asked.ask(content, declared=hints.declared, name=hints.name)
         except TimeoutError:
-            await asked.end()
+            await self._ended(asked, "wall_time")
             raise LimitExceededError(
                 f"parsing takes longer than {self._spec.limits.wall_s:g} s: split the document"
             ) from None
         except ProcessDiedError as death:
             _log.warning("parser_died", returncode=death.returncode, served=asked.served)
-            await asked.end()
+            await self._ended(asked, "processor_time" if death.returncode == -signal.SIGXCPU else "died")
             raise
         except BaseException:  # cancelled in the middle: its answer would be taken for the next document's
-            await asked.end()
+            await self._ended(asked, "cancelled")
             raise
         return await self._kept(asked), kind, body
 
@@ -114,8 +115,13 @@ class ParserPool:
         limits = self._spec.limits
         if process.served < limits.recycle_after and process.resident_bytes < limits.recycle_resident_bytes:
             return process
-        await process.end()
+        await self._ended(process, "recycled")
         return None
+
+    @staticmethod
+    async def _ended(process: ParserProcess, reason: str) -> None:
+        await process.end()
+        PARSER_PROCESSES_ENDED.labels(reason=reason).inc()
 
 
 @asynccontextmanager

@@ -100,10 +100,7 @@ class ParserProcess:
         """Kill the process and wait until it is gone. Safe to repeat."""
         with suppress(ProcessLookupError):
             self._process.kill()
-        transport = getattr(self._process, "_transport", None)  # else its pipes wait for the garbage collector
         await self._process.wait()
-        if transport is not None:
-            transport.close()
 
     async def _receive(self) -> tuple[Frame, bytes]:
         stdout = self._process.stdout

@@ -5,6 +5,7 @@ Started by the pool as `python -m streams.prepare.worker SPEC`, where SPEC is th
 
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -49,6 +50,8 @@ class WorkerSpec:
 
 def main(spec: WorkerSpec) -> None:
     """Serve until the input ends, which it does when the stage does."""
+    for ending in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group: the stage still finishes its documents
+        signal.signal(ending, signal.SIG_IGN)
     source, sink = _claim_pipes()
     confinement.leave_network()  # before the imports below start threads
     prepare_document = _preparer(spec)

@@ -121,6 +121,25 @@ async def test_a_killed_process_costs_no_document(pool_with: OpenPool) -> None:
         assert (await pool.prepare(b"Words.")).text == "Words."
 
 
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_to_the_whole_group_leaves_the_parsers_to_their_stage(
+    pool_with: OpenPool, ending: signal.Signals
+) -> None:
+    async with pool_with() as pool:
+        before = idle(pool).pid
+        os.kill(before, ending)
+        assert (await pool.prepare(b"Words.")).text == "Words."
+        assert idle(pool).pid == before
+
+
+async def test_a_process_ends_when_its_stage_is_gone(pool_with: OpenPool) -> None:
+    async with pool_with() as pool, asyncio.timeout(_DEADLINE_S):
+        process = idle(pool)._process
+        assert process.stdin is not None
+        process.stdin.close()  # as the kernel does for a killed stage
+        assert await process.wait() == 0
+
+
 async def test_a_document_that_kills_its_process_again_is_named(pool_with: OpenPool) -> None:
     async with pool_with() as pool, asyncio.timeout(_DEADLINE_S):
         victims: set[int] = set()
