@@ -7,10 +7,8 @@ from typing import Any
 import httpx
 
 from headwater.errors import FatalError, RetryableError
-from headwater.settings import KafkaSettings
-from schemas.codec import use_schema_ids
 from schemas.errors import UnknownSchemaError
-from schemas.registry import ManifestIds, SchemaIds, load_manifest
+from schemas.registry import ManifestIds, load_manifest
 from schemas.shapes import full_name
 
 _TIMEOUT_S = 5.0
@@ -90,14 +88,6 @@ class HttpSchemaIds:
             raise RegistryUnavailableError(f"{self._url} failed on {method} {path}: {response.status_code}")
         answer: Mapping[str, Any] = response.json()
         return answer
-
-
-def configure_codec(settings: KafkaSettings) -> SchemaIds:
-    """Give this process's codec its ids as the settings say; called once, when a process starts."""
-    url = settings.schema_registry_url
-    ids: SchemaIds = HttpSchemaIds(url) if url else ManifestIds(load_manifest())
-    use_schema_ids(ids)
-    return ids
 
 
 def _body(schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 import pytest
 
+from headwater.clients.kafka.schema_ids import configure_codec
 from headwater.clients.kafka.schema_registry import (
     HttpSchemaIds,
     RegistryRefusedError,
     RegistryUnavailableError,
-    configure_codec,
 )
 from headwater.settings import KafkaSettings
 from schemas.codec import Codec, process_codec, schema_id_of, use_schema_ids
