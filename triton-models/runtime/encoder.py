@@ -67,8 +67,12 @@ class SentenceEncoder:
         self._compiled = {
             length: _compile(core, short if length <= SHORT_LENGTH else long, length, options) for length in LENGTHS
         }
-        self._workers = ThreadPoolExecutor(max_workers=streams, thread_name_prefix="encoder")
         self._requests = threading.local()
+        # Alone, before any worker: OpenVINO's bindings finish their own set-up in the first call, and two first calls at
+        # once can wait for each other for ever (one holds the set-up lock, the other the interpreter).
+        for length in LENGTHS:
+            self._run([0] * length)
+        self._workers = ThreadPoolExecutor(max_workers=streams, thread_name_prefix="encoder")
 
     def encode(self, texts: Sequence[str]) -> list[Encoding]:
         """Tokenize, without padding and without truncation.

@@ -1,0 +1,1 @@
+"""The model ports on a Triton server, over gRPC."""
