@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -42,7 +43,7 @@ class Migrator:
         return [self._planned(migration, applied) for migration in self._migrations]
 
     async def apply(self, *, force: bool = False) -> Sequence[PlannedMigration]:
-        """Apply what is pending, in order; return it. Raises ForceNeededError before anything is changed."""
+        """Apply what is pending, in order; return it as applied. Raises ForceNeededError before anything is changed."""
         pending = await self.pending()
         rewriting = [planned for planned, migration in pending if migration.apply_rewrites]
         if rewriting and not force:
@@ -51,10 +52,10 @@ class Migrator:
         for _, migration in pending:
             findings = await migration.apply(self._target)
             await self._record(migration, findings)
-        return [planned for planned, _ in pending]
+        return [replace(planned, state=MigrationState.APPLIED) for planned, _ in pending]
 
     async def rollback(self, *, to: int, force: bool = False) -> Sequence[PlannedMigration]:
-        """Revert every applied migration numbered above `to`, newest first; return them.
+        """Revert every applied migration numbered above `to`, newest first; return them as pending.
 
         Raises ForceNeededError before anything is changed: going back always destroys what was written since.
         """
@@ -64,7 +65,7 @@ class Migrator:
         for _, migration in reverting:
             await migration.revert(self._target)
             await self._forget(migration)
-        return [planned for planned, _ in reverting]
+        return [replace(planned, state=MigrationState.PENDING) for planned, _ in reverting]
 
     async def pending(self) -> Sequence[tuple[PlannedMigration, Migration]]:
         """Return what `apply` would run."""
