@@ -29,6 +29,10 @@ _PRIVILEGE_CODES: Final = range(1400, 1500)
 # After an outage gRPC waits up to two minutes before it looks again; nobody would notice that Milvus is back.
 _MAX_RECONNECT_BACKOFF_MS: Final = 1_000
 
+# pymilvus pings an idle connection every 10 s, which the embedded server takes for an attack: it closes the connection
+# ("too many pings") and the next call fails. gRPC servers allow one ping in five minutes.
+_KEEPALIVE: Final = {"grpc.keepalive_time_ms": 600_000, "grpc.keepalive_permit_without_calls": False}
+
 _REFUSALS: Final = (ParamError, DataNotMatchException, DataTypeNotMatchException, PrimaryKeyException)
 _NO_ACCESS: Final = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
 
@@ -62,7 +66,7 @@ async def open_client(settings: MilvusSettings) -> AsyncIterator[AsyncMilvusClie
         token="" if settings.token is None else settings.token.get_secret_value(),
         timeout=settings.request_timeout_s,
         dedicated=True,  # a shared connection belongs to whichever event loop came first
-        grpc_options={"grpc.max_reconnect_backoff_ms": _MAX_RECONNECT_BACKOFF_MS},
+        grpc_options={"grpc.max_reconnect_backoff_ms": _MAX_RECONNECT_BACKOFF_MS, **_KEEPALIVE},
     )
     try:
         yield client
