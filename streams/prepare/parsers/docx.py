@@ -42,7 +42,7 @@ def parse_docx(data: bytes) -> ParsedText:
         raise MalformedDocumentError("the DOCX nests its elements too deep: save the file again") from None
 
 
-def local_name(element: Any) -> str:
+def _local_name(element: Any) -> str:
     """Return an element's name without its namespace; an empty string for comments and the like."""
     return etree.QName(element).localname if isinstance(element.tag, str) else ""
 
@@ -83,7 +83,7 @@ def _part(archive: zipfile.ZipFile, name: str) -> Any:
 def _property(core: Any, name: str) -> str:
     if core is None:
         return ""
-    return next((str(element.text or "").strip() for element in core if local_name(element) == name), "")
+    return next((str(element.text or "").strip() for element in core if _local_name(element) == name), "")
 
 
 class _Walker:
@@ -98,7 +98,7 @@ class _Walker:
     def blocks(self, parent: Any) -> None:
         """Append the paragraphs and tables below an element."""
         for element in parent:
-            name = local_name(element)
+            name = _local_name(element)
             if name == "p":
                 self._paragraph(element)
             elif name == "tbl":
@@ -139,7 +139,7 @@ class _Walker:
 def _descend(parent: Any, wanted: str) -> Iterator[Any]:
     """Yield the nearest elements of a name: rows of a table, cells of a row, not those of tables inside."""
     for element in parent:
-        name = local_name(element)
+        name = _local_name(element)
         if name == wanted:
             yield element
         elif name in _TRANSPARENT:
@@ -170,7 +170,7 @@ def _cell_text(cell: Any) -> str:
 def _inline(parent: Any, boxes: list[Any]) -> Iterator[str]:
     """Yield the words of a paragraph; text boxes met on the way are put aside, as blocks of their own."""
     for element in parent:
-        name = local_name(element)
+        name = _local_name(element)
         if name == "t":
             yield element.text or ""
         elif name in _SIGNS:

@@ -9,10 +9,12 @@ from streams.prepare.canonical import TextBuilder, normalise, table_lines
 from streams.prepare.decoding import decode_text
 from streams.prepare.errors import EmptyDocumentError, MalformedDocumentError
 from streams.prepare.parsed import BlockKind
+from tests.unit.prepare.texts import PATIENT
 
 SAMPLE = "Grüße aus Köln, ein paar Wörter mehr.\nZweite Zeile.\n" * 4
 
 
+@PATIENT
 @given(st.text())
 def test_normalising_twice_changes_nothing_and_leaves_no_control_characters(text: str) -> None:
     once = normalise(text)
@@ -45,6 +47,7 @@ def test_bytes_that_are_no_text_are_refused() -> None:
         decode_text(bytes([1, 2, 3, 4, 5, 6, 255, 254]) * 50)
 
 
+@PATIENT
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=0x2FFF), min_size=1))
 def test_utf8_text_is_never_taken_for_something_else(text: str) -> None:
     data = text.encode()

@@ -13,11 +13,12 @@ from streams.prepare.chunking import content_title, split_text
 from streams.prepare.errors import LimitExceededError
 from streams.prepare.parsed import BlockKind, ParsedText
 from streams.prepare.parsers.markdown import parse_markdown
-from tests.unit.prepare.texts import COUNTERS, SMALL, count_words, documents
+from tests.unit.prepare.texts import COUNTERS, PATIENT, SMALL, count_words, documents
 
 counters = st.sampled_from(COUNTERS)
 
 
+@PATIENT
 @given(documents(), counters)
 def test_every_embedded_text_is_within_the_budget(parsed: ParsedText, count: CountTokens) -> None:
     title = content_title(parsed, SMALL, count)
@@ -27,6 +28,7 @@ def test_every_embedded_text_is_within_the_budget(parsed: ParsedText, count: Cou
         assert chunk.text.strip()
 
 
+@PATIENT
 @given(documents(), counters)
 def test_offsets_are_exact_and_chunks_are_in_order(parsed: ParsedText, count: CountTokens) -> None:
     chunks = split_text(parsed, SMALL, count)
@@ -40,6 +42,7 @@ def test_offsets_are_exact_and_chunks_are_in_order(parsed: ParsedText, count: Co
         assert chunk.parent_start <= chunk.start < chunk.end <= chunk.parent_end
 
 
+@PATIENT
 @given(documents(), counters)
 def test_every_word_is_in_a_chunk_or_in_a_section_path(parsed: ParsedText, count: CountTokens) -> None:
     chunks = split_text(parsed, SMALL, count)
@@ -57,12 +60,13 @@ def test_every_word_is_in_a_chunk_or_in_a_section_path(parsed: ParsedText, count
     assert not missing.strip()
 
 
+@PATIENT
 @given(documents())
 def test_the_same_text_gives_the_same_chunks(parsed: ParsedText) -> None:
     assert split_text(parsed, SMALL, count_words) == split_text(replace(parsed), SMALL, count_words)
 
 
-@settings(max_examples=20)
+@settings(PATIENT, max_examples=20)
 @given(st.integers(min_value=0, max_value=120), st.text(alphabet="abc xyz.", min_size=1, max_size=40))
 def test_long_repeated_text_ends_quickly(size: int, unit: str) -> None:
     builder = TextBuilder()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.prepare.chunking import split_text
-from tests.unit.prepare.texts import SMALL, count_words, plain_document
+from tests.unit.prepare.texts import PATIENT, SMALL, count_words, plain_document
 
 _WORDS = ["apply", "budget", "cost", "draft", "every", "form", "grant", "hours", "issue", "joint", "keep", "leave"]
 
@@ -21,7 +21,7 @@ def hashes(texts: list[str]) -> list[str]:
     return [chunk.text_hash for chunk in split_text(plain_document(texts), SMALL, count_words)]
 
 
-@settings(max_examples=60)
+@settings(PATIENT, max_examples=60)
 @given(st.integers(min_value=0, max_value=10_000), st.integers(min_value=60, max_value=150), st.data())
 def test_inserting_or_deleting_a_paragraph_changes_few_chunks(seed: int, count: int, data: st.DataObject) -> None:
     before = paragraphs(seed, count)

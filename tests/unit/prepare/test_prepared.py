@@ -8,9 +8,10 @@ from hypothesis import given
 from streams.prepare.parsed import ParsedText
 from streams.prepare.policy import ChunkPolicy
 from streams.prepare.prepared import dump_prepared, load_prepared, prepare, prepared_key
-from tests.unit.prepare.texts import SMALL, count_words, documents
+from tests.unit.prepare.texts import PATIENT, SMALL, count_words, documents
 
 
+@PATIENT
 @given(documents())
 def test_what_is_written_to_the_cache_is_read_back(parsed: ParsedText) -> None:
     prepared = prepare(parsed, SMALL, count_words)

@@ -14,6 +14,7 @@ from tokenizers.processors import TemplateProcessing
 from headwater.errors import FatalError
 from streams.prepare.canonical import normalise
 from streams.prepare.tokens import load_counter
+from tests.unit.prepare.texts import PATIENT
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _VOCABULARY = ["[UNK]", "[CLS]", "[SEP]", *_LETTERS, *(f"##{letter}" for letter in _LETTERS), "tea", "##time", ".", ","]
@@ -38,6 +39,7 @@ def tokenizer_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@PATIENT
 @given(text=st.text() | st.lists(st.sampled_from(["tea", "teatime", "[SEP]", " ", "\n", "x.y", "\u00a0"])).map("".join))
 def test_words_cost_what_the_text_costs(tokenizer_file: Path, text: str) -> None:
     canonical = normalise(text)
