@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-import httpx
-
 from headwater.local.ports import LOOPBACK
 from headwater.local.process import Probe, Process
 
@@ -68,6 +66,8 @@ async def _redis(port: int) -> bool:
 
 def _http(path: str) -> Callable[[int], Awaitable[bool]]:
     async def ask(port: int) -> bool:
+        import httpx
+
         async with httpx.AsyncClient(timeout=PROBE_TIMEOUT_S, trust_env=False) as client:
             try:
                 answer = await client.get(f"http://{LOOPBACK}:{port}{path}")

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from headwater.local.lag import LagReader, StageLag
@@ -100,6 +99,8 @@ def _read_lag(settings: Settings) -> tuple[tuple[StageLag, ...], int]:
 
 
 async def _metrics(port: int) -> str:
+    import httpx
+
     async with httpx.AsyncClient(timeout=PROBE_TIMEOUT_S, trust_env=False) as client:
         try:
             answer = await client.get(f"http://{LOOPBACK}:{port}/metrics")
