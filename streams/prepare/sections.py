@@ -41,7 +41,7 @@ def sections_of(parsed: ParsedText, *, path_tokens: int, count: CountTokens) -> 
 
 
 def fit_words(text: str, max_tokens: int, count: CountTokens) -> str:
-    """Return as many leading words of a text, on one line, as fit a budget; of a single long word, its beginning."""
+    """Return leading words of a text, on one line, that fit a budget; of a single long word, its beginning."""
     words = one_line(text).split(" ")
     while words and count(" ".join(words)) > max_tokens:
         words = words[: len(words) // 2] if len(words) > 1 else [words[0][: len(words[0]) // 2]]

@@ -31,7 +31,7 @@ def test_inserting_or_deleting_a_paragraph_changes_few_chunks(seed: int, count: 
     known = set(hashes(before))
     assert len(known) > 20
     for after in (inserted, deleted):
-        assert len(set(hashes(after)) - known) <= 5
+        assert len(set(hashes(after)) - known) <= 8  # of some 50; usually 1 or 2
 
 
 def test_on_average_an_edit_changes_less_than_two_chunks() -> None:
