@@ -22,6 +22,7 @@ STAGES: Final = {
     "status": "streams.status.agent:STATUS",
     "feedback": "streams.feedback.agent:FEEDBACK",
     "analytics": "streams.analytics.agent:ANALYTICS",
+    "sweep": "streams.sweep.agent:run",
 }
 
 
