@@ -25,7 +25,6 @@ MANAGED = (
     "analytics",
     "sweep",
     "query-api",
-    "connectors",
 )
 
 COMPONENT_LISTENERS = (

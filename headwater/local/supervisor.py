@@ -17,10 +17,10 @@ from headwater.errors import FatalError
 from headwater.local.places import Places, private_folder
 from headwater.local.process import Process
 
-# An early exit is retried after 1, 2, 3, ... seconds: 20 tries are three and a half minutes, then the process stays
+# An early exit is tried again after 1, 2, 3, ... seconds: 20 tries are three and a half minutes, then the process stays
 # down as FATAL and `headwater status` says so.
 START_RETRIES = 20
-START_SECONDS = 3
+START_SECONDS = 20  # imports alone take seconds on a busy machine; an exit within this counts as an early one
 LOG_MEGABYTES = 20
 LOG_BACKUPS = 3
 _LAUNCH_TIMEOUT_S = 30
