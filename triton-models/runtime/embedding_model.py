@@ -8,6 +8,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from encoder import SentenceEncoder, TextTooLongError, available_threads
+from tensors import invalid, texts_of
 
 
 class EmbeddingModel:
@@ -46,14 +47,3 @@ class EmbeddingModel:
             responses.append(pb_utils.InferenceResponse([tensor]))
             start = end
         return responses
-
-
-def texts_of(request: Any, name: str) -> list[str]:
-    """Return a string tensor's texts in order. Raises UnicodeDecodeError for bytes that are not UTF-8."""
-    tensor = pb_utils.get_input_tensor_by_name(request, name).as_numpy()
-    return [value.decode() for value in tensor.reshape(-1)]
-
-
-def invalid(error: ValueError) -> Any:
-    """Return the response that tells the client that repeating this request cannot help."""
-    return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG))

@@ -40,9 +40,19 @@ class SentenceEncoder:
     """Tokenizer and graph together. Thread-safe: calls share `streams` workers."""
 
     def __init__(
-        self, folder: Path, *, variant: str, streams: int, threads: int, output: str = SENTENCE_OUTPUT
+        self,
+        folder: Path,
+        *,
+        variant: str,
+        streams: int,
+        threads: int,
+        output: str = SENTENCE_OUTPUT,
+        lengths: Sequence[int] = LENGTHS,
     ) -> None:
         """Compile every length once. `output` chooses sentence vectors or token vectors.
+
+        Fewer `lengths`, the longest of which must be MAX_TOKENS, take less memory and more time; vectors of other
+        lengths differ in their last bits.
 
         Raises ValueError for an unknown variant, or one that this CPU would silently compute in another precision.
         """
@@ -65,12 +75,12 @@ class SentenceEncoder:
         short = _with_only(core.read_model(folder / "encoder_short.xml"), output)
         long = _with_only(core.read_model(folder / "encoder.xml"), output)
         self._compiled = {
-            length: _compile(core, short if length <= SHORT_LENGTH else long, length, options) for length in LENGTHS
+            length: _compile(core, short if length <= SHORT_LENGTH else long, length, options) for length in lengths
         }
         self._requests = threading.local()
-        # Alone, before any worker: OpenVINO's bindings finish their own set-up in the first call, and two first calls at
-        # once can wait for each other for ever (one holds the set-up lock, the other the interpreter).
-        for length in LENGTHS:
+        # Alone, before any worker: OpenVINO's bindings finish their own set-up in the first call, and two first calls
+        # at once can wait for each other for ever (one holds the set-up lock, the other the interpreter).
+        for length in lengths:
             self._run([0] * length)
         self._workers = ThreadPoolExecutor(max_workers=streams, thread_name_prefix="encoder")
 
@@ -86,6 +96,13 @@ class SentenceEncoder:
                     f"text {position} is too long: {len(encoding.ids)} tokens, the model takes {MAX_TOKENS}; "
                     "cut it into chunks"
                 )
+        return encodings
+
+    def encode_start(self, texts: Sequence[str]) -> list[Encoding]:
+        """Tokenize and keep the first MAX_TOKENS tokens: for scores, which a passage's start may stand for."""
+        encodings: list[Encoding] = self._tokenizer.encode_batch(list(texts))
+        for encoding in encodings:
+            encoding.truncate(MAX_TOKENS)
         return encodings
 
     def vectors(self, encodings: Sequence[Encoding]) -> list[Vectors]:
@@ -108,7 +125,7 @@ class SentenceEncoder:
         return np.stack(self.vectors(self.encode(texts)))
 
     def _run(self, ids: Sequence[int]) -> Vectors:
-        length = next(size for size in LENGTHS if size >= len(ids))
+        length = next(size for size in self._compiled if size >= len(ids))
         rows = np.zeros((1, length, self._words.shape[1]), np.float32)
         rows[0, : len(ids)] = self._words[ids]
         mask = np.zeros((1, length), np.float32)
