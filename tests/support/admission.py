@@ -30,7 +30,7 @@ from schemas.events.directory import DirectoryKind, DirectorySubmitted, Knowledg
 from schemas.events.documents import DocumentChanged, DocumentSubmitted
 from schemas.events.parked import EventParked
 from schemas.events.queries import AuditRecorded
-from schemas.ids import SYSTEM_TENANT, directory_key, document_key
+from schemas.ids import SYSTEM_TENANT, directory_key, document_id, document_key
 from schemas.topics import Topic
 from tests.support.heads import ACME, FILES, HANDBOOK, command
 from tests.support.stack import RunningStack
@@ -132,14 +132,14 @@ class Installation:
             for each in commands
         ]
 
-    async def settle_in(self, *, source: Source | None = None, tenant: Tenant | None = None) -> list[Position]:
-        """Create the tenant, its knowledge base and its source."""
-        files = source or Source(name="Files", kind="filesystem", knowledge_base=HANDBOOK)
-        return await self.direct(
-            command(DirectoryKind.TENANT, ACME, tenant or Tenant(name="Acme"), tenant=SYSTEM_TENANT),
+    async def settle_in(self) -> None:
+        """Create the tenant, its knowledge base and its source; return when admission has."""
+        positions = await self.direct(
+            command(DirectoryKind.TENANT, ACME, Tenant(name="Acme"), tenant=SYSTEM_TENANT),
             command(DirectoryKind.KNOWLEDGE_BASE, HANDBOOK, KnowledgeBase(name="Handbook")),
-            command(DirectoryKind.SOURCE, FILES, files),
+            command(DirectoryKind.SOURCE, FILES, Source(name="Files", kind="filesystem", knowledge_base=HANDBOOK)),
         )
+        await self.settled(*positions)
 
     async def settled(self, *positions: Position, deadline_s: float = DEADLINE_S) -> None:
         """Wait until admission has committed past these submissions."""
@@ -168,13 +168,16 @@ class Installation:
                         found.append(item)
         return found
 
-    async def changes(self) -> list[DocumentChanged]:
-        """Return the log, in order within each partition."""
-        return [decode(each.value or b"", DocumentChanged) for each in await self.records(Topic.DOCUMENTS_CHANGED)]
+    async def changes(self, *external_ids: str) -> list[DocumentChanged]:
+        """Return the log, of these documents or of all, in order within each partition."""
+        log = [decode(each.value or b"", DocumentChanged) for each in await self.records(Topic.DOCUMENTS_CHANGED)]
+        return [each for each in log if not external_ids or each.external_id in external_ids]
 
-    async def audit(self) -> list[AuditRecorded]:
-        """Return the audit trail."""
-        return [decode(each.value or b"", AuditRecorded) for each in await self.records(Topic.AUDIT_RECORDED)]
+    async def audit(self, *external_ids: str) -> list[tuple[str, str]]:
+        """Return action and outcome of what the audit trail says of these documents, sorted."""
+        resources = {f"documents/{document_id(ACME, FILES, each)}" for each in external_ids}
+        trail = [decode(each.value or b"", AuditRecorded) for each in await self.records(Topic.AUDIT_RECORDED)]
+        return sorted((each.action, each.outcome) for each in trail if each.resource in resources)
 
     async def letters(self) -> list[EventParked]:
         """Return the dead letters."""
