@@ -37,13 +37,16 @@ class _Keeper:
     health: Health
     ended: asyncio.Future[None]  # its exception is why the stage ends
     dispatcher: Dispatcher | None = None
+    rebalancing: bool = False
 
     async def release(self) -> None:
+        self.rebalancing = True
         self.health.unready("partitions", "rebalancing")
         if self.dispatcher is not None:
             await self.dispatcher.release(within_s=_REBALANCE_GRACE_S)
 
     def resume(self) -> None:
+        self.rebalancing = False
         self.health.ready("partitions")
         if self.dispatcher is not None and not self.ended.done():
             self.dispatcher.resume()
@@ -89,7 +92,8 @@ def _assemble(
     journal: AttemptJournal,
     keeper: _Keeper,
 ) -> tuple[Dispatcher, Watchdog]:
-    watchdog = Watchdog(limit_s=settings.stages.watchdog_s, is_busy=lambda: dispatcher.busy)
+    # A rebalance that does not end is a stall as well: without it nothing is delivered, and nobody would notice.
+    watchdog = Watchdog(limit_s=settings.stages.watchdog_s, is_busy=lambda: dispatcher.busy or keeper.rebalancing)
     settler = Settler(
         name=spec.name,
         stage=stage,

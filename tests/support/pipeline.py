@@ -77,17 +77,18 @@ class Pipeline:
         values = await asyncio.to_thread(read_topic, self.settings.kafka.bootstrap_servers, name)
         return [decode(value, kind) for value in values]
 
-    async def until_ingested(self, count: int, *, deadline_s: float = 60.0) -> list[DocumentIngested]:
-        """Return the public facts when there are that many of different revisions."""
-        facts: list[DocumentIngested] = []
+    async def until_ingested(self, external_id: str, revision: int, *, deadline_s: float = 60.0) -> DocumentIngested:
+        """Return the public fact of a revision when it is there."""
+        found: list[DocumentIngested] = []
 
-        async def enough() -> bool:
+        async def is_there() -> bool:
             self.require_alive()
-            facts[:] = await self.said(Topic.DOCUMENTS_INGESTED, DocumentIngested)
-            return len({(fact.document_id, fact.revision) for fact in facts}) >= count
+            facts = await self.said(Topic.DOCUMENTS_INGESTED, DocumentIngested)
+            found[:] = [each for each in facts if (each.external_id, each.revision) == (external_id, revision)]
+            return bool(found)
 
-        await reached(enough, deadline_s=deadline_s, every_s=0.2)
-        return facts
+        await reached(is_there, deadline_s=deadline_s, every_s=0.2)
+        return found[0]
 
     def require_alive(self) -> None:
         """Fail with the log of a stage that has ended."""
