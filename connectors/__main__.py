@@ -18,6 +18,7 @@ from connectors.registration import Registration, register
 from connectors.runner import Runner
 from headwater.clients.blobs import ObjectBlobStore
 from headwater.clients.kafka.producer import EventProducer
+from headwater.clients.kafka.schema_ids import configure_codec
 from headwater.errors import HeadwaterError
 from headwater.settings import Settings
 from headwater.telemetry.logging import configure_logging
@@ -49,6 +50,7 @@ def filesystem(
     settings = Settings()
     configure_logging(settings.telemetry, process=f"connector-{source}")
     configure_tracing(settings.telemetry, process=f"connector-{source}")
+    configure_codec(settings.kafka)
     registration = Registration(
         tenant=TenantId(tenant),
         source=SourceId(source),

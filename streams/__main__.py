@@ -4,6 +4,7 @@ import sys
 from importlib import import_module
 from typing import Any, Final
 
+from headwater.clients.kafka.schema_ids import configure_codec
 from headwater.errors import FatalError
 from headwater.settings import Settings
 from headwater.telemetry.logging import configure_logging
@@ -40,6 +41,7 @@ def main(arguments: list[str]) -> int:
     settings = Settings()
     configure_logging(settings.telemetry, process=arguments[0])
     configure_tracing(settings.telemetry, process=arguments[0])
+    configure_codec(settings.kafka)
     stage = load_stage(arguments[0])
     if isinstance(stage, StageSpec):
         return run(stage, settings)

@@ -6,6 +6,7 @@ import sys
 
 import structlog
 
+from headwater.clients.kafka.schema_ids import configure_codec
 from headwater.errors import FatalError
 from headwater.heads.environment import WritableEnvironment
 from headwater.heads.follower import Follower
@@ -13,6 +14,7 @@ from headwater.heads.replica import LAYOUT, replica_folder
 from headwater.settings import Settings
 from headwater.telemetry.logging import configure_logging
 from headwater.telemetry.management import Health, ManagementServer
+from headwater.telemetry.tracing import configure_tracing
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +23,8 @@ def main() -> int:
     """Follow the log until SIGTERM or SIGINT; 1 with one clear sentence after a fatal error."""
     settings = Settings()
     configure_logging(settings.telemetry, process="heads")
+    configure_tracing(settings.telemetry, process="heads")
+    configure_codec(settings.kafka)
     health = Health()
     health.unready("log", "not caught up with the log")
     try:

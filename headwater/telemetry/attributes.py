@@ -7,6 +7,7 @@ ALLOWED: Final = frozenset(
         # of the platform
         "stage", "generation", "store", "lane", "outcome", "error", "reason", "attempt", "attempts", "retry_in_s",
         "dependency", "process", "pid", "port", "version", "signal", "phase", "method", "route", "status", "code",
+        "returncode", "served",
         # of the log
         "topic", "partition", "partitions", "offset", "offsets", "group", "events", "records", "bytes", "lag",
         # of an event; ids are opaque

@@ -43,7 +43,8 @@ CACHE_ERRORS = Counter("headwater_cache_errors_total", "Cache calls that failed.
 # Look-ups by result, to judge what a cache is worth.
 CACHE_LOOKUPS = Counter("headwater_cache_lookups_total", "Cache look-ups.", ["cache", "result"])
 
-# Rows judged by the gate. A steady share of `forbidden` or `outdated` is normal; a jump means that a store lags.
+# Rows judged by the gate. A steady share of `forbidden` or `outdated` is normal; a jump means that a store lags:
+# runbook gate-refusals.
 GATE_VERDICTS = Counter("headwater_gate_verdicts_total", "Rows judged by the gate.", ["verdict"])
 
 # How far this replica is behind the log. Above the budget it answers 503: runbook stale-replica.
@@ -65,17 +66,20 @@ SYNC_ITEMS = Counter("headwater_sync_items_total", "Items of sources by outcome.
 SYNCS_ENDED = Counter("headwater_syncs_ended_total", "Passes over sources.", ["ending"])
 
 # Decisions of admission. `refused` with `deletion_budget`: a listing broke, look at the connector before raising the
-# limit. `refused` with `stale` now and then is normal, steadily it is a source with two writers: docs/admission.md.
+# limit. `refused` with `stale` now and then is normal, steadily it is a source with two writers: runbook admission.
 ADMISSION_DECISIONS = Counter("headwater_admission_decisions_total", "Submissions by decision.", ["outcome", "reason"])
 
-# Transactions undone. A few at each rebalance; steadily: two workers share a slot, or the broker is too slow.
+# Transactions undone. A few at each rebalance; steadily: two workers share a slot, or the broker is too slow. See
+# runbook admission.
 ADMISSION_ABORTS = Counter("headwater_admission_aborts_total", "Admission transactions undone.")
 
-# 1 while backfill waits for the stages. Normal during a first sync; for hours without lag: docs/admission.md.
+# 1 while backfill waits for the stages. Normal during a first sync; for hours without lag: runbook admission.
 BACKFILL_PAUSED = Gauge("headwater_backfill_paused", "Backfill waits until fewer bytes are in flight.")
 
-# Rows that a newer revision made superfluous. Flat while documents change: the sweeper stands still, see its lag.
+# Rows that a newer revision made superfluous. Flat while documents change: the sweeper stands still. See
+# runbook gate-refusals.
 ROWS_REMOVED = Counter("headwater_rows_removed_total", "Superfluous rows removed.", ["store"])
+
 # Parser processes by why they ended. `recycled` is ordinary. The others are one hostile or broken document each; many
-# in a row without a new source are limits set too low for this corpus: see docs/parsing.md.
+# in a row without a new source are limits set too low for this corpus: runbook parser-processes.
 PARSER_PROCESSES_ENDED = Counter("headwater_parser_processes_ended_total", "Parser processes ended.", ["reason"])

@@ -8,6 +8,7 @@ import structlog
 import uvicorn
 
 from headwater.clients.kafka.admin import KafkaAdmin
+from headwater.clients.kafka.schema_ids import configure_codec
 from headwater.errors import FatalError, RetryableError
 from headwater.settings import ApiSettings, Settings
 from headwater.telemetry.logging import configure_logging
@@ -33,6 +34,7 @@ def main() -> int:
     settings = Settings()
     configure_logging(settings.telemetry, process="api")
     configure_tracing(settings.telemetry, process="api")
+    configure_codec(settings.kafka)
     health = Health()
     for dependency in ("bootstrap", "kafka", "log", "stores"):
         health.unready(dependency, "not looked at yet")

@@ -10,6 +10,7 @@ from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
 from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError
 from headwater.settings import ElasticsearchSettings
+from headwater.telemetry.tracing import span
 
 # Blocked for writing (a full disk, a restore): it passes, though it comes with a client's status.
 _PASSING: Final = frozenset({"cluster_block_exception", "circuit_breaking_exception"})
@@ -56,8 +57,9 @@ async def translated(settings: ElasticsearchSettings) -> AsyncIterator[None]:
     Their texts name error types and settings only: Elasticsearch's reasons quote documents and queries.
     """
     try:
-        async with asyncio.timeout(settings.request_timeout_s):
-            yield
+        with span("elasticsearch", dependency="elasticsearch"):
+            async with asyncio.timeout(settings.request_timeout_s):
+                yield
     except TimeoutError as error:
         raise ElasticsearchBusyError(
             f"no answer from {settings.url} within "

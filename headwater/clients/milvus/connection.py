@@ -18,6 +18,7 @@ from pymilvus.exceptions import (
 
 from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError
 from headwater.settings import MilvusSettings
+from headwater.telemetry.tracing import span
 
 # Milvus' own error codes (pkg/util/merr).
 COLLECTION_NOT_FOUND: Final = 100
@@ -81,8 +82,9 @@ async def translated(settings: MilvusSettings) -> AsyncIterator[None]:
     Their texts name codes and settings only: Milvus' messages quote rows and expressions.
     """
     try:
-        async with asyncio.timeout(settings.request_timeout_s):
-            yield
+        with span("milvus", dependency="milvus"):
+            async with asyncio.timeout(settings.request_timeout_s):
+                yield
     except TimeoutError as error:
         raise MilvusBusyError(
             f"no answer from {settings.url} within HEADWATER_MILVUS__REQUEST_TIMEOUT_S={settings.request_timeout_s:g}"

@@ -13,6 +13,7 @@ from tritonclient.utils import InferenceServerException
 
 from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError
 from headwater.settings import TritonSettings
+from headwater.telemetry.tracing import span
 
 # The request itself is at fault: the same one fails on any server. All else that is not below may pass.
 POISON = {"INVALID_ARGUMENT", "OUT_OF_RANGE"}
@@ -65,8 +66,9 @@ class TritonConnection:
     async def _call(self, call: Any, model: str) -> Any:
         where = f"model {model} on {self._settings.url} (triton.url)"
         try:
-            async with asyncio.timeout(self._settings.request_timeout_s):
-                return await call
+            with span("triton", dependency="triton", model=model):
+                async with asyncio.timeout(self._settings.request_timeout_s):
+                    return await call
         except TimeoutError:
             raise RetryableError(
                 f"{where} did not answer in {self._settings.request_timeout_s:g} s (triton.request_timeout_s)"
