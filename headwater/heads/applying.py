@@ -7,7 +7,7 @@ import structlog
 from headwater.clients.kafka.consumer import next_offsets
 from headwater.clients.kafka.records import Item, Record
 from headwater.errors import FatalError
-from headwater.heads.environment import Transaction
+from headwater.heads.environment import Transaction, writing
 from headwater.heads.records import (
     decode_revision,
     document_bytes,
@@ -35,7 +35,7 @@ class Applier:
 
     def apply(self, items: Collection[Item]) -> None:
         """Apply all items or none. Raises FatalError for a record of the log that this build cannot read."""
-        with self._replica.environment.begin(write=True) as txn:
+        with writing(self._replica.environment) as txn:
             for item in items:
                 if isinstance(item, Record):
                     self._apply_record(txn, item)

@@ -8,6 +8,8 @@ boot it is open; after another boot without a clean close the file is deleted.
 import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -62,8 +64,9 @@ class WritableEnvironment:
         self._write_state(clean=True)
         os.close(self._lock)
 
-    def check_present(self) -> None:
-        """Raise FatalError when the folder was deleted below us: a fresh start rebuilds it."""
+    def check(self) -> None:
+        """Free what killed readers held. Raises FatalError when the folder was deleted: a fresh start rebuilds it."""
+        self.lmdb.reader_check()
         try:
             present = (self._folder / DATA_FILE).stat().st_ino == self._inode
         except FileNotFoundError:
@@ -86,6 +89,16 @@ class WritableEnvironment:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self._state)
+
+
+@contextmanager
+def writing(environment: Environment) -> Iterator[Transaction]:
+    """Write in one transaction, all or nothing. Raises FatalError when the environment is full."""
+    try:
+        with environment.begin(write=True) as txn:
+            yield txn
+    except lmdb.MapFullError as error:
+        raise FatalError(f"{environment.path()} is full: raise HEADWATER_HEADS__MAP_SIZE_BYTES") from error
 
 
 def open_reader(folder: Path) -> Environment | None:

@@ -17,7 +17,7 @@ from headwater.clients.kafka.records import Offsets
 from headwater.errors import RetryableError
 from headwater.heads.applying import Applier
 from headwater.heads.ends import Ends, ask_ends
-from headwater.heads.environment import WritableEnvironment
+from headwater.heads.environment import WritableEnvironment, writing
 from headwater.heads.replica import Replica
 from headwater.heads.topics import FollowedTopics
 from headwater.settings import Settings
@@ -101,8 +101,8 @@ class Follower:
             applied = self._replica.checkpoints.positions(txn) if self._pending else {}
         if self._pending is not None and self._pending[1].reached(applied):
             as_of, self._pending = max(as_of, self._pending[0]), None
-            self._environment.check_present()
-            with self._replica.environment.begin(write=True) as txn:
+            self._environment.check()
+            with writing(self._replica.environment) as txn:
                 self._replica.checkpoints.set_as_of_ms(txn, as_of)
         self._report((self._now_ms() - as_of) / 1000)
 
@@ -145,7 +145,7 @@ class Follower:
             topic: {number: positions.get(topic, {}).get(number, oldest[topic][number]) for number in numbers}
             for topic, numbers in counts.items()
         }
-        with self._replica.environment.begin(write=True) as txn:
+        with writing(self._replica.environment) as txn:
             self._replica.checkpoints.set_topic_ids(txn, ids)
             self._replica.checkpoints.set_positions(txn, start)
         self._pending = None

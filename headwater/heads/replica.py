@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headwater.heads.checkpoints import Checkpoints
-from headwater.heads.environment import Environment, Transaction
+from headwater.heads.environment import Environment, Transaction, writing
 from headwater.heads.records import decode_head, decode_progress, document_bytes
 from headwater.ports.heads import Head
 from headwater.settings import HeadsSettings
@@ -37,7 +37,7 @@ class Replica:
 
     def clear(self) -> None:
         """Forget everything, in place: readers stay attached and see that nothing is known."""
-        with self.environment.begin(write=True) as txn:
+        with writing(self.environment) as txn:
             for db in (self.checkpoints.db, self.heads, self.progress, self.directory, self.directory_order):
                 txn.drop(db, delete=False)
 

@@ -112,6 +112,7 @@ class Admission:
         self._credits = allowance
         self._heads = AdmissionHeads(environment.lmdb, changed=topics.changed, directory=topics.directory_changed)
         self._purges = Purges(self._heads, topics.directory_changed)
+        self._planned_for: tuple[int, frozenset[int]] = (0, frozenset())
         self._intake = Intake(settings, topics)
         self._worker = AdmissionWorker(
             settings,
@@ -140,7 +141,7 @@ class Admission:
         try:
             self._take_over()
             self._directory.read_ready()
-            self._purges.plan(self._directory.deletions, self._intake.partitions)
+            self._plan_purges()
             if records:
                 self._settle(records)
             self._purge()
@@ -148,6 +149,12 @@ class Admission:
             self._intake.go_back(records)
             raise
         self._health.ready("partitions")
+
+    def _plan_purges(self) -> None:
+        known = (self._directory.position, self._intake.partitions)
+        if known != self._planned_for:
+            self._purges.plan(self._directory.deletions, self._intake.partitions)
+            self._planned_for = known
 
     def _settle(self, records: Sequence[Record]) -> None:
         began = time.monotonic()
@@ -185,6 +192,7 @@ class Admission:
         if not self._intake.changed:
             return
         self._purges.forget()
+        self._planned_for = (0, frozenset())
         partitions = self._intake.partitions
         self._intake.settle_positions()
         if partitions:

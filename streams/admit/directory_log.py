@@ -33,9 +33,8 @@ class DirectoryLog:
     """
 
     def __init__(self, settings: Settings, topic: str) -> None:
-        config = consumer_config(
-            settings.kafka, client_id="headwater-admit-directory", group="headwater-admit-directory"
-        )
+        name = "headwater-admit-directory"  # a group is named but never joined
+        config = consumer_config(settings.kafka, client_id=name, group=name, on_expired="error")
         self._topic = topic
         self._timeout_s = settings.kafka.request_timeout_s
         self._consumer = Consumer(config)

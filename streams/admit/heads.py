@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from headwater.heads.checkpoints import Checkpoints
-from headwater.heads.environment import Environment
+from headwater.heads.environment import Environment, writing
 from schemas.events.base import Lane, Position
 from schemas.events.documents import DocumentChanged, DocumentOp
 from schemas.ids import DocumentId, SourceId, TenantId
@@ -89,7 +89,7 @@ class AdmissionHeads:
     def persist(self) -> None:
         """Write the overlay and the positions in one LMDB transaction, then forget it."""
         if self._new_heads or self._next:
-            with self._environment.begin(write=True) as txn:
+            with writing(self._environment) as txn:
                 for key, (head, record) in self._new_heads.items():
                     txn.put(key, stored.encode_head(head, record), db=self._heads)
                 for key, pair in self._new_counters.items():
@@ -106,7 +106,7 @@ class AdmissionHeads:
     def forget(self, partition: int) -> None:
         """Throw away what is known of one partition, before it is read from the beginning."""
         prefix = stored.partition_prefix(partition)
-        with self._environment.begin(write=True) as txn:
+        with writing(self._environment) as txn:
             for db in (self._heads, self._counters, self._purges):
                 cursor = txn.cursor(db=db)
                 found = cursor.set_range(prefix)
@@ -116,7 +116,7 @@ class AdmissionHeads:
 
     def forget_all(self) -> None:
         """Throw away everything: it was made from another log."""
-        with self._environment.begin(write=True) as txn:
+        with writing(self._environment) as txn:
             for db in (self._heads, self._counters, self._purges, self._checkpoints.db):
                 txn.drop(db, delete=False)
 
@@ -127,7 +127,7 @@ class AdmissionHeads:
 
     def set_topic_ids(self, ids: dict[str, str]) -> None:
         """Record which log this store is made from."""
-        with self._environment.begin(write=True) as txn:
+        with writing(self._environment) as txn:
             self._checkpoints.set_topic_ids(txn, ids)
 
     def scan(self, partition: int, after: bytes, *, limit: int) -> Iterator[tuple[bytes, DocumentHead]]:
@@ -148,7 +148,7 @@ class AdmissionHeads:
 
     def set_purged(self, key: bytes, offset: int) -> None:
         """Remember that the deletions which this directory offset asked for are in the log."""
-        with self._environment.begin(write=True) as txn:
+        with writing(self._environment) as txn:
             txn.put(key, stored.pack_pair(offset, 0), db=self._purges)
 
     def _value(self, key: bytes) -> bytes | None:
@@ -175,7 +175,7 @@ class AdmissionHeads:
             self._new_counters[key] = (hour, deletions + 1 if hour == known_hour else 1)
 
     def _erase(self, key: bytes) -> None:
-        with self._environment.begin(write=True) as txn:
+        with writing(self._environment) as txn:
             txn.delete(key, db=self._heads)
         self._new_heads.pop(key, None)
 

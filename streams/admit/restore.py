@@ -5,9 +5,8 @@ from collections.abc import Callable, Collection
 import structlog
 
 from headwater.clients.kafka.admin import KafkaAdmin
-from headwater.clients.kafka.consumer import RecordStream
-from headwater.clients.kafka.errors import KafkaUnavailableError, OffsetExpiredError
-from headwater.clients.kafka.records import Item, Record
+from headwater.clients.kafka.consumer import RecordStream, next_offsets
+from headwater.clients.kafka.records import Item, Offsets, Record
 from headwater.errors import FatalError
 from headwater.heads.ends import ask_ends
 from headwater.settings import KafkaSettings
@@ -38,25 +37,25 @@ async def restore_heads(
     """
     ends = await ask_ends(admin, {changed: partitions}, transactional={changed}, open_too=True)
     _forget_strangers(heads, await admin.topic_ids((changed,)))
-    log_ends = (await admin.log_ends({changed: partitions}, committed=False))[changed]
+    oldest = (await admin.start_offsets((changed,)))[changed]
+    newest = (await admin.log_ends({changed: partitions}, committed=False))[changed]
+    start: Offsets = {changed: {}}
     for partition in partitions:
-        if heads.position(partition) > log_ends[partition]:
+        known = heads.position(partition)
+        if known and not oldest[partition] <= known <= newest[partition]:
+            log.warning("heads_rebuild", partition=partition, reason="the log was cut since")
             heads.forget(partition)
-    start = {changed: {partition: heads.position(partition) for partition in partitions}}
+            known = 0
+        start[changed][partition] = known or oldest[partition]
     if ends.reached(start):
         return
-    try:
-        async with RecordStream.assign_all(settings, start, client_id="headwater-admit-restore") as stream:
-            while not ends.reached(start):
-                items = await stream.read(max_records=_MAX_RECORDS, wait_s=_WAIT_S)
-                _take(heads, items)
-                for item in items:
-                    start[changed][item.position.partition] = _following(item)
-                beat()
-    except OffsetExpiredError as error:
-        for partition in partitions:
-            heads.forget(partition)
-        raise KafkaUnavailableError("the heads are older than the log; they are read from its beginning") from error
+    async with RecordStream.assign_all(settings, start, client_id="headwater-admit-restore") as stream:
+        while not ends.reached(start):
+            items = await stream.read(max_records=_MAX_RECORDS, wait_s=_WAIT_S)
+            _take(heads, items)
+            for topic, by_partition in next_offsets(items).items():
+                start[topic] |= by_partition
+            beat()
     log.info("heads_restored", partitions=len(partitions))
 
 
@@ -76,10 +75,6 @@ def _decoded(record: Record) -> DocumentChanged | None:
         return decode(record.value, DocumentChanged)
     except ContractError as error:
         raise FatalError(f"{record.position}: this build cannot read it; roll out readers first") from error
-
-
-def _following(item: Item) -> int:
-    return item.position.offset + 1 if isinstance(item, Record) else item.position.offset
 
 
 def _forget_strangers(heads: AdmissionHeads, ids: dict[str, str]) -> None:

@@ -93,6 +93,7 @@ class AdmissionWorker:
         self._refresh_directory = refresh_directory
         self._on_backfill = on_backfill
         self._overlay = DirectoryOverlay(directory.table)
+        self._refreshed = False  # in the open transaction: all of its submissions were made before that
 
     def admit_directory(self, records: Sequence[Record], group: Any) -> Offsets:
         """Settle directory commands in a transaction of their own. Return what was written, by partition."""
@@ -122,6 +123,7 @@ class AdmissionWorker:
         purges.advance(purge, after, now_ms=self._now_ms())
 
     def _transaction(self, records: Sequence[Record], group: Any, settle: Callable[[Record], str]) -> Offsets:
+        self._refreshed = False
         with self._all_or_nothing():
             outcomes = [settle(record) for record in records]
             written = self._writer.commit(_positions(records), group)
@@ -163,8 +165,9 @@ class AdmissionWorker:
     ) -> tuple[DocumentDecision, Context]:
         context = self._context(position, partition=position.partition)
         decision = decide(submission, head, context)
-        if isinstance(decision, Refused) and decision.reason in DIRECTORY_REFUSALS:
+        if isinstance(decision, Refused) and decision.reason in DIRECTORY_REFUSALS and not self._refreshed:
             self._refresh_directory()
+            self._refreshed = True
             context = self._context(position, partition=position.partition)
             decision = decide(submission, head, context)
         return decision, context

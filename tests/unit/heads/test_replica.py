@@ -12,7 +12,7 @@ import pytest
 from headwater.clients.kafka.records import PartitionEnd, Record
 from headwater.errors import FatalError
 from headwater.heads.applying import Applier
-from headwater.heads.environment import WritableEnvironment
+from headwater.heads.environment import WritableEnvironment, writing
 from headwater.heads.replica import LAYOUT, Replica, replica_folder
 from headwater.heads.topics import FollowedTopics
 from headwater.heads.view import LmdbHeads
@@ -233,12 +233,21 @@ def test_one_writer_a_folder(log: Log) -> None:
         log.open()
 
 
+def test_a_full_environment_names_its_setting(tmp_path: Path) -> None:
+    with (
+        WritableEnvironment(tmp_path, map_size_bytes=2**16, layout=LAYOUT) as environment,
+        pytest.raises(FatalError, match="HEADWATER_HEADS__MAP_SIZE_BYTES"),
+        writing(environment.lmdb) as txn,
+    ):
+        txn.put(b"key", b"x" * 2**17)
+
+
 def test_a_folder_deleted_in_use_is_noticed(log: Log, settings: Settings) -> None:
     with log.open() as environment:
-        environment.check_present()
+        environment.check()
         (replica_folder(settings.heads) / "data.mdb").unlink()
         with pytest.raises(FatalError, match="deleted"):
-            environment.check_present()
+            environment.check()
 
 
 @pytest.mark.parametrize(
