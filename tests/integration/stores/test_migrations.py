@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from headwater.clients.elasticsearch import ElasticsearchKeywordIndex
-from headwater.clients.elasticsearch.connection import IndexMissingError, open_client
+from headwater.clients.elasticsearch.connection import IndexMissingError
+from headwater.clients.elasticsearch.connection import open_client as open_elasticsearch
 from headwater.clients.elasticsearch.names import chunks_name
 from headwater.clients.milvus import MilvusVectorIndex
 from headwater.clients.milvus.connection import CollectionMissingError
+from headwater.clients.milvus.connection import open_client as open_milvus
 from headwater.errors import FatalError
-from headwater.migrations import MigrationState, Migrator, open_migrator
+from headwater.migrations import Migration, MigrationState, Migrator, open_migrator
+from headwater.migrations.model import Findings, Target
 from headwater.migrations.runner import ForceNeededError
 from headwater.settings import Settings
 from schemas.ids import GenerationName, Revision
@@ -51,6 +54,39 @@ async def test_a_life_from_plan_to_rollback(own: Settings) -> None:
         assert [planned.number for planned in await first.apply()] == [3, 4]
 
 
+async def test_one_that_rewrites_data_says_so_and_needs_force(own: Settings) -> None:
+    ran: list[str] = []
+
+    async def note(target: Target) -> Findings:
+        ran.append(target.generation)
+        return {}
+
+    async def undo(target: Target) -> None:
+        ran.remove(target.generation)
+
+    rewriting = Migration(
+        number=900,
+        name="reanalyse",
+        per_generation=True,
+        apply=note,
+        revert=undo,
+        revert_destroys="nothing of worth",
+        apply_rewrites="every keyword row",
+    )
+    async with open_elasticsearch(own.elasticsearch) as elasticsearch, open_milvus(own.milvus) as milvus:
+        target = Target(settings=own, generation=own.generation, elasticsearch=elasticsearch, milvus=milvus)
+        migrator = Migrator(target, (rewriting,))
+        assert [planned.warning for planned in await migrator.plan()] == ["every keyword row"]
+        with pytest.raises(ForceNeededError, match="every keyword row"):
+            await migrator.apply()
+        assert ran == []
+        await migrator.apply(force=True)
+        await migrator.apply()
+        assert ran == ["g1"]
+        await migrator.rollback(to=0, force=True)
+        assert ran == []
+
+
 async def test_generations_live_side_by_side(own: Settings) -> None:
     g2 = own.model_copy(update={"generation": GenerationName("g2")})
     async with open_migrator(own) as first, open_migrator(g2) as second:
@@ -88,7 +124,7 @@ async def test_another_length_of_vectors_is_refused_clearly(own: Settings) -> No
         await migrator.rollback(to=3, force=True)
         await migrator.apply()
     longer = own.model_copy(update={"milvus": own.milvus.model_copy(update={"dimension": DIMENSION + 1})})
-    async with open_client(own.elasticsearch) as client:
+    async with open_elasticsearch(own.elasticsearch) as client:
         await client.delete(index=f"{own.elasticsearch.index_prefix}-migrations", id="0004-g1", refresh=True)
     async with open_migrator(longer) as migrator:
         with pytest.raises(FatalError, match="HEADWATER_MILVUS__DIMENSION"):
@@ -98,7 +134,7 @@ async def test_another_length_of_vectors_is_refused_clearly(own: Settings) -> No
 async def test_what_was_found_is_on_record(own: Settings) -> None:
     async with open_migrator(own) as migrator:
         await migrator.apply()
-    async with open_client(own.elasticsearch) as client:
+    async with open_elasticsearch(own.elasticsearch) as client:
         name = chunks_name(own.elasticsearch, own.generation)
         meta = (await client.indices.get_mapping(index=name))[name]["mappings"]["_meta"]
         record = await client.get(index=f"{own.elasticsearch.index_prefix}-migrations", id="0003-g1")
