@@ -16,7 +16,10 @@ from headwater.local.supervisor import Supervisor, log_file
 
 Report = Callable[[str, str], None]  # a process or task, and what happened to it
 
-_POLL_S = 0.25  # each poll costs CPU that the starting processes want
+# Quick at first, for what is there already; then rare, because each poll costs CPU that starting processes want.
+_FIRST_POLL_S = 0.1
+_LAST_POLL_S = 1.0
+_POLL_FACTOR = 1.3
 _DOWN = frozenset({"STOPPED", "EXITED", "FATAL", "UNKNOWN"})
 _FAILED = frozenset({"BACKOFF", "EXITED", "FATAL", "UNKNOWN"})
 _LAST_LINES = 3
@@ -69,11 +72,13 @@ class Starter:
     async def _wait_until_ready(self, process: Process) -> None:
         try:
             async with asyncio.timeout(process.start_timeout_s):
+                delay_s = _FIRST_POLL_S
                 while not await is_ready(process):
                     state = self.supervisor.states()[process.name].state
                     if state in _FAILED:
                         raise FatalError(f"{process.name} ends right after its start: {self._last_words(process)}")
-                    await asyncio.sleep(_POLL_S)
+                    await asyncio.sleep(delay_s)
+                    delay_s = min(delay_s * _POLL_FACTOR, _LAST_POLL_S)
         except TimeoutError as error:
             raise FatalError(
                 f"{process.name} was not ready within {process.start_timeout_s:.0f} s: {self._last_words(process)}"
@@ -111,7 +116,7 @@ async def stop_all(supervisor: Supervisor, names: Sequence[str], report: Report)
             report(name, "stopped")
             up.remove(name)
         if up:
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(_FIRST_POLL_S)
 
 
 def last_lines(path: Path, count: int = _LAST_LINES) -> list[str]:
