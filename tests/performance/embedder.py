@@ -94,7 +94,7 @@ def _onnx_encoders(folder: Path) -> tuple[Callable[[Sequence[str]], Vectors], Ca
     words = tensors.pop(graph.WORD_TABLE)
     shape = weights.shape_of(checkpoint, max_tokens=manifest.models["text_embedding"]["max_tokens"])
     onnx.save(graph.encoder_graph(tensors, shape), folder / "fp32.onnx")
-    quantize_dynamic(folder / "fp32.onnx", folder / "int8.onnx", weight_type=QuantType.QInt8)
+    quantize_dynamic(folder / "fp32.onnx", folder / "int8.onnx", weight_type=QuantType.QInt8, per_channel=True)
     return _onnx_encoder(folder / "fp32.onnx", words), _onnx_encoder(folder / "int8.onnx", words)
 
 
