@@ -39,6 +39,8 @@ def configure_logging(settings: TelemetrySettings, *, process: str) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
+    # A line that cannot be written would be reported with the traceback of what was being logged, text included.
+    logging.raiseExceptions = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
