@@ -1,5 +1,6 @@
 """Glue of stage `prepare`: from the log to chunks."""
 
+import asyncio
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from headwater.settings import Settings, StageSettings
 from headwater.telemetry.metrics import CACHE_LOOKUPS
 from headwater.telemetry.tracing import current_trace_id
 from schemas.events import BlobRef, ChunksPrepared, DocumentChanged
+from schemas.events.base import Lane
 from schemas.events.documents import DocumentOp
 from schemas.ids import GenerationName, document_key
 from schemas.topics import Topic
@@ -54,6 +56,9 @@ class PrepareStage:
     tokenizer: str  # fingerprint of the vocabulary that sizes are counted with
     generation: GenerationName
     incoming: Path  # folder for large contents on their way to the parser
+    # Bulk documents at the parsers: one fewer than there are, so that an edit finds a free one; with a single parser an
+    # edit waits for one document at the most.
+    bulk_parses: asyncio.Semaphore
 
     async def handle(self, event: DocumentChanged, delivery: Delivery) -> Outcome:
         """See Stage."""
@@ -102,7 +107,11 @@ class PrepareStage:
                 CACHE_LOOKUPS.labels(cache="prepared", result="hit").inc()
                 return known
         CACHE_LOOKUPS.labels(cache="prepared", result="miss").inc()
-        prepared = await self._parse(event, content)
+        if event.lane is Lane.LIVE:
+            prepared = await self._parse(event, content)
+        else:
+            async with self.bulk_parses:
+                prepared = await self._parse(event, content)
         await self.cache.put_many({key: dump_prepared(prepared)}, ttl_s=_CACHED_S)
         return prepared
 
@@ -162,6 +171,7 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
             tokenizer=_fingerprint(settings.triton.tokenizer_file),
             generation=settings.generation,
             incoming=incoming,
+            bulk_parses=asyncio.Semaphore(max(1, settings.stages.parser_processes - 1)),
         )
 
 

@@ -77,7 +77,7 @@ class Pipeline:
         values = await asyncio.to_thread(read_topic, self.settings.kafka.bootstrap_servers, name)
         return [decode(value, kind) for value in values]
 
-    async def until_ingested(self, external_id: str, revision: int, *, deadline_s: float = 60.0) -> DocumentIngested:
+    async def until_ingested(self, external_id: str, revision: int, *, deadline_s: float = 150.0) -> DocumentIngested:
         """Return the public fact of a revision when it is there."""
         found: list[DocumentIngested] = []
 

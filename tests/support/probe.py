@@ -23,7 +23,7 @@ from schemas.topics import Topic
 from tests.support.stack import RunningStack
 from tests.support.waiting import reached
 
-DEADLINE_S = 60.0
+DEADLINE_S = 150.0  # workers start within seconds, but not on a machine that is busy with other tests
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,7 +5,7 @@ import pytest
 from schemas.codec import encode
 from tests.support.probe import Probe, feedback, until
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(420)]
 
 
 async def test_a_single_unsettled_offset_is_not_committed_past(probe: Probe) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.probe import Probe, until
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(420)]
 
 
 async def test_a_kill_between_effect_and_acknowledgement_repeats_the_event(probe: Probe) -> None:

@@ -19,7 +19,7 @@ from tests.support.pipeline import Pipeline, open_pipeline
 from tests.support.stack import RunningStack
 from tests.support.waiting import reached
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(420), pytest.mark.asyncio(loop_scope="module")]
 
 STAGES = ("prepare", "embed", "index-vectors", "index-keywords", "status")
 

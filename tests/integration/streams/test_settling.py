@@ -8,7 +8,7 @@ import pytest
 from schemas.codec import encode
 from tests.support.probe import Probe, feedback, until
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(420)]
 
 
 async def test_every_event_has_its_effect_in_the_order_of_its_key_and_everything_is_committed(probe: Probe) -> None:

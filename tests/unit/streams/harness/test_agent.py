@@ -44,12 +44,13 @@ async def running_agent(folder: Path) -> AsyncIterator[tuple[Any, list[Delivery]
     settings = Settings(kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"))  # never dialled
     dispatcher = CollectingDispatcher()
     app = build_app(PREPARE, settings, keeper=Keeper(), datadir=folder)
+    consumer: Any = app.consumer
     agent = register_agent(app, PREPARE, settings, dispatcher)  # type: ignore[arg-type]  # what the agent uses of it
     try:
         async with agent.test_context() as tested:
             yield tested, dispatcher.offered
     finally:
-        app.consumer._thread.thread_loop.close()  # made for a thread that never starts
+        consumer._thread.thread_loop.close()  # made for a thread that never starts
 
 
 async def test_a_record_is_decoded_once_and_handed_on_with_its_bytes(tmp_path: Path) -> None:

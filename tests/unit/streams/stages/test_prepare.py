@@ -1,5 +1,6 @@
 """Stage `prepare` with a parser that needs no process."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -58,6 +59,7 @@ class Bench:
             tokenizer="words",
             generation=GENERATION,
             incoming=folder,
+            bulk_parses=asyncio.Semaphore(1),
         )
 
     async def store(self, content: bytes) -> BlobRef:
@@ -105,6 +107,19 @@ async def test_a_metadata_edit_costs_no_parsing(bench: Bench) -> None:
     assert len(bench.pool.parsed) == 1
     assert bench.sent[1].chunks == bench.sent[0].chunks
     assert bench.sent[1].title == "Renamed"
+
+
+async def test_an_edit_does_not_queue_behind_bulk_documents_for_a_parser(bench: Bench) -> None:
+    contents = [await bench.store(f"document {number}".encode()) for number in range(3)]
+    await bench.stage.bulk_parses.acquire()  # a bulk document is at the parser, and stays there
+    bulk = asyncio.create_task(
+        bench.stage.handle(changed("bulk.md", content=contents[0], lane=Lane.BACKFILL), bench.delivery)
+    )
+    async with asyncio.timeout(10):
+        await bench.stage.handle(changed("edit.md", content=contents[1]), bench.delivery)
+    assert [each.external_id for each in bench.sent] == ["edit.md"]
+    bench.stage.bulk_parses.release()
+    await bulk
 
 
 async def test_a_damaged_cache_entry_is_parsed_again(bench: Bench) -> None:
