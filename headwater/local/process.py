@@ -36,7 +36,7 @@ class Process:
     needs: tuple[str, ...] = ()  # processes and tasks that must be ready before
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None  # working folder; none: the supervisor's
-    start_timeout_s: float = 120.0  # a busy laptop takes five times as long as an idle one
+    start_timeout_s: float = 240.0  # a busy laptop takes five times as long as an idle one
     stop_grace_s: int = 30  # after this the supervisor kills it
 
 

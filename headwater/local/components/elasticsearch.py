@@ -32,7 +32,6 @@ def process(site: Site) -> Process:
             "ES_JAVA_OPTS": f"-Xms{HEAP} -Xmx{HEAP}",
         },
         folder=folder,
-        start_timeout_s=240.0,
         stop_grace_s=60,
     )
 

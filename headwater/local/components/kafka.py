@@ -21,7 +21,6 @@ def process(site: Site) -> Process:
         command=(*_java(site), *heap, "kafka.Kafka", _properties_file(site)),
         probe=Probe.KAFKA_METADATA,
         port=site.ports["kafka"],
-        start_timeout_s=120.0,
     )
 
 

@@ -28,7 +28,6 @@ def process(site: Site) -> Process:
         probe=Probe.TRITON_MODELS,
         port=site.ports["triton-http"],
         environment=model_python(),
-        start_timeout_s=240.0,
     )
 
 
