@@ -1,8 +1,11 @@
 """`python -m query_api`: one replica of the API, with its management server."""
 
 import asyncio
+import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 import uvicorn
@@ -80,6 +83,17 @@ async def _bootstrap(runtime: Runtime, health: Health) -> None:
     health.ready("bootstrap")
 
 
+class _Server(uvicorn.Server):
+    """Stops serving at a signal. The original then raises it again, which would leave our clients unclosed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
 def _server(runtime: Runtime) -> uvicorn.Server:
     config = uvicorn.Config(
         create_app(runtime),
@@ -93,7 +107,7 @@ def _server(runtime: Runtime) -> uvicorn.Server:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
 def _listen(settings: ApiSettings) -> socket.socket:

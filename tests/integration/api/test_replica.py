@@ -1,6 +1,7 @@
 """One replica on the real log: first start, writes, reads of one's own writes, revocation."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from unittest.mock import create_autospec
@@ -144,3 +145,46 @@ async def test_starting_again_changes_nothing(replica: Replica) -> None:
     after = replica.runtime.directory.list(TenantId("default"), DirectoryKind.API_KEY)
     assert [entry.revision for entry in after] == [entry.revision for entry in before]
     assert "bootstrap" in {entry.record.name for entry in after if isinstance(entry.record, ApiKey)}
+
+
+async def test_the_process_becomes_ready_without_models_serves_and_stops(replica: Replica) -> None:
+    public, management = free_port(), free_port()
+    settings = replica.settings
+    child = replica.own.start(
+        ("-m", "query_api"),
+        HEADWATER_API__PORT=str(public),
+        HEADWATER_API__SECRET_FILE=str(settings.api.secret_file),
+        HEADWATER_API__BOOTSTRAP_KEY_FILE=str(settings.api.bootstrap_key_file),
+        HEADWATER_MANAGEMENT__PORT=str(management),
+        HEADWATER_ELASTICSEARCH__INDEX_PREFIX=settings.elasticsearch.index_prefix,
+        HEADWATER_MILVUS__COLLECTION_PREFIX=settings.milvus.collection_prefix,
+        HEADWATER_BLOBS__URL=settings.blobs.url,
+        HEADWATER_TRITON__URL=f"127.0.0.1:{free_port()}",  # nobody answers there
+    )
+    async with httpx.AsyncClient(headers=replica.client.headers) as client:
+        async with asyncio.timeout(90):
+            while not await is_ready(client, f"http://127.0.0.1:{management}/readyz"):
+                assert child.process.poll() is None, child.log
+                await asyncio.sleep(0.2)
+        api = f"http://127.0.0.1:{public}"
+        keys = await client.get(f"{api}/v1/keys")
+        assert keys.status_code == 200, keys.text
+        assert (await client.get(f"{api}/docs")).status_code == 200
+        assert "headwater_heads_staleness_seconds" in (await client.get(f"http://127.0.0.1:{management}/metrics")).text
+        key = str(replica.client.headers["authorization"]).rsplit("_", 1)[1]
+        assert key not in child.log
+    assert await asyncio.to_thread(child.stop) == 0, child.log
+
+
+async def is_ready(client: httpx.AsyncClient, url: str) -> bool:
+    """Say whether a management server answers that all is ready."""
+    try:
+        return (await client.get(url)).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
