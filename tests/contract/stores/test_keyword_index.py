@@ -39,7 +39,9 @@ class KeywordIndexContract(ChunkIndexContract):
             assert {hit.row.ordinal for hit in await index.search(scope_of(), query, limit=10)} == found
 
     async def test_more_words_score_higher(self, index: KeywordIndex) -> None:
-        await index.upsert([chunk_row(ordinal=0, text="ferries and trains"), chunk_row(ordinal=1, text="trains only")])
+        await index.upsert(
+            [chunk_row(ordinal=0, text="ferries and trains"), chunk_row(ordinal=1, text="buses and trains")]
+        )
         hits = await index.search(scope_of(), "ferries trains", limit=10)
         assert [hit.row.ordinal for hit in hits] == [0, 1]
         assert hits[0].score > hits[1].score
