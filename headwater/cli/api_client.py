@@ -41,12 +41,12 @@ class ApiClient:
             raise _problem(response)
         return response.json()
 
-    def acting_as(self, user: str) -> "ApiClient":
+    def acting_as(self, user: str, *, valid_s: int = ACT_AS_S) -> "ApiClient":
         """Mint a short-lived key of another user and return a client that calls with it; it is in the audit trail."""
         made = self.call(
             "POST",
             "/keys",
-            json={"name": f"acting as {user}", "user": user, "scopes": ["read"], "expires_in_s": ACT_AS_S},
+            json={"name": f"acting as {user}", "user": user, "scopes": ["read"], "expires_in_s": valid_s},
         )
         client = httpx.Client(
             base_url=self._client.base_url, headers=_authorization(made["key"]), timeout=self._client.timeout
