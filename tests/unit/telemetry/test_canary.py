@@ -16,8 +16,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from prometheus_client import CollectorRegistry, Counter, generate_latest
-from query_api.documents.addresses import encode_external_id
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, generate_latest
 
 from headwater.errors import PoisonError
 from headwater.retry import RetryPolicy
@@ -26,6 +25,7 @@ from headwater.settings import TelemetrySettings
 from headwater.telemetry.logging import configure_logging
 from headwater.telemetry.management import Health
 from headwater.telemetry.tracing import span
+from query_api.documents.addresses import encode_external_id
 from schemas.events import ChunkBatch
 from schemas.events.base import Store
 from streams.harness.attempts import AttemptJournal
@@ -53,7 +53,7 @@ class Watch:
         seen = {
             "logs": self.written.getvalue(),
             "spans": "\n".join(finished.to_json() for finished in spans),
-            "metrics": generate_latest(*([registry] if registry else [])).decode(),
+            "metrics": generate_latest(registry or REGISTRY).decode(),
         }
         assert seen["logs"], "nothing was logged: the search proves nothing"
         assert spans, "nothing was traced: the search proves nothing"
