@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from query_api.runtime import Models, Stores
 
 from headwater.access.clauses import row_readers
 from headwater.errors import RetryableError
 from headwater.ports.heads import Head
 from headwater.ports.models import AnswerDelta, EmbeddingModel, GeneratedAnswer
 from headwater.ports.rows import ChunkRow, Scope, StoreHit, Vector
+from query_api.runtime import Models, Stores
 from schemas.events.base import Lane, Store
 from schemas.events.documents import NOBODY, Access, Clause, DocumentOp
 from schemas.ids import (

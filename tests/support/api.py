@@ -10,11 +10,11 @@ from uuid import uuid4
 
 import httpx
 from fastapi import FastAPI
+
+from headwater.settings import Settings
 from query_api.app import create_app
 from query_api.credentials import ServerSecret, new_key
 from query_api.runtime import Generations, Models, Runtime
-
-from headwater.settings import Settings
 from schemas.events.directory import (
     ApiKey,
     DirectoryKind,

@@ -10,14 +10,14 @@ from uuid import uuid4
 import httpx
 import pytest
 import pytest_asyncio
+
+from headwater.migrations import open_migrator
+from headwater.settings import Settings
 from query_api.app import create_app
 from query_api.bootstrap import bootstrap
 from query_api.documents.addresses import encode_external_id
 from query_api.opening import open_runtime
 from query_api.runtime import Models, Runtime
-
-from headwater.migrations import open_migrator
-from headwater.settings import Settings
 from schemas.codec import decode
 from schemas.events import AuditRecorded
 from schemas.events.directory import ApiKey, DirectoryKind

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 import pytest
+
 from query_api.authorization import Action, Resource, authorize
 from query_api.identity import Identity, Scope
 from query_api.problems import ForbiddenError, NotFoundError
-
 from schemas.events.directory import DirectoryKind, Group
 from schemas.ids import SYSTEM_TENANT, Principal, TenantId
 from tests.support.api import ACME, FakeApi, fake_api

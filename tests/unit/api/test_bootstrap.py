@@ -8,12 +8,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from query_api import bootstrap as module
-from query_api.bootstrap import bootstrap
-from query_api.credentials import new_key, write_once
 
 from headwater.errors import FatalError
 from headwater.settings import ApiSettings, Settings
+from query_api import bootstrap as module
+from query_api.bootstrap import bootstrap
+from query_api.credentials import new_key, write_once
 from schemas.events import DirectorySubmitted
 from schemas.events.directory import DirectoryKind
 from schemas.ids import TenantId

@@ -4,9 +4,9 @@ import stat
 from pathlib import Path
 
 import pytest
-from query_api.credentials import ServerSecret, load_server_secret, new_key, parse_key, write_once
 
 from headwater.errors import FatalError
+from query_api.credentials import ServerSecret, load_server_secret, new_key, parse_key, write_once
 from schemas.ids import SYSTEM_TENANT, TenantId
 
 SECRET = ServerSecret(b"a" * 32)

@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
-from query_api.documents.addresses import encode_external_id
 
 from headwater.access.tokens import decode_token
 from headwater.settings import BlobSettings, Settings
+from query_api.documents.addresses import encode_external_id
 from schemas.events import AuditRecorded, BlobRef, DocumentSubmitted, Lane
 from schemas.events.directory import DirectoryKind, Source
 from schemas.events.documents import NOBODY, SubmissionOp

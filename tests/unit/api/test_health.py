@@ -4,12 +4,12 @@ import asyncio
 from unittest.mock import AsyncMock
 
 import pytest
-from query_api.health.probes import watch
-from query_api.runtime import Stores
 
 from headwater.errors import RetryableError
 from headwater.ports.rows import KeywordIndex, VectorIndex
 from headwater.telemetry.management import Health
+from query_api.health.probes import watch
+from query_api.runtime import Stores
 from tests.support.api import FakeApi, fake_api
 from tests.support.waiting import reached
 

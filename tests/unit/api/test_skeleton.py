@@ -7,10 +7,10 @@ from typing import Annotated
 import pytest
 from fastapi import Body, FastAPI
 from pydantic import BaseModel
-from query_api.dependencies import AsOf, Caller
 
 from headwater.errors import FatalError, PoisonError, RetryableError
 from headwater.settings import ApiSettings, Settings
+from query_api.dependencies import AsOf, Caller
 from tests.support.api import FakeApi, fake_api
 
 

@@ -1,7 +1,7 @@
 import pytest
-from query_api.retrieval.breaker import Breaker, DependencyDownError
 
 from headwater.errors import PoisonError, RetryableError
+from query_api.retrieval.breaker import Breaker, DependencyDownError
 
 
 class Dependency:

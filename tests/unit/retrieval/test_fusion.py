@@ -1,8 +1,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from query_api.retrieval.fusion import fuse
 
+from query_api.retrieval.fusion import fuse
 from schemas.events.directory import FusionMethod
 
 MIN_MAX, RRF = FusionMethod.WEIGHTED_MIN_MAX, FusionMethod.RECIPROCAL_RANK

@@ -1,5 +1,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
+
 from query_api.retrieval.highlight import SNIPPET_CHARS, highlight
 
 

@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from query_api.credentials import ServerSecret
 from query_api.retrieval.query_ids import QueryIdError, QuerySigner
-
 from schemas.ids import TenantId
 
 ACME = TenantId("acme")
