@@ -2,27 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any, Final
-from unittest.mock import patch
 
 import pytest
 import structlog
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, Counter
 
 from headwater.errors import PoisonError
 from headwater.retry import RetryPolicy
 from headwater.rows import rows
-from headwater.settings import TelemetrySettings
-from headwater.telemetry.logging import configure_logging
 from headwater.telemetry.management import Health
 from headwater.telemetry.tracing import span
 from query_api.documents.addresses import encode_external_id
@@ -36,57 +28,9 @@ from tests.support.answering import AnsweringApi, answering_api
 from tests.support.events import GENERATION, chunk, prepared
 from tests.support.stages import FakeDelivery, FakePublisher
 from tests.support.stores import FakeKeywordIndex
+from tests.support.telemetry import watching
 
 CANARY: Final = "canary7c1e"
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Everything that leaves a process for an operator's eyes."""
-
-    written: StringIO
-    exporter: InMemorySpanExporter
-
-    def __call__(self, *needles: str, registry: CollectorRegistry | None = None) -> dict[str, str]:
-        """Return where any of the needles is, with all of the text; empty where none is."""
-        spans = self.exporter.get_finished_spans()
-        seen = {
-            "logs": self.written.getvalue(),
-            "spans": "\n".join(finished.to_json() for finished in spans),
-            "metrics": generate_latest(registry or REGISTRY).decode(),
-        }
-        assert seen["logs"], "nothing was logged: the search proves nothing"
-        assert spans, "nothing was traced: the search proves nothing"
-        return {where: text for where, text in seen.items() if any(needle in text for needle in needles)}
-
-
-@contextmanager
-def watching() -> Iterator[Watch]:
-    """Log and trace as a process does, at the most talkative level, into memory."""
-    written, exporter, provider = StringIO(), InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    with (
-        redirect_stdout(written),
-        redirect_stderr(written),
-        patch.object(trace, "get_tracer", provider.get_tracer),  # the global one can be set only once a process
-        _undisturbed_logging(),
-    ):
-        configure_logging(TelemetrySettings(log_level="DEBUG"), process="test")
-        yield Watch(written, exporter)
-
-
-@contextmanager
-def _undisturbed_logging() -> Iterator[None]:
-    root, raises = logging.getLogger(), logging.raiseExceptions
-    handlers, level = root.handlers[:], root.level
-    try:
-        yield
-    finally:
-        structlog.reset_defaults()
-        structlog.contextvars.clear_contextvars()
-        logging.raiseExceptions = raises
-        root.handlers[:] = handlers
-        root.setLevel(level)
 
 
 @pytest.fixture
