@@ -67,7 +67,7 @@ def test_every_target_that_is_named_exists() -> None:
 def test_a_decision_has_its_four_parts_and_is_listed(adr: Path) -> None:
     parts = re.findall(r"^(?:## |\*\*)(Context|Decision|Consequences|Alternatives)\b", adr.read_text(), re.MULTILINE)
     assert parts == ["Context", "Decision", "Consequences", "Alternatives"]
-    assert f"]({adr.name})" in (ROOT / "docs/adr/README.md").read_text()
+    assert f"]({adr.name})" in (ROOT / "docs/adr/README.md").read_text(), "add a row to docs/adr/README.md"
 
 
 def test_decisions_have_numbers_of_their_own() -> None:
@@ -77,7 +77,7 @@ def test_decisions_have_numbers_of_their_own() -> None:
 
 @pytest.mark.parametrize("guide", [path for path in GUIDES if path.name != "README.md"], ids=lambda path: path.name)
 def test_a_guide_is_listed(guide: Path) -> None:
-    assert f"]({guide.name})" in (ROOT / "docs/README.md").read_text()
+    assert f"]({guide.name})" in (ROOT / "docs/README.md").read_text(), "add a row to docs/README.md"
 
 
 def test_the_checks_bite() -> None:

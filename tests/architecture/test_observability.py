@@ -152,13 +152,16 @@ def test_a_panel_names_metrics_that_exist(panel: dict[str, Any]) -> None:
 
 def test_every_metric_is_on_the_dashboard() -> None:
     shown = " ".join(target["expr"] for panel in panels() for target in panel["targets"])
-    assert [metric.name for metric in METRICS if metric.name not in shown] == []
+    missing = [metric.name for metric in METRICS if metric.name not in shown]
+    assert missing == [], "add a panel to deploy/observability/dashboard.json"
 
 
 def test_every_process_is_scraped() -> None:
     [job] = yaml.safe_load((OBSERVABILITY / "prometheus.yml").read_text())["scrape_configs"]
     scraped = {entry["labels"]["process"]: entry["targets"] for entry in job["static_configs"]}
-    assert scraped == {name: [f"127.0.0.1:{FIRST_MANAGEMENT_PORT + nth}"] for nth, name in enumerate(MANAGED)}
+    assert scraped == {name: [f"127.0.0.1:{FIRST_MANAGEMENT_PORT + nth}"] for nth, name in enumerate(MANAGED)}, (
+        "deploy/observability/prometheus.yml lists the processes of headwater/local/ports.py"
+    )
 
 
 @pytest.mark.parametrize(
