@@ -2,8 +2,8 @@
 
 import sys
 
+from headwater.local.ports import Ports
 from headwater.local.process import Probe, Process, Task, Tier
-from headwater.local.site import Site
 
 _STORES = ("topics", "migrations")
 _EMBEDDING = (*_STORES, "triton")
@@ -24,7 +24,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-def processes(site: Site) -> tuple[Process, ...]:
+def processes(ports: Ports) -> tuple[Process, ...]:
     """All of them, in the table's order."""
     return tuple(
         Process(
@@ -32,10 +32,10 @@ def processes(site: Site) -> tuple[Process, ...]:
             tier=Tier.APPLICATION,
             command=(sys.executable, "-m", *module),
             probe=Probe.MANAGEMENT,
-            port=site.ports[f"{name}-management"],
+            port=ports[f"{name}-management"],
             needs=needs,
             environment={
-                "HEADWATER_MANAGEMENT__PORT": str(site.ports[f"{name}-management"]),
+                "HEADWATER_MANAGEMENT__PORT": str(ports[f"{name}-management"]),
                 "HEADWATER_TELEMETRY__SERVICE_NAME": f"headwater-{name}",
             },
         )

@@ -138,7 +138,7 @@ class LocalStack:
 
 def process_table(site: Site) -> tuple[Process, ...]:
     """Every process of a stack, infrastructure first."""
-    return (*(component.process(site) for component in COMPONENTS.values()), *applications.processes(site))
+    return (*(component.process(site) for component in COMPONENTS.values()), *applications.processes(site.ports))
 
 
 def _prepare(process: Process, site: Site) -> None:

@@ -28,7 +28,7 @@ def test_everything_starts_after_what_it_needs(tmp_path: Path) -> None:
 
 
 def test_every_process_has_a_management_port_of_its_own(tmp_path: Path) -> None:
-    processes = applications.processes(paper_site(tmp_path))
+    processes = applications.processes(paper_site(tmp_path).ports)
     assert tuple(process.name for process in processes) == MANAGED
     ports = [process.environment["HEADWATER_MANAGEMENT__PORT"] for process in processes]
     assert len(set(ports)) == len(ports)
