@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NATIVE_TLS := true
 HEADWATER := $(BIN)/headwater
 
-.PHONY: help setup demo test check unit bench up down status doctor topics schemas migrate replay docs clean
+.PHONY: help setup demo test check unit bench up down status doctor topics schemas migrate docs clean
 
 help: ## List the targets.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,7 @@ check: $(BIN)/.synced ## Lint, format, types, direction of imports, schema gate,
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	MYPYPATH=triton-models/export:triton-models/runtime $(BIN)/mypy $(wildcard triton-models/export/*.py triton-models/runtime/*.py)
 	$(BIN)/lint-imports
 	$(HEADWATER) schemas check
 	$(BIN)/deptry .
@@ -72,9 +73,6 @@ schemas: $(BIN)/.synced ## Compare the contracts with main.
 
 migrate: $(BIN)/.synced ## Show which migrations the stores lack.
 	@$(HEADWATER) migrate plan
-
-replay: $(BIN)/.synced ## List the dead letters that can be replayed.
-	@$(HEADWATER) parked list
 
 docs: $(BIN)/.synced ## Check that every link in the guides leads somewhere.
 	@$(BIN)/pytest -q tests/architecture/test_documentation_links.py

@@ -1,4 +1,4 @@
-"""GET /v1/parked: the tenant's dead letters. They are replayed from the command line."""
+"""GET /v1/parked: the tenant's dead letters."""
 
 from typing import Annotated
 
