@@ -26,7 +26,7 @@ Rules:
 
 CITATION = re.compile(r"\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
 STREAM_END: Final = "[DONE]"
-ERROR_CHARS: Final = 200  # of a refused request's body: enough to see the reason
+ERROR_CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 HTTP_BAD_REQUEST: Final = 400
 HTTP_TOO_LARGE: Final = 413
@@ -162,8 +162,18 @@ class _Reply:
         )
 
 
+def _error_code(body: str) -> str:
+    """Return the endpoint's own code for an error. Its message is left out: it may quote the passages it was sent."""
+    try:
+        error = json.loads(body)["error"]
+        code = str(error.get("code") or error.get("type"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "no code"
+    return code if ERROR_CODE.fullmatch(code) else "no code"
+
+
 def _refused(status: int, body: str) -> HeadwaterError:
-    message = f"generator.openai_url answered {status}: {body[:ERROR_CHARS]}"
+    message = f"generator.openai_url answered {status} ({_error_code(body)})"
     if status in FATAL_STATUSES:
         return FatalError(f"{message}; check generator.openai_url, openai_model and openai_api_key")
     if status in POISON_STATUSES:

@@ -38,7 +38,7 @@ class Breaker:
         if len(self._ends) >= self._policy.at_least and share >= self._policy.share:
             raise BreakerOpenError(
                 f"{share:.0%} of the last {len(self._ends)} events (averaged over tenants) ended with errors that "
-                "nobody foresaw: this build is broken; roll it back, then replay the parked events"
+                "nobody foresaw: this build is broken; roll it back, then submit the parked documents again"
             )
 
 

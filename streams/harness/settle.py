@@ -100,7 +100,7 @@ class Settler:
         if tries.count >= DEATHS_ALLOWED:
             raise WorkerKilledError(
                 f"the worker died {tries.count} times while this event alone was in work; look at the worker's log for "
-                "that time (memory, a native library), then replay the letter"
+                "that time (memory, a native library), then submit the document again"
             )
         return await self._until_done(lambda: self.stage.handle(delivery.event, delivery), delivery, tries)
 

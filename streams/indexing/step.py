@@ -58,7 +58,7 @@ def require_complete(batch: ChunkBatch, count: int) -> None:
     if count != batch.total:
         raise IncompleteRevisionError(
             f"the store shows {count} rows of revision {batch.revision}, expected are {batch.total}: an earlier "
-            "batch was parked, or the store lost rows; replay the revision"
+            "batch was parked, or the store lost rows; submit the document again"
         )
 
 

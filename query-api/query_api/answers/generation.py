@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from headwater.errors import FatalError, RetryableError
+from headwater.errors import HeadwaterError
 from headwater.ports.cache import Cache
 from headwater.ports.models import GeneratedAnswer, Generator
 from headwater.telemetry.metrics import CACHE_LOOKUPS
@@ -79,7 +79,7 @@ async def write_answer(
             continue
         try:
             answer = await _generate(candidate, question, texts, breakers)
-        except (RetryableError, FatalError) as error:
+        except HeadwaterError as error:  # away, misconfigured, or refusing these passages: quoting still works
             log.warning("generator_away", model=candidate.model, error=type(error).__name__)
             continue
         return Written(answer=answer, model=candidate.model, cached=False, degraded=degraded)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from headwater.errors import FatalError, RetryableError
+from headwater.errors import HeadwaterError
 from headwater.ports.models import GeneratedAnswer
 from headwater.telemetry.tracing import span
 from query_api.answers.context import fit, rerank
@@ -111,7 +111,7 @@ class AnswerService:
                     if delta.final is not None:
                         progress.lap("generate", since)
                         yield Written(answer=delta.final, model=models.generator.model, cached=False, degraded=None)
-        except (RetryableError, FatalError):
+        except HeadwaterError:  # away, misconfigured, or refusing these passages: quoting still works
             if spoken:
                 raise
             written = await write_answer(
