@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi_offline import FastAPIOffline
 
 from query_api.answers import endpoints as answers
 from query_api.dependencies import waited_as_of
@@ -21,7 +22,7 @@ from query_api.search import endpoints as search
 
 def create_app(runtime: Runtime) -> FastAPI:
     """Build the application on an open runtime. Nothing is opened, read or started here."""
-    app = FastAPI(
+    app = FastAPIOffline(  # the documentation page brings its own assets: it works where nothing else can be reached
         title="Headwater",
         version=version("headwater"),
         description=DESCRIPTION,

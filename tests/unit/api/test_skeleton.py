@@ -1,6 +1,7 @@
 """What holds for every path: problem documents, staleness, headers, limits."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -177,3 +178,11 @@ async def test_the_openapi_document_is_complete(api: FakeApi) -> None:
     document = (await api.client.get("/openapi.json")).json()
     assert "Problem" in document["components"]["schemas"]
     assert (await api.client.get("/docs")).status_code == 200
+
+
+async def test_the_documentation_page_needs_nothing_from_elsewhere(api: FakeApi) -> None:
+    page = (await api.client.get("/docs")).text
+    assert "https://" not in page
+    for asset in re.findall(r'(?:src|href)="(/[^"]+)"', page):
+        assert (await api.client.get(asset)).status_code == 200
+    assert "/static-offline-docs/swagger-ui-bundle.js" in page
