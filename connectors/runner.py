@@ -5,7 +5,7 @@ and admission drops what is unchanged.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, assert_never
@@ -91,37 +91,25 @@ class Runner:
 
     async def sync(self) -> SyncReport:
         """Make one pass and say how it ended. A first pass goes to the backfill lane."""
-        tally = _Tally()
-        try:
+
+        async def one_pass(tally: _Tally) -> None:
             await self.connector.check()
             cursor = await self.cursors.load()
             lane = Lane.LIVE if SYNCED_MARK in cursor else Lane.BACKFILL
             await self._submit_all(self.connector.changes(without_marks(cursor)), lane, tally)
             if SYNCED_MARK not in cursor:
                 await self.cursors.save({SYNCED_MARK: datetime.now(UTC).isoformat().encode()})
-        except FatalError as error:
-            return tally.report(Ending.SOURCE_REFUSED, reason=str(error))
-        except RetryableError as error:
-            return tally.report(Ending.FAILED, reason=str(error))
-        except asyncio.CancelledError:
-            tally.report(Ending.SUSPENDED)
-            raise
-        return tally.report(tally.ending())
+
+        return await _reported(one_pass)
 
     async def follow(self, connector: LiveConnector) -> SyncReport:
         """Submit what changes from now on, until cancelled or until the source fails. Call after a `sync`."""
-        tally = _Tally()
-        try:
+
+        async def following(tally: _Tally) -> None:
             cursor = await self.cursors.load()
             await self._submit_all(connector.live(without_marks(cursor)), Lane.LIVE, tally)
-        except FatalError as error:
-            return tally.report(Ending.SOURCE_REFUSED, reason=str(error))
-        except RetryableError as error:
-            return tally.report(Ending.FAILED, reason=str(error))
-        except asyncio.CancelledError:
-            tally.report(Ending.SUSPENDED)
-            raise
-        return tally.report(tally.ending())
+
+        return await _reported(following)
 
     async def _submit_all(self, changes: AsyncIterator[SourceChange | ItemFailed], lane: Lane, tally: _Tally) -> None:
         async for batch in _batches(changes):
@@ -212,6 +200,21 @@ class Runner:
             state=state,
             patch=patch,
         )
+
+
+async def _reported(work: Callable[[_Tally], Awaitable[None]]) -> SyncReport:
+    """Do the work and name its ending."""
+    tally = _Tally()
+    try:
+        await work(tally)
+    except FatalError as error:
+        return tally.report(Ending.SOURCE_REFUSED, reason=str(error))
+    except RetryableError as error:
+        return tally.report(Ending.FAILED, reason=str(error))
+    except asyncio.CancelledError:
+        tally.report(Ending.SUSPENDED)
+        raise
+    return tally.report(tally.ending())
 
 
 async def _batches(

@@ -9,7 +9,6 @@ from headwater.errors import FatalError
 from headwater.settings import Settings
 from headwater.telemetry.logging import configure_logging
 from headwater.telemetry.tracing import configure_tracing
-from streams.harness.runner import run
 from streams.harness.stage import StageSpec
 
 # Named, not discovered: an import error must be seen, and a stage pays for its own libraries only.
@@ -44,6 +43,8 @@ def main(arguments: list[str]) -> int:
     configure_codec(settings.kafka)
     stage = load_stage(arguments[0])
     if isinstance(stage, StageSpec):
+        from streams.harness.runner import run  # Faust takes a second to import: admission and the sweeper do without
+
         return run(stage, settings)
     try:
         stage(settings)

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -114,13 +115,10 @@ class Retriever:
         self, query: str, scope: Scope, gate: Gatekeeper, *, depth: int, want: int, timings: dict[str, float]
     ) -> list[StoreHit] | None:
         try:
-            with span("embed_query"):
-                started = time.perf_counter()
+            with _timed("embed", timings):
                 embedded = await self._call("triton", lambda: self._on.embedder.embed([query], lane=Lane.LIVE))
-                timings["embed"] = _ms_since(started)
-            with span("search_vectors"):
-                started = time.perf_counter()
-                hits = await self._deepen(
+            with _timed("vectors", timings):
+                return await self._deepen(
                     lambda limit: self._call(
                         "milvus", lambda: self._on.vectors.search(scope, embedded[0], limit=limit)
                     ),
@@ -128,18 +126,15 @@ class Retriever:
                     depth=depth,
                     want=want,
                 )
-                timings["vectors"] = _ms_since(started)
         except RetryableError:
             return None
-        return hits
 
     async def _keyword_leg(
         self, query: str, scope: Scope, gate: Gatekeeper, *, depth: int, want: int, timings: dict[str, float]
     ) -> list[StoreHit] | None:
         try:
-            with span("search_keywords"):
-                started = time.perf_counter()
-                hits = await self._deepen(
+            with _timed("keywords", timings):
+                return await self._deepen(
                     lambda limit: self._call(
                         "elasticsearch", lambda: self._on.keywords.search(scope, query, limit=limit)
                     ),
@@ -147,10 +142,8 @@ class Retriever:
                     depth=depth,
                     want=want,
                 )
-                timings["keywords"] = _ms_since(started)
         except RetryableError:
             return None
-        return hits
 
     async def _deepen(
         self,
@@ -215,5 +208,10 @@ def _missing(asked: Mapping[Store, object], legs: Mapping[Store, object]) -> tup
     return ()
 
 
-def _ms_since(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 3)
+@contextmanager
+def _timed(step: str, timings: dict[str, float]) -> Iterator[None]:
+    """Trace a step and note its milliseconds, unless it fails."""
+    started = time.perf_counter()
+    with span(f"retrieve_{step}"):
+        yield
+    timings[step] = round((time.perf_counter() - started) * 1000, 3)

@@ -100,4 +100,4 @@ async def test_a_trace_runs_from_the_request_to_its_models() -> None:
     finished = watch.exporter.get_finished_spans()
     [asked] = [one for one in finished if one.attributes and one.attributes.get("route") == "/query"]
     below = {one.name for one in finished if trace_of(one) == trace_of(asked)}
-    assert below >= {"embed_query", "search_vectors", "search_keywords", "rerank", "generate"}
+    assert below >= {"retrieve_embed", "retrieve_vectors", "retrieve_keywords", "rerank", "generate"}
