@@ -1,0 +1,120 @@
+"""One test's own shelf of the shared platform: a knowledge base and a source that the API writes."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from headwater.cli.api_client import ApiProblemError, path_id
+from headwater.clients.elasticsearch import ElasticsearchKeywordIndex
+from headwater.clients.milvus import MilvusVectorIndex
+from headwater.demo.stage import wait_until
+from schemas.events.base import Store
+from schemas.ids import DocumentId, Revision, TenantId
+from tests.support.platform import Platform
+
+READER = "reader"
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Library:
+    """What a test writes and reads. Its name is both the source's and the knowledge base's."""
+
+    platform: Platform
+    name: str
+
+    def put(self, external_id: str, text: str, *, readers: str = "everyone", **fields: Any) -> Answer:
+        """Put a document; return its id and the token."""
+        accepted: Answer = self.platform.put(self.name, external_id, text, readers=readers, **fields)
+        return accepted
+
+    def upload(self, external_id: str, content: bytes, *, name: str) -> Answer:
+        """Put a file as a form does; everyone may read it."""
+        metadata = f'{{"title": "{external_id}", "access": {{"clauses": [{{"principals": ["everyone"]}}]}}}}'
+        files = {"document": (None, metadata, "application/json"), "content": (name, content)}
+        accepted: Answer = self.platform.admin.call("PUT", self._path(external_id), files=files)
+        return accepted
+
+    def set_readers(self, external_id: str, readers: str) -> Answer:
+        """Set who may read a document."""
+        rule = {"clauses": [{"principals": [readers]}]}
+        accepted: Answer = self.platform.admin.call("PUT", f"{self._path(external_id)}/access", json=rule)
+        return accepted
+
+    def delete(self, external_id: str) -> Answer:
+        """Delete a document."""
+        accepted: Answer = self.platform.admin.call("DELETE", self._path(external_id))
+        return accepted
+
+    def search(self, query: str, *, user: str = READER, **options: Any) -> list[Answer]:
+        """Return the hits that a user gets in this knowledge base."""
+        found = self._ask("/search", query, user, options)
+        hits: list[Answer] = found["hits"]
+        return hits
+
+    def ask(self, question: str, *, user: str = READER, **options: Any) -> Answer:
+        """Return the answer that a user gets from this knowledge base."""
+        return self._ask("/query", question, user, options)
+
+    def found(self, query: str, **options: Any) -> set[str]:
+        """Return the external ids of the hits."""
+        return {hit["external_id"] for hit in self.search(query, **options)}
+
+    def state(self, document_id: str, *, user: str = READER, after: str | None = None) -> Answer:
+        """Return a document's state; empty where the user may not know of it."""
+        try:
+            found: Answer = self.platform.acting_as(user).call(
+                "GET", f"/documents/{document_id}", params={"after": after} if after else {}
+            )
+        except ApiProblemError as error:
+            if error.status == 404:
+                return {}
+            raise
+        return found
+
+    def settled(self, accepted: Answer, *, status: str = "searchable", user: str = READER) -> Answer:
+        """Wait until the revision that a write has made has this status; return the document's state.
+
+        A read that comes after the write sees its revision, so an older one's status is never taken for it.
+        """
+
+        def reached() -> Answer | None:
+            state = self.state(accepted["document_id"], user=user, after=accepted["token"])
+            return state if state.get("status") == status else None
+
+        state, _ = wait_until(f"the document to be {status}", reached)
+        return state
+
+    def rows(self, document_id: str) -> Mapping[Store, Mapping[Revision, int]]:
+        """Count the rows of each revision in each store."""
+        return asyncio.run(self._rows(DocumentId(document_id)))
+
+    async def _rows(self, document: DocumentId) -> Mapping[Store, Mapping[Revision, int]]:
+        settings = self.platform.settings
+        tenant = TenantId(settings.api.default_tenant)
+        async with (
+            MilvusVectorIndex.open(settings.milvus, settings.generation) as vectors,
+            ElasticsearchKeywordIndex.open(settings.elasticsearch, settings.generation) as keywords,
+        ):
+            return {
+                Store.VECTORS: await vectors.revisions(tenant, document),
+                Store.KEYWORDS: await keywords.revisions(tenant, document),
+            }
+
+    def _ask(self, path: str, query: str, user: str, options: Mapping[str, Any]) -> Answer:
+        body = {"query": query, "knowledge_bases": [self.name], **options}
+        found: Answer = self.platform.acting_as(user).call("POST", path, json=body)
+        return found
+
+    def _path(self, external_id: str) -> str:
+        return f"/documents/{self.name}/{path_id(external_id)}"
+
+
+def open_library(platform: Platform) -> Library:
+    """Create a knowledge base and a source under a name that nobody else uses, and the user `reader`."""
+    name = f"shelf-{uuid4().hex[:10]}"
+    platform.directory((f"users/{READER}", {"name": READER}))
+    platform.source(name, knowledge_base=name)
+    return Library(platform=platform, name=name)
