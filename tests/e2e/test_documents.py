@@ -132,8 +132,8 @@ def test_a_broken_file_is_parked_with_its_reason_and_the_older_content_stays(lib
     assert state["failure"]["stage"] == "prepare"
     assert state["failure"]["error"]
     assert state["failure"]["reason"]
-    listed = library.platform.admin.call("GET", "/parked", params={"document_id": broken["document_id"]})["letters"]
-    assert [(letter["stage"], letter["revision"]) for letter in listed] == [("prepare", state["revision"])]
+    letters, _ = wait_until("the dead letter to be listed", lambda: library.parked(broken["document_id"]))
+    assert [(letter["stage"], letter["revision"]) for letter in letters] == [("prepare", state["revision"])]
     assert library.found("evacuation flagpole") == {"plan"}
 
     library.settled(library.put("plan", "# Plan\n\nThe evacuation assembles at the lighthouse."))

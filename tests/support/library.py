@@ -87,6 +87,12 @@ class Library:
         state, _ = wait_until(f"the document to be {status}", reached)
         return state
 
+    def parked(self, document_id: str) -> list[Answer]:
+        """Return a document's dead letters, as an administrator lists them."""
+        listed = self.platform.admin.call("GET", "/parked", params={"document_id": document_id})
+        letters: list[Answer] = listed["letters"]
+        return letters
+
     def rows(self, document_id: str) -> Mapping[Store, Mapping[Revision, int]]:
         """Count the rows of each revision in each store."""
         return asyncio.run(self._rows(DocumentId(document_id)))

@@ -1,0 +1,148 @@
+"""The runner on a real broker: content, then submission, then cursor; killed in between, it loses nothing."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from connectors.cursors import CursorStore
+from connectors.endings import Ending
+from connectors.filesystem.connector import FilesystemConnector
+from connectors.runner import BATCH, Runner
+from schemas.codec import decode
+from schemas.events.base import Lane
+from schemas.events.documents import DocumentSubmitted, SubmissionOp
+from schemas.ids import KnowledgeBaseId, SourceId
+from schemas.topics import Topic
+from tests.support.admission import Installation
+from tests.support.blobs import FakeBlobStore
+from tests.support.heads import ACME
+from tests.support.waiting import reached
+
+pytestmark = pytest.mark.real
+
+SOURCE = SourceId("files")
+HANDBOOK = KnowledgeBaseId("handbook")
+PAGES = BATCH + 10  # more than one batch, so that a kill comes between two
+
+
+class KilledError(BaseException):
+    """Stands for a SIGKILL: nothing of the runner's handles it."""
+
+
+class DyingCursors(CursorStore):
+    """The process ends when the second cursor is to be saved: its submissions are in the log."""
+
+    saved = 0
+
+    async def save(self, parts: Mapping[str, bytes | None]) -> None:
+        """Save once, then die."""
+        if self.saved == 1:
+            raise KilledError
+        self.saved += 1
+        await super().save(parts)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder of pages that everyone may read."""
+    root = tmp_path / "tree"
+    root.mkdir()
+    (root / ".headwater.yaml").write_text("readers: [everyone]")
+    for number in range(PAGES):
+        (root / f"page-{number:03}.md").write_text(f"# Page {number}")
+    return root
+
+
+def runner(
+    own: Installation, root: Path, *, blobs: FakeBlobStore | None = None, cursors: type[CursorStore] = CursorStore
+) -> Runner:
+    return Runner(
+        settings=own.settings,
+        connector=connector(root),
+        cursors=cursors(own.settings, own.producer, tenant=ACME, source=SOURCE),
+        blobs=blobs or FakeBlobStore(),
+        producer=own.producer,
+        tenant=ACME,
+        source=SOURCE,
+    )
+
+
+def connector(root: Path) -> FilesystemConnector:
+    return FilesystemConnector(root=root, knowledge_base=HANDBOOK)
+
+
+async def submissions(own: Installation, lane: Lane) -> list[DocumentSubmitted]:
+    topic = Topic.DOCUMENTS_SUBMITTED if lane is Lane.LIVE else Topic.DOCUMENTS_BACKFILL
+    return [decode(record.value or b"", DocumentSubmitted) for record in await own.records(topic)]
+
+
+async def test_a_first_pass_submits_everything_to_the_backfill_lane(own: Installation, root: Path) -> None:
+    blobs = FakeBlobStore()
+    report = await runner(own, root, blobs=blobs).sync()
+    assert (report.ending, report.upserted) == (Ending.COMPLETED, PAGES)
+
+    found = await submissions(own, Lane.BACKFILL)
+    assert len({each.external_id for each in found}) == len(found) == PAGES
+    for each in found:
+        assert each.state is not None
+        assert each.state.content is not None
+        assert await blobs.exists(ACME, each.state.content)
+    assert await submissions(own, Lane.LIVE) == []
+
+
+async def test_a_second_pass_sends_nothing(own: Installation, root: Path) -> None:
+    await runner(own, root).sync()
+    report = await runner(own, root).sync()
+    assert (report.ending, report.content_bytes) == (Ending.NOTHING_NEW, 0)
+    assert len(await submissions(own, Lane.BACKFILL)) == PAGES
+    assert await submissions(own, Lane.LIVE) == []
+
+
+async def test_what_changes_after_the_first_pass_is_live(own: Installation, root: Path) -> None:
+    await runner(own, root).sync()
+    (root / "page-000.md").write_text("# Another page")
+    (root / "page-001.md").unlink()
+    report = await runner(own, root).sync()
+    assert (report.ending, report.upserted, report.deleted) == (Ending.COMPLETED, 1, 1)
+    found = {each.external_id: each.op for each in await submissions(own, Lane.LIVE)}
+    assert found == {"page-000.md": SubmissionOp.PUT, "page-001.md": SubmissionOp.DELETE}
+
+
+async def test_killed_between_submission_and_cursor_it_submits_again_and_loses_nothing(
+    own: Installation, root: Path
+) -> None:
+    with pytest.raises(KilledError):
+        await runner(own, root, cursors=DyingCursors).sync()
+    begun = await submissions(own, Lane.BACKFILL)
+    cursor = await CursorStore(own.settings, own.producer, tenant=ACME, source=SOURCE).load()
+    assert 0 < len(cursor) < len(begun)
+
+    report = await runner(own, root).sync()
+    assert report.ending is Ending.COMPLETED
+    times = Counter(each.external_id for each in await submissions(own, Lane.BACKFILL))
+    assert len(times) == PAGES
+    assert {name for name, count in times.items() if count == 2} == {each.external_id for each in begun} - cursor.keys()
+    assert {name for name, count in times.items() if count == 1} >= cursor.keys()
+    assert (await runner(own, root).sync()).ending is Ending.NOTHING_NEW
+
+
+async def test_it_follows_what_happens_and_goes_on_where_it_was_stopped(own: Installation, root: Path) -> None:
+    await runner(own, root).sync()
+    (root / "page-000.md").write_text("# Written while nobody looked")
+    following = asyncio.create_task(runner(own, root).follow(connector(root)))
+    try:
+        await reached(lambda: is_live(own, "page-000.md"), deadline_s=30, every_s=0.1)
+        (root / "page-001.md").write_text("# Written while the runner looks")
+        await reached(lambda: is_live(own, "page-001.md"), deadline_s=30, every_s=0.1)
+    finally:
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+
+
+async def is_live(own: Installation, external_id: str) -> bool:
+    return external_id in {each.external_id for each in await submissions(own, Lane.LIVE)}
