@@ -17,7 +17,8 @@ from query_api.retrieval.breaker import Breakers
 from query_api.retrieval.fusion import fuse
 from query_api.retrieval.gatekeeper import Gatekeeper
 from query_api.retrieval.passages import LegRank, Passage
-from schemas.events.base import Lane, Store
+from query_api.retrieval.query_vector import query_vector
+from schemas.events.base import Store
 from schemas.events.directory import RetrievalProfile
 from schemas.ids import DocumentId, GenerationName, Revision
 
@@ -116,11 +117,11 @@ class Retriever:
     ) -> list[StoreHit] | None:
         try:
             with _timed("embed", timings):
-                embedded = await self._call("triton", lambda: self._on.embedder.embed([query], lane=Lane.LIVE))
+                vector = await self._call("triton", lambda: query_vector(self._on.embedder, query))
             with _timed("vectors", timings):
                 return await self._deepen(
                     lambda limit: self._call(
-                        "milvus", lambda: self._on.vectors.search(scope, embedded[0], limit=limit)
+                        "milvus", lambda: self._on.vectors.search(scope, vector, limit=limit)
                     ),
                     lambda found: gate.hits(found, Store.VECTORS),
                     depth=depth,
