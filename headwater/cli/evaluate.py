@@ -44,12 +44,12 @@ def evaluate(
         open_api(Settings().api) as api,
         temporary_knowledge_base(api, purpose=f"evaluate-{_slug(collection.name)}", keep=keep) as base,
     ):
+        if keep:
+            say(f"knowledge base {base.name} stays")
         base.put(uploads(collection))
         base.wait(patience_s=patience_s, report=say)
         measured = [measure(api, collection, knowledge_base=base.name, mode=each) for each in modes]
         documents = len(base.expected)
-        if keep:
-            say(f"knowledge base {base.name} stays")
     if as_json:
         figures = [asdict(each) for each in measured]
         counts = {"queries": len(collection.queries), "documents": documents}

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from headwater.clients.triton.embedder import TritonEmbedder
 from headwater.settings import TritonSettings
 from schemas.events.base import Lane
+from tests.performance.bench import Bench
+from tests.performance.figures import Figure
 from tests.support.triton_models import HOME, triton_module
 
 Vectors: TypeAlias = NDArray[np.float32]
@@ -21,6 +23,19 @@ Vectors: TypeAlias = NDArray[np.float32]
 CHUNK_TOKENS = 240
 QUESTIONS = 50
 ONNX_BATCH = 8  # of 4, 8 and 16 the quickest for ONNX Runtime
+
+
+UNITS = {"chunks_per_second": "chunks/s", "ms": "ms", "ratio": "x"}  # by the end of a name
+
+
+def measure_embedder_figures(bench: Bench) -> list[Figure]:
+    """Return the same as figures."""
+    measured = asyncio.run(measure_embedder(bench.settings.triton))
+    return [
+        Figure(name=name, value=value, unit=next((unit for end, unit in UNITS.items() if name.endswith(end)), ""))
+        for name, value in measured.items()
+        if not isinstance(value, str)
+    ]
 
 
 async def measure_embedder(settings: TritonSettings, *, chunks: int = 96, rounds: int = 3) -> dict[str, float | str]:
@@ -31,7 +46,7 @@ async def measure_embedder(settings: TritonSettings, *, chunks: int = 96, rounds
     """
     texts = chunk_texts(chunks)
     with tempfile.TemporaryDirectory() as folder:
-        exact, onnx_int8 = await asyncio.to_thread(_onnx_encoders, Path(folder))
+        exact, onnx_int8 = await asyncio.to_thread(onnx_encoders, Path(folder))
         async with TritonEmbedder.open(settings) as embedder:
             vectors = await embedder.embed(texts, lane=Lane.BACKFILL)
             triton_s, onnx_s = [], []
@@ -81,7 +96,7 @@ async def _latencies(embedder: TritonEmbedder) -> list[float]:
     return taken
 
 
-def _onnx_encoders(folder: Path) -> tuple[Callable[[Sequence[str]], Vectors], Callable[[Sequence[str]], Vectors]]:
+def onnx_encoders(folder: Path) -> tuple[Callable[[Sequence[str]], Vectors], Callable[[Sequence[str]], Vectors]]:
     """Return ONNX Runtime's fp32 and dynamic int8 encoders of the same checkpoint."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic

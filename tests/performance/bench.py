@@ -1,0 +1,94 @@
+"""What benchmarks stand on: a running stack, the API, the corpora."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from headwater.cli.api_client import ApiClient, open_api
+from headwater.clients.kafka.config import topic_of
+from headwater.errors import FatalError
+from headwater.evaluation.knowledge_base import TemporaryKnowledgeBase, Upload, temporary_knowledge_base
+from headwater.local.lag import LagReader
+from headwater.local.stack import LocalStack
+from headwater.settings import Settings
+from schemas.codec import decode
+from schemas.events import ChunksEmbedded
+from schemas.topics import Topic
+from tests.support.records import read_topic
+
+PATIENCE_S = 300.0
+_QUIET = 3  # looks in a row that find nothing waiting: a stage may be between two topics at one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Handed to every benchmark."""
+
+    settings: Settings  # of the running stack
+    stack: LocalStack
+    api: ApiClient
+    data: Path
+    say: Callable[[str], None]
+
+    @contextmanager
+    def filled(self, purpose: str, uploads: Iterable[Upload]) -> Iterator[TemporaryKnowledgeBase]:
+        """Fill a knowledge base, wait until all of it is searchable, delete it at the end."""
+        with temporary_knowledge_base(self.api, purpose=f"bench-{purpose}") as base:
+            base.put(uploads)
+            self.wait(base)
+            yield base
+
+    def wait(self, base: TemporaryKnowledgeBase) -> None:
+        """Wait until what was put is searchable and what was deleted is gone."""
+        base.wait(patience_s=PATIENCE_S, report=self.say)
+
+    def settle(self) -> None:
+        """Wait until no stage has anything to read."""
+        lag = LagReader(self.settings)
+        try:
+            self._until_quiet(lag)
+        finally:
+            lag.close()
+
+    def _until_quiet(self, lag: LagReader) -> None:
+        quiet, deadline = 0, time.monotonic() + PATIENCE_S
+        while quiet < _QUIET:
+            waiting = {stage.stage: stage.events for stage in lag.stages() if stage.events}
+            quiet = 0 if waiting else quiet + 1
+            if time.monotonic() > deadline:
+                raise FatalError(f"the stack does not come to rest: {waiting}")
+            time.sleep(1.0)
+
+    def embedded(self, base: TemporaryKnowledgeBase) -> list[ChunksEmbedded]:
+        """Return every batch that went to the vector store for a knowledge base, as its topic holds them."""
+        topic = topic_of(self.settings, Topic.CHUNKS_EMBEDDED, generation=self.settings.generation)
+        values = read_topic(self.settings.kafka.bootstrap_servers, topic)
+        batches = (decode(value, ChunksEmbedded) for value in values)
+        return [batch for batch in batches if batch.knowledge_base == base.name]
+
+    def handbook(self) -> list[Upload]:
+        """Return the handbook's pages."""
+        folder = self.data / "handbook-18f" / "pages"
+        return [page(str(path.relative_to(folder)), path.read_text()) for path in sorted(folder.rglob("*.md"))]
+
+
+def page(path: str, text: str) -> Upload:
+    """Return a page of Markdown."""
+    return Upload(external_id=path, title=Path(path).stem, text=text, media_type="text/markdown")
+
+
+@contextmanager
+def open_bench(settings: Settings, say: Callable[[str], None]) -> Iterator[Bench]:
+    """Open the running stack that the settings name; FatalError where none runs, or the corpora are not there."""
+    data = Path(os.environ.get("HEADWATER_DATA", "../shared/data"))
+    if not data.is_dir():
+        raise FatalError(f"no corpora in {data}: set HEADWATER_DATA to the folder that holds them")
+    stack = LocalStack.of(settings)
+    if stack.supervisor() is None:
+        raise FatalError(f"no stack runs in {stack.places.state}: run `headwater bench`, which starts one")
+    running = stack.running_settings()
+    with open_api(running.api) as api:
+        yield Bench(settings=running, stack=stack, api=api, data=data, say=say)

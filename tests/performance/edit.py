@@ -1,0 +1,119 @@
+"""One edit, one revocation, one deletion at a time, on a stack that has nothing else to do."""
+
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from headwater.cli.api_client import ApiProblemError, path_id
+from headwater.errors import FatalError
+from headwater.evaluation.knowledge_base import EVERYONE
+from tests.performance.bench import PATIENCE_S, Bench
+from tests.performance.figures import Figure, spread
+
+_EDITS = 40
+_HIDDEN = 20  # documents revoked, and as many deleted
+_POLL_S = 0.02  # edits: only to know when to look at the recorded times
+_SHARP_POLL_S = 0.002  # hiding: the poll itself is the measure
+_NOT_FOUND = 404
+_SECTIONS = ("Leave", "Travel", "Equipment", "Security")
+
+
+def measure_edits(bench: Bench) -> list[Figure]:
+    """Edit one of four paragraphs and wait; then revoke and delete documents and see when the API hides them.
+
+    An edit is timed by the clock of the machine: from before the request to the times that the indexing stages
+    recorded after they had seen every row, and to the moment in which the API's gate lets the new revision through.
+    """
+    bench.settle()
+    with bench.filled("edit", ()) as base:
+        _measured_edit(bench, base.name, 0)  # a document that is new is another matter
+        edits = [_measured_edit(bench, base.name, number) for number in range(1, _EDITS + 1)]
+        revoked = [_hidden_after(bench, base.name, number, _revoke) for number in range(_HIDDEN)]
+        deleted = [_hidden_after(bench, base.name, number, _delete) for number in range(_HIDDEN)]
+    words, meaning, both, shown = (list(each) for each in zip(*edits, strict=True))
+    return [
+        *spread("edit searchable by words", words),
+        *spread("edit searchable by meaning", meaning),
+        *spread("edit searchable in both stores", both, p50=150, p95=350),
+        *spread("edit shown by the API", shown),
+        *spread("revocation hidden", revoked, p95=100),
+        *spread("deletion hidden", deleted, p95=100),
+    ]
+
+
+def _measured_edit(bench: Bench, source: str, number: int) -> tuple[float, float, float, float]:
+    """Return the seconds until the edit was searchable by words, by meaning, in both, and shown as such."""
+    began, ticks = datetime.now(UTC), time.perf_counter()
+    document = _put(bench, source, "edited", _text(number))["document_id"]
+
+    def complete() -> dict[str, Any] | None:
+        state: dict[str, Any] = bench.api.call("GET", f"/documents/{document}")
+        observed = state["times"]["observed_at"]
+        new = observed is not None and datetime.fromisoformat(observed) >= began
+        return state if new and state["status"] == "searchable" else None
+
+    state = _until(complete, every_s=_POLL_S)
+    shown = time.perf_counter() - ticks
+    words, meaning = (
+        (datetime.fromisoformat(state["times"][name]) - began).total_seconds()
+        for name in ("searchable_by_words_at", "searchable_by_meaning_at")
+    )
+    return words, meaning, max(words, meaning), shown
+
+
+def _hidden_after(bench: Bench, source: str, number: int, hide: Callable[[Bench, str], object]) -> float:
+    """Return the seconds from before the request until the API does not know the document any more."""
+    name = f"hidden-{hide.__name__}-{number}"
+    document = _put(bench, source, name, _text(number))["document_id"]
+    _until(lambda: bench.api.call("GET", f"/documents/{document}")["status"] == "searchable", every_s=_POLL_S)
+    began = time.perf_counter()
+    hide(bench, f"/documents/{source}/{path_id(name)}")
+    _until(lambda: _is_hidden(bench, document), every_s=_SHARP_POLL_S)
+    took = time.perf_counter() - began
+    query = {"query": "leave", "filters": {"field": "document_id", "equals": document}}
+    if bench.api.call("POST", "/search", json=query)["hits"]:
+        raise FatalError(f"document {document} is hidden and found all the same")
+    return took
+
+
+def _revoke(bench: Bench, path: str) -> None:
+    bench.api.call("PUT", f"{path}/access", json={"clauses": [{"principals": ["user:nobody"]}]})
+
+
+def _delete(bench: Bench, path: str) -> None:
+    bench.api.call("DELETE", path)
+
+
+def _is_hidden(bench: Bench, document: str) -> bool:
+    try:
+        bench.api.call("GET", f"/documents/{document}")
+    except ApiProblemError as error:
+        if error.status != _NOT_FOUND:
+            raise
+        return True
+    return False
+
+
+def _put(bench: Bench, source: str, name: str, text: str) -> dict[str, Any]:
+    body = {"title": name, "text": text, "media_type": "text/markdown", "access": EVERYONE}
+    accepted: dict[str, Any] = bench.api.call("PUT", f"/documents/{source}/{path_id(name)}", json=body)
+    return accepted
+
+
+def _text(number: int) -> str:
+    """Return a page of four sections, each a chunk; only the third one differs, and no earlier run had it."""
+    filler = "Ask your supervisor first, write down what was agreed, and keep the receipt for two years. " * 12
+    sections = [f"## {title}\n\n{filler}" for title in _SECTIONS]
+    sections[2] = f"## {_SECTIONS[2]}\n\nRevision {number} {secrets.token_hex(8)} says so. {filler}"
+    return "# House rules\n\n" + "\n\n".join(sections)
+
+
+def _until(condition: Callable[[], Any], *, every_s: float) -> Any:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(every_s)
+    raise FatalError(f"not within {PATIENCE_S:.0f} s: `headwater status` shows which stage waits")
