@@ -1,6 +1,7 @@
 """The filesystem connector: one full pass, then what inotify tells of, compared with the cursor."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -135,8 +136,11 @@ def _opener(found: FoundFile) -> Callable[[], AsyncIterator[bytes]]:
             with await asyncio.to_thread(found.path.open, "rb") as opened:
                 while piece := await asyncio.to_thread(opened.read, PIECE_BYTES):
                     yield piece
+                changed = not found.fingerprint.is_of(os.fstat(opened.fileno()))
         except OSError as error:
             raise FileUnreadableError(f"{found.external_id}: {error.strerror}; it is tried again") from error
+        if changed:  # half of one state and half of the next is a document that never was
+            raise FileUnreadableError(f"{found.external_id}: changed while it was read; it is tried again")
 
     return read
 

@@ -36,6 +36,21 @@ class Fingerprint:
             return None
         return cls(modified_ns=modified_ns, changed_ns=changed_ns, size=size, inode=inode, access=access)
 
+    @classmethod
+    def of(cls, stat: os.stat_result, *, access: str) -> Self:
+        """Take the fingerprint of a file as it is now."""
+        return cls(
+            modified_ns=stat.st_mtime_ns,
+            changed_ns=stat.st_ctime_ns,
+            size=stat.st_size,
+            inode=stat.st_ino,
+            access=access,
+        )
+
+    def is_of(self, stat: os.stat_result) -> bool:
+        """Say whether the file is still the one, and in the state, that was found."""
+        return self == Fingerprint.of(stat, access=self.access)
+
     def same_content(self, other: "Fingerprint") -> bool:
         """Say whether the content cannot have changed; access may have."""
         return replace(self, access="") == replace(other, access="")
@@ -120,13 +135,7 @@ def _file(root: Path, path: Path, access: Access) -> FoundFile | None:
         external_id=path.relative_to(root).as_posix(),
         path=path,
         access=access,
-        fingerprint=Fingerprint(
-            modified_ns=stat.st_mtime_ns,
-            changed_ns=stat.st_ctime_ns,
-            size=stat.st_size,
-            inode=stat.st_ino,
-            access=_access_hash(access),
-        ),
+        fingerprint=Fingerprint.of(stat, access=_access_hash(access)),
     )
 
 

@@ -136,6 +136,18 @@ async def test_links_and_hidden_files_are_passed_over(connector: FilesystemConne
     assert set(await changes(connector, {})) == {"a.md", "hr/pay.md"}
 
 
+async def test_a_file_that_changes_before_it_is_read_whole_is_left_for_its_next_state(
+    connector: FilesystemConnector, root: Path
+) -> None:
+    found = await changes(connector, {})
+    write(root / "a.md", "")  # an editor empties a file before it writes it
+    with pytest.raises(FileUnreadableError, match=r"a\.md: changed"):
+        await content(found["a.md"])
+    write(root / "a.md", "alpha, second state")
+    again = await changes(connector, {})
+    assert await content(again["a.md"]) == b"alpha, second state"
+
+
 async def test_a_file_that_vanishes_before_it_is_read_fails_alone(connector: FilesystemConnector, root: Path) -> None:
     found = await changes(connector, {})
     (root / "a.md").unlink()
