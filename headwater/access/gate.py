@@ -4,6 +4,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from headwater.access.clauses import permits
 from headwater.ports.heads import Directory, Head
@@ -38,8 +39,9 @@ class GateView:
 def gate_view(
     *, tenant: TenantId, principals: AbstractSet[Principal], directory: Directory, directory_position: int
 ) -> GateView:
-    """Bind a caller to the directory as of now."""
+    """Bind a caller to the directory as of now. A knowledge base is looked up once a view, not once a row."""
 
+    @cache
     def container_exists(knowledge_base: KnowledgeBaseId) -> bool:
         return (
             directory.get(SYSTEM_TENANT, DirectoryKind.TENANT, tenant) is not None

@@ -1,5 +1,6 @@
 """The gate, bound to one caller. Every look is at this moment's heads and directory."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,8 +52,9 @@ class Gatekeeper:
             verdict = judge_row(head, view, revision=row.revision, store=store, generation=self.generation)
             if verdict is Verdict.ADMITTED and not self._asked_for(head):
                 verdict = Verdict.CONTAINER_GONE
-            GATE_VERDICTS.labels(verdict=verdict.value).inc()
             verdicts.append(verdict)
+        for verdict, count in Counter(verdicts).items():
+            GATE_VERDICTS.labels(verdict=verdict.value).inc(count)
         return verdicts
 
     def _asked_for(self, head: Head | None) -> bool:
