@@ -7,7 +7,8 @@ import pytest
 from headwater.demo.stage import wait_until
 from tests.support.library import Library
 
-pytestmark = pytest.mark.real
+# The first of these tests in a run waits until the whole product is up: minutes on a machine that many share.
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 PDF = Path("headwater/demo/handbook/general/storm-plan.pdf")
 BROKEN_PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\nthis was a PDF once\n"

@@ -11,7 +11,8 @@ from headwater.demo.stage import wait_until
 from tests.support.library import READER, Library
 from tests.support.platform import CONNECT, Platform
 
-pytestmark = pytest.mark.real
+# The first of these tests in a run waits until the whole product is up: minutes on a machine that many share.
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 RULES = ".headwater.yaml"
 OUTSIDER = "outsider"

@@ -16,7 +16,8 @@ from tests.support.library import READER, Library
 from tests.support.platform import Platform
 from tests.support.records import read_topic
 
-pytestmark = pytest.mark.real
+# The first of these tests in a run waits until the whole product is up: minutes on a machine that many share.
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 SCHEMAS = Path("schemas")
 MAGIC = 0

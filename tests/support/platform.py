@@ -49,9 +49,11 @@ class Platform:
         return self.callers[user]
 
     def directory(self, *entries: tuple[str, dict[str, Any]]) -> None:
-        """Put directory records, each `(kind/id, body)`, and return when the replica has all of them."""
-        tokens = [self.admin.call("PUT", f"/directory/{path}", json=body)["token"] for path, body in entries]
-        self.admin.call("GET", "/directory/users", params={"after": tokens[-1]})
+        """Put directory records, each `(kind/id, body)`, in order; return when the replica has all of them."""
+        after: dict[str, str] = {}
+        for path, body in entries:
+            after = {"after": self.admin.call("PUT", f"/directory/{path}", json=body, params=after)["token"]}
+        self.admin.call("GET", "/directory/users", params=after)
 
     def source(self, name: str, *, knowledge_base: str) -> None:
         """Create a source that the API writes, and its knowledge base."""
