@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MAX_PAGE_CHARACTERS = 8_000  # larger pages cost embedding time and show nothing more
+SMALL = 8_000  # characters; larger pages cost embedding time and show little more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +43,13 @@ class History:
 
 
 def read_history(folder: Path, *, pages: int) -> History:
-    """Take all pages that were deleted or renamed, and of the others the most edited ones, `pages` in all."""
+    """Take `pages` pages: what was deleted or renamed, then small ones, then large ones; often edited ones first."""
     base = {record["path"]: record["content"] for record in _records(folder / "base.jsonl")}
     events = list(_records(folder / "events.jsonl"))
     moved = [path for event in events if event["op"] in "DR" for path in (event["path"], event.get("from")) if path]
-    often = [path for path, _ in Counter(event["path"] for event in events).most_common()]
-    small = [path for path in often if len(base.get(path, "")) <= MAX_PAGE_CHARACTERS]
-    chosen = set(list(dict.fromkeys([*moved, *small]))[:pages])
+    times = Counter(event["path"] for event in events)
+    others = sorted(base.keys() | times, key=lambda path: (len(base.get(path, "")) > SMALL, -times[path], path))
+    chosen = set(list(dict.fromkeys([*moved, *others]))[:pages])
     return History(
         base={path: content for path, content in base.items() if path in chosen},
         edits=tuple(
