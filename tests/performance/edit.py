@@ -17,6 +17,7 @@ _HIDDEN = 20  # documents revoked, and as many deleted
 _POLL_S = 0.02  # edits: only to know when to look at the recorded times
 _SHARP_POLL_S = 0.002  # hiding: the poll itself is the measure
 _NOT_FOUND = 404
+_SEARCHABLE = ("searchable_by_words_at", "searchable_by_meaning_at")
 _SECTIONS = ("Leave", "Travel", "Equipment", "Security")
 
 
@@ -47,30 +48,33 @@ def _measured_edit(bench: Bench, source: str, number: int) -> tuple[float, float
     """Return the seconds until the edit was searchable by words, by meaning, in both, and shown as such."""
     began, ticks = datetime.now(UTC), time.perf_counter()
     document = _put(bench, source, "edited", _text(number))["document_id"]
+    shown = 0.0
 
     def complete() -> dict[str, Any] | None:
-        state: dict[str, Any] = bench.api.call("GET", f"/documents/{document}")
-        observed = state["times"]["observed_at"]
-        new = observed is not None and datetime.fromisoformat(observed) >= began
-        return state if new and state["status"] == "searchable" else None
+        nonlocal shown
+        times = (state := _state(bench, document)) and state["times"]
+        if not state or not times or not _is_after(times["observed_at"], began) or state["status"] != "searchable":
+            return None
+        shown = shown or time.perf_counter() - ticks
+        return times if all(times[name] for name in _SEARCHABLE) else None  # heads know before the read model does
 
-    state = _until(complete, every_s=_POLL_S)
-    shown = time.perf_counter() - ticks
-    words, meaning = (
-        (datetime.fromisoformat(state["times"][name]) - began).total_seconds()
-        for name in ("searchable_by_words_at", "searchable_by_meaning_at")
-    )
+    times = _until(complete, every_s=_POLL_S)
+    words, meaning = ((datetime.fromisoformat(times[name]) - began).total_seconds() for name in _SEARCHABLE)
     return words, meaning, max(words, meaning), shown
+
+
+def _is_after(time_of_state: str | None, began: datetime) -> bool:
+    return time_of_state is not None and datetime.fromisoformat(time_of_state) >= began
 
 
 def _hidden_after(bench: Bench, source: str, number: int, hide: Callable[[Bench, str], object]) -> float:
     """Return the seconds from before the request until the API does not know the document any more."""
     name = f"hidden-{hide.__name__}-{number}"
     document = _put(bench, source, name, _text(number))["document_id"]
-    _until(lambda: bench.api.call("GET", f"/documents/{document}")["status"] == "searchable", every_s=_POLL_S)
+    _until(lambda: (_state(bench, document) or {}).get("status") == "searchable", every_s=_POLL_S)
     began = time.perf_counter()
     hide(bench, f"/documents/{source}/{path_id(name)}")
-    _until(lambda: _is_hidden(bench, document), every_s=_SHARP_POLL_S)
+    _until(lambda: _state(bench, document) is None, every_s=_SHARP_POLL_S)
     took = time.perf_counter() - began
     query = {"query": "leave", "filters": {"field": "document_id", "equals": document}}
     if bench.api.call("POST", "/search", json=query)["hits"]:
@@ -86,14 +90,15 @@ def _delete(bench: Bench, path: str) -> None:
     bench.api.call("DELETE", path)
 
 
-def _is_hidden(bench: Bench, document: str) -> bool:
+def _state(bench: Bench, document: str) -> dict[str, Any] | None:
+    """Return what the API says of a document; None while it does not know it, or hides it."""
     try:
-        bench.api.call("GET", f"/documents/{document}")
+        state: dict[str, Any] = bench.api.call("GET", f"/documents/{document}")
     except ApiProblemError as error:
         if error.status != _NOT_FOUND:
             raise
-        return True
-    return False
+        return None
+    return state
 
 
 def _put(bench: Bench, source: str, name: str, text: str) -> dict[str, Any]:
