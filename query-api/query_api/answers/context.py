@@ -7,9 +7,11 @@ from typing import Final
 
 from headwater.errors import HeadwaterError
 from headwater.ports.models import Reranker
+from headwater.ports.rows import ChunkRow
 from headwater.telemetry.tracing import span
 from query_api.retrieval.breaker import Breakers
 from query_api.retrieval.passages import Passage
+from schemas.events.chunks import embedding_text
 from schemas.events.directory import RetrievalProfile
 
 # Tokens of English text by a word-piece tokenizer: an estimate is enough to stay within a generator's window.
@@ -36,13 +38,18 @@ async def rerank(
     try:
         with span("rerank", count=len(head)):
             scores = await breakers.of("reranker").call(
-                lambda: reranker.rerank(query, [passage.row.text for passage in head])
+                lambda: reranker.rerank(query, [_read_in_place(passage.row) for passage in head])
             )
     except HeadwaterError:  # away, misconfigured or refusing: the order by fusion is good enough to go on with
         return Reranked(passages=head + tail, skipped=True, duration_ms=_ms_since(started))
     scored = [replace(passage, rerank_score=score) for passage, score in zip(head, scores, strict=True)]
     scored.sort(key=lambda passage: (-(passage.rerank_score or 0.0), passage.row.row_id))
     return Reranked(passages=(*scored, *tail), skipped=False, duration_ms=_ms_since(started))
+
+
+def _read_in_place(row: ChunkRow) -> str:
+    """Return a passage with the headings it stands under: without them the reranker does harm (docs/retrieval.md)."""
+    return embedding_text(row.title, row.section, row.text)
 
 
 def fit(passages: Sequence[Passage], profile: RetrievalProfile) -> tuple[Passage, ...]:
