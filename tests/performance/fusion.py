@@ -11,7 +11,8 @@ from headwater.evaluation.collection import Collection
 from headwater.evaluation.judging import best_passages, measures, search, uploads
 from headwater.evaluation.knowledge_base import Api
 from query_api.retrieval.fusion import fuse
-from schemas.events.directory import FusionMethod, RetrievalProfile
+from query_api.retrieval.profiles import MEASURED
+from schemas.events.directory import FusionMethod
 from tests.performance.bench import Bench
 from tests.performance.figures import Figure
 
@@ -70,7 +71,7 @@ def judge_weights(collection: Collection, legs: Mapping[str, Legs]) -> list[Figu
     """Return nDCG@10 of each leg and of the fusion, on queries that no weight was chosen by."""
     tuning = [query for query in legs if zlib.crc32(query.encode()) % 2]
     held_out = [query for query in legs if query not in set(tuning)]
-    weight = RetrievalProfile().vector_weight
+    weight = MEASURED.vector_weight
     by_weight = {
         each: _ndcg(collection, tuning, {query: legs[query].fused(each) for query in tuning}) for each in WEIGHTS
     }

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from headwater.ports.heads import DirectoryEntry
+from query_api.retrieval.profiles import MEASURED
 from schemas.events.directory import (
     DirectoryRecord,
     FusionMethod,
@@ -93,10 +94,10 @@ class RetrievalProfileBody(RecordBody):
 
     record_type = RetrievalProfile
     fusion: FusionMethod = FusionMethod.WEIGHTED_MIN_MAX
-    vector_weight: float = Field(default=0.5, ge=0, le=1)
+    vector_weight: float = Field(default=MEASURED.vector_weight, ge=0, le=1)
     candidates: int = Field(default=100, ge=1, le=1_000)
     rerank: bool = True
-    rerank_candidates: int = Field(default=30, ge=1, le=200)
+    rerank_candidates: int = Field(default=MEASURED.rerank_candidates, ge=1, le=200)
     context_tokens: int = Field(default=2_000, ge=100, le=100_000)
     context_passages: int = Field(default=8, ge=1, le=50)
 

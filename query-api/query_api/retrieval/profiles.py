@@ -1,6 +1,7 @@
 """Which knobs a request is answered with."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from headwater.ports.heads import Directory
 from query_api.problems import InvalidRequestError
@@ -8,6 +9,9 @@ from schemas.events.directory import DirectoryKind, KnowledgeBase, RetrievalProf
 from schemas.ids import KnowledgeBaseId, TenantId
 
 DEFAULT_PROFILE = "default"
+# What a tenant without a profile gets; measured, see docs/retrieval.md. The event's own defaults stand for fields that
+# an older record lacks: those never change.
+MEASURED: Final = RetrievalProfile(rerank_candidates=10)
 
 
 def choose_profile(
@@ -23,9 +27,7 @@ def choose_profile(
             raise InvalidRequestError(f"there is no retrieval profile {named!r}", field="profile")
         return found
     own = _knowledge_base_profile(directory, tenant, knowledge_bases)
-    return (
-        (own and _profile(directory, tenant, own)) or _profile(directory, tenant, DEFAULT_PROFILE) or RetrievalProfile()
-    )
+    return (own and _profile(directory, tenant, own)) or _profile(directory, tenant, DEFAULT_PROFILE) or MEASURED
 
 
 def _profile(directory: Directory, tenant: TenantId, name: str) -> RetrievalProfile | None:

@@ -1,11 +1,13 @@
 """Directory records through the API."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from query_api.retrieval.profiles import MEASURED
 from schemas.events import AuditRecorded, DirectorySubmitted
-from schemas.events.directory import DirectoryKind, DirectoryOp, Group, RetrievalProfile
+from schemas.events.directory import DirectoryKind, DirectoryOp, Group
 from schemas.ids import SYSTEM_TENANT, TenantId
 from tests.support.api import ACME, FakeApi
 
@@ -44,7 +46,7 @@ async def test_a_put_becomes_the_events_record(api: FakeApi) -> None:
     assert isinstance(group, DirectorySubmitted)
     assert isinstance(profile, DirectorySubmitted)
     assert group.record == Group(name="Editors", members=("user:ada", "group:wiki:chiefs"))  # type: ignore[arg-type]  # principals
-    assert profile.record == RetrievalProfile(rerank=False)
+    assert profile.record == replace(MEASURED, rerank=False)
     audits = [event for event in api.log.sent(AuditRecorded) if isinstance(event, AuditRecorded)]
     assert [(a.action, a.resource) for a in audits] == [
         ("directory.put", "groups/wiki:editors"),
