@@ -1,0 +1,37 @@
+"""What decides whether a benchmark's goal was met."""
+
+from typing import Any
+
+import pytest
+
+from tests.performance.figures import Figure, spread
+from tests.performance.history import waves
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "met"),
+    [(0.7, "at least", False), (0.75, "at least", True), (0.75, "at most", True), (0.8, "at most", False)],
+)
+def test_a_goal_is_a_bound(value: float, bound: Any, met: bool) -> None:
+    assert Figure(name="f", value=value, unit="x", goal=0.75, bound=bound).met is met
+
+
+def test_a_figure_without_a_goal_is_neither_met_nor_missed() -> None:
+    assert Figure(name="f", value=1, unit="x").met is None
+
+
+def test_spreads_are_in_milliseconds() -> None:
+    middle, high = spread("edit", [0.1] * 19 + [1.0], p50=150, p95=100)
+    assert (middle.name, middle.value, middle.met) == ("edit, p50", pytest.approx(100), True)
+    assert (high.name, high.met) == ("edit, p95", False)
+
+
+def test_no_wave_edits_a_page_twice_and_order_is_kept() -> None:
+    events = [
+        {"path": "a", "op": "M"},
+        {"path": "b", "op": "M"},
+        {"path": "c", "from": "b", "op": "R"},
+        {"path": "d", "op": "M"},
+        {"path": "c", "op": "D"},
+    ]
+    assert list(waves(iter(events))) == [events[:2], events[2:4], events[4:]]
