@@ -56,7 +56,7 @@ class Reranker(Protocol):
 class GeneratedAnswer:
     """An answer and the passages it rests on (0-based indices), or none where the passages do not answer."""
 
-    text: str
+    text: str  # names its passages in square brackets, numbered from 1: [1]
     passages: tuple[int, ...]
     answerable: bool
     prompt_tokens: int

@@ -37,6 +37,7 @@ def test_a_text_is_found_by_words_and_by_meaning_and_answers_with_citations(libr
     answer = library.ask("How many days of paid holiday does every employee have?")
     assert "thirty days" in answer["answer"]
     cited = answer["sources"][0]
+    assert f"[{cited['number']}]" in answer["answer"]
     assert (cited["number"], cited["document_id"], cited["revision"]) == (1, leave["document_id"], state["revision"])
     assert "thirty days" in cited["snippet"]
 

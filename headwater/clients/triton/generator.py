@@ -35,7 +35,7 @@ class TritonGenerator:
     @property
     def prompt_version(self) -> str:
         """See the port."""
-        return "none"
+        return "quoted-1"
 
     async def generate(self, question: str, passages: Sequence[str]) -> GeneratedAnswer:
         """See the port."""
@@ -51,10 +51,19 @@ class TritonGenerator:
                 f"model {MODEL} cites passages {cited} of {len(passages)}: build the model repository again"
             )
         return GeneratedAnswer(
-            text=answer[0].decode(), passages=cited, answerable=True, prompt_tokens=0, completion_tokens=0
+            text=_with_citations(answer[0].decode(), cited),
+            passages=cited,
+            answerable=True,
+            prompt_tokens=0,
+            completion_tokens=0,
         )
 
     async def stream(self, question: str, passages: Sequence[str]) -> AsyncIterator[AnswerDelta]:
         """See the port. A quoted answer comes in one piece."""
         answer = await self.generate(question, passages)
         yield AnswerDelta(text=answer.text, final=answer)
+
+
+def _with_citations(text: str, cited: Sequence[int]) -> str:
+    """Name the passages behind the quotation, numbered from 1, as a language model does in its text."""
+    return f"{text} {''.join(f'[{index + 1}]' for index in cited)}"

@@ -80,7 +80,9 @@ class TestTriton(GeneratorContract):
 
     async def test_an_answer_is_quoted_word_for_word(self, generator: Generator) -> None:
         answer = await generator.generate(QUESTION, PASSAGES)
-        assert answer.text in PASSAGES[0]
+        quoted, _, citation = answer.text.rpartition(" ")
+        assert quoted in PASSAGES[0]
+        assert citation == "[1]"
 
     async def test_no_passage_no_answer(self, generator: Generator) -> None:
         assert not (await generator.generate(QUESTION, [])).answerable
