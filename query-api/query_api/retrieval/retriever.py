@@ -120,9 +120,7 @@ class Retriever:
                 vector = await self._call("triton", lambda: query_vector(self._on.embedder, query))
             with _timed("vectors", timings):
                 return await self._deepen(
-                    lambda limit: self._call(
-                        "milvus", lambda: self._on.vectors.search(scope, vector, limit=limit)
-                    ),
+                    lambda limit: self._call("milvus", lambda: self._on.vectors.search(scope, vector, limit=limit)),
                     lambda found: gate.hits(found, Store.VECTORS),
                     depth=depth,
                     want=want,
