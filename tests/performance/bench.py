@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from redis import Redis
+
 from headwater.cli.api_client import ApiClient, open_api
 from headwater.clients.kafka.config import topic_of
 from headwater.errors import FatalError
@@ -61,6 +63,11 @@ class Bench:
             if time.monotonic() > deadline:
                 raise FatalError(f"the stack does not come to rest: {waiting}")
             time.sleep(1.0)
+
+    def forget_caches(self) -> None:
+        """Empty Redis: it holds caches only, and what an earlier benchmark embedded would be reused."""
+        with Redis.from_url(self.settings.redis.url.get_secret_value()) as client:
+            client.flushdb()
 
     def embedded(self, base: TemporaryKnowledgeBase) -> list[ChunksEmbedded]:
         """Return every batch that went to the vector store for a knowledge base, as its topic holds them."""

@@ -10,9 +10,13 @@ from tests.performance.figures import Figure
 
 
 def measure_history(bench: Bench) -> list[Figure]:
-    """Replay the handbook's edits, each a revision of its own, and count what the model was asked for."""
+    """Replay the handbook's edits, each a revision of its own, and count what the model was asked for.
+
+    Only the pages as they were before the first edit have been embedded when it begins.
+    """
     folder = bench.data / "handbook-18f-history"
     pages = [page(line["path"], line["content"]) for line in _lines(folder / "base.jsonl")]
+    bench.forget_caches()
     edits = 0
     with bench.filled("history", pages) as base:
         revisions = {(batch.document_id, batch.revision) for batch in bench.embedded(base)}
