@@ -14,6 +14,7 @@ EVERYONE: Final = {"clauses": [{"principals": ["everyone"]}]}
 _BATCH_ITEMS: Final = 200
 _BATCH_BYTES: Final = 4 * 1024 * 1024
 _PAGE: Final = 200
+_REST: Final = 9  # times as long as the look before
 
 Report = Callable[[str], None]
 
@@ -64,6 +65,7 @@ class TemporaryKnowledgeBase:
         """
         best, moved_at = -1, time.monotonic()
         while True:
+            looked_at = time.monotonic()
             listed = {item["external_id"]: item for item in self.documents()}
             _refuse_failures(self.api, listed.values())
             ready = {name for name, item in listed.items() if item["status"] == "searchable"}
@@ -77,7 +79,8 @@ class TemporaryKnowledgeBase:
                     f"{best} of {len(self.expected)} documents are searchable, none followed for {patience_s:.0f} s: "
                     "`headwater status` shows which stage waits"
                 )
-            time.sleep(self.poll_s)  # a command line has nothing else to do
+            # Listing many documents is work for the stack that is waited for: a tenth of the time at most.
+            time.sleep(max(self.poll_s, _REST * (time.monotonic() - looked_at)))
 
     def documents(self) -> Iterator[Mapping[str, Any]]:
         """Yield every document as the API lists it."""
