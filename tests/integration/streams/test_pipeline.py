@@ -86,7 +86,7 @@ async def test_a_broken_file_is_parked_and_its_neighbours_are_not(pipeline: Pipe
             (bad.document_id, store, "prepare", "MalformedDocumentError") for store in Store
         }
 
-    await reached(failed_everywhere, deadline_s=30, every_s=0.2)
+    await reached(failed_everywhere, deadline_s=150, every_s=0.2)
     (letter,) = await pipeline.said(Topic.EVENTS_PARKED, EventParked)
     assert (letter.stage, letter.error) == ("prepare", "MalformedDocumentError")
     assert letter.document_id == bad.document_id
