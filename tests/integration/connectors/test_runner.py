@@ -135,9 +135,9 @@ async def test_it_follows_what_happens_and_goes_on_where_it_was_stopped(own: Ins
     (root / "page-000.md").write_text("# Written while nobody looked")
     following = asyncio.create_task(runner(own, root).follow(connector(root)))
     try:
-        await reached(lambda: is_live(own, "page-000.md"), deadline_s=30, every_s=0.1)
+        await reached(lambda: is_live(own, "page-000.md"), deadline_s=120, every_s=0.1)
         (root / "page-001.md").write_text("# Written while the runner looks")
-        await reached(lambda: is_live(own, "page-001.md"), deadline_s=30, every_s=0.1)
+        await reached(lambda: is_live(own, "page-001.md"), deadline_s=120, every_s=0.1)
     finally:
         following.cancel()
         with suppress(asyncio.CancelledError):
