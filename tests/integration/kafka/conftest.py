@@ -34,7 +34,10 @@ def make_topic(settings: Settings, admin: KafkaAdmin) -> MakeTopic:
 
     async def make(name: str = "events", *, partitions: int = 4) -> str:
         topic = f"{settings.kafka.topic_prefix}{name}"
-        await admin.create(topic, partitions=partitions, replication_factor=1, config={})
+        # Said, not left to the broker: its default is another one in the embedded stack than elsewhere.
+        await admin.create(
+            topic, partitions=partitions, replication_factor=1, config={"max.message.bytes": str(1024 * 1024)}
+        )
         return topic
 
     return make

@@ -173,6 +173,16 @@ async def test_a_process_is_replaced_after_so_many_documents(pool_with: OpenPool
         assert idle(pool).pid != first
 
 
+async def test_a_parser_is_not_judged_by_the_memory_of_who_started_it(pool_with: OpenPool) -> None:
+    """The kernel's `ru_maxrss` of a new program begins with that of the program that started it."""
+    held = b"x" * (600 * _MIB)  # written, so that it is resident
+    async with pool_with(ParserLimits(recycle_resident_bytes=500 * _MIB)) as pool:
+        before = idle(pool).pid
+        await pool.prepare(b"Words.")
+        assert idle(pool).pid == before
+    assert len(held) == 600 * _MIB
+
+
 async def test_a_cancelled_document_leaves_a_working_pool(pool_with: OpenPool) -> None:
     async with pool_with() as pool:
         with pytest.raises(TimeoutError):
