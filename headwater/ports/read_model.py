@@ -136,8 +136,10 @@ class DocumentReadModel(Protocol):
         """Return a document, None where it was never recorded. Whether the caller may see it is the gate's business."""
         ...
 
-    async def store_states(self, tenant: TenantId, document: DocumentId, *, generation: GenerationName) -> StoreStates:
-        """Return what both stores reported, also before any state was recorded."""
+    async def store_states(
+        self, documents: Sequence[tuple[TenantId, DocumentId]], *, generation: GenerationName
+    ) -> Mapping[DocumentId, StoreStates]:
+        """Return what both stores reported of each document, also before any state was recorded."""
         ...
 
     async def list_documents(

@@ -30,7 +30,7 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
         async def write_together(batches: Sequence[Sequence[ChunkRow]]) -> None:
             await index.upsert([row for batch in batches for row in batch])
 
-        writes: Coalescer[Sequence[ChunkRow]] = Coalescer(
+        writes: Coalescer[Sequence[ChunkRow], None] = Coalescer(
             write_together, max_weight=_ROWS_PER_BULK, patience_s=_BACKFILL_PATIENCE_S
         )
 

@@ -21,7 +21,7 @@ from streams.indexing.stage import IndexStage
 
 STAGE: Final = "index-vectors"
 _ROWS_PER_CALL: Final = 512  # 0.8 MB of vectors and about as much text: well below what one gRPC message takes
-_BACKFILL_PATIENCE_S: Final = 0.25  # a call costs much the same with one document or with ten
+_BACKFILL_PATIENCE_S: Final = 0.5  # a call costs much the same with one document or with ten
 _Part: TypeAlias = tuple[Sequence[ChunkRow], NDArray[np.float32]]
 
 
@@ -33,7 +33,9 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
         async def write_together(parts: Sequence[_Part]) -> None:
             await index.upsert([row for part, _ in parts for row in part], np.concatenate([each for _, each in parts]))
 
-        writes: Coalescer[_Part] = Coalescer(write_together, max_weight=_ROWS_PER_CALL, patience_s=_BACKFILL_PATIENCE_S)
+        writes: Coalescer[_Part, None] = Coalescer(
+            write_together, max_weight=_ROWS_PER_CALL, patience_s=_BACKFILL_PATIENCE_S
+        )
 
         async def write(batch: ChunkBatch) -> None:
             if not isinstance(batch, ChunksEmbedded):

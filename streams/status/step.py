@@ -1,15 +1,25 @@
 """The step: what a report means, given what both stores have reported so far. Pure."""
 
+from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from headwater.ports.read_model import StoreStates
 from schemas.events import DocumentChanged, DocumentIngested, DocumentProgressed
 from schemas.events.base import Store
 from schemas.events.documents import DocumentOp, ProgressOutcome
-from schemas.ids import Revision
+from schemas.ids import KnowledgeBaseId, Revision, SourceId
 
 _NAMESPACE = UUID("4c7b8f56-7a36-4b3f-9f0a-3f1f8f1f6f0e")
 _ENDED_WELL = frozenset({ProgressOutcome.COMPLETE, ProgressOutcome.GONE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a document belongs, in its source's terms."""
+
+    knowledge_base: KnowledgeBaseId
+    source: SourceId
+    external_id: str
 
 
 def freshness_s(report: DocumentProgressed) -> float | None:
@@ -38,7 +48,12 @@ def everywhere(revision: Revision, states: StoreStates) -> dict[Store, DocumentP
     return reports if len(reports) == len(Store) and len(outcomes) == 1 else None
 
 
-def ingested(document: DocumentChanged, reports: dict[Store, DocumentProgressed]) -> DocumentIngested:
+def address_of(document: DocumentChanged) -> Address:
+    """Return what a public fact says of a document beside its progress."""
+    return Address(knowledge_base=document.knowledge_base, source=document.source, external_id=document.external_id)
+
+
+def ingested(address: Address, reports: dict[Store, DocumentProgressed]) -> DocumentIngested:
     """Return the public fact. The same revision and generation give the same event id."""
     words, meaning = reports[Store.KEYWORDS], reports[Store.VECTORS]
     words_at = words.trail.indexed_at or words.observed_at
@@ -50,9 +65,9 @@ def ingested(document: DocumentChanged, reports: dict[Store, DocumentProgressed]
         occurred_at=meaning.occurred_at,
         observed_at=meaning.observed_at,
         document_id=meaning.document_id,
-        knowledge_base=document.knowledge_base,
-        source=document.source,
-        external_id=document.external_id,
+        knowledge_base=address.knowledge_base,
+        source=address.source,
+        external_id=address.external_id,
         revision=meaning.revision,
         generation=meaning.generation,
         op=DocumentOp.DELETED if meaning.outcome is ProgressOutcome.GONE else DocumentOp.UPSERTED,

@@ -73,9 +73,14 @@ class FakeDocuments:
         state = self.states.get(document)
         if state is None or state.tenant_id != tenant:
             return None
-        return DocumentView(state=state, stores=await self.store_states(tenant, document, generation=generation))
+        return DocumentView(state=state, stores=self._store_states(tenant, document, generation))
 
-    async def store_states(self, tenant: TenantId, document: DocumentId, *, generation: GenerationName) -> StoreStates:
+    async def store_states(
+        self, documents: Sequence[tuple[TenantId, DocumentId]], *, generation: GenerationName
+    ) -> Mapping[DocumentId, StoreStates]:
+        return {document: self._store_states(tenant, document, generation) for tenant, document in documents}
+
+    def _store_states(self, tenant: TenantId, document: DocumentId, generation: GenerationName) -> StoreStates:
         return {store: self._store_state(tenant, document, generation, store) for store in Store}
 
     async def list_documents(
@@ -85,9 +90,8 @@ class FakeDocuments:
         condition = scope_condition(scope)
         wanted: list[tuple[list[int | str], DocumentView]] = []
         for state in self.states.values():
-            view = DocumentView(
-                state=state, stores=await self.store_states(state.tenant_id, state.document_id, generation=generation)
-            )
+            stores = self._store_states(state.tenant_id, state.document_id, generation)
+            view = DocumentView(state=state, stores=stores)
             if holds(condition, _facts(state)) and _listed(listing, view):
                 wanted.append(([int(state.admitted_at.timestamp() * 1_000), state.document_id], view))
         wanted.sort(key=lambda entry: entry[0], reverse=True)

@@ -1,6 +1,6 @@
 """The documents read model on Elasticsearch."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
@@ -71,15 +71,14 @@ class ElasticsearchDocuments:
         found = response["docs"][0]
         if not found.get("found") or found["_source"]["tenant_id"] != tenant:
             return None
-        stores = await self.store_states(tenant, document, generation=generation)
-        return DocumentView(state=_state(found["_source"]), stores=stores)
+        stores = await self.store_states([(tenant, document)], generation=generation)
+        return DocumentView(state=_state(found["_source"]), stores=stores[document])
 
-    async def store_states(self, tenant: TenantId, document: DocumentId, *, generation: GenerationName) -> StoreStates:
+    async def store_states(
+        self, documents: Sequence[tuple[TenantId, DocumentId]], *, generation: GenerationName
+    ) -> Mapping[DocumentId, StoreStates]:
         """See the port."""
-        states = await read_store_states(
-            self._client, [(tenant, document)], generation=generation, settings=self._settings
-        )
-        return states[document]
+        return await read_store_states(self._client, documents, generation=generation, settings=self._settings)
 
     async def list_documents(
         self, scope: Scope, listing: Listing, *, generation: GenerationName, limit: int, cursor: str | None = None
@@ -175,12 +174,8 @@ class ElasticsearchDocuments:
         return hits
 
     async def _joined(self, states: Sequence[DocumentChanged], generation: GenerationName) -> list[DocumentView]:
-        stores = await read_store_states(
-            self._client,
-            [(state.tenant_id, state.document_id) for state in states],
-            generation=generation,
-            settings=self._settings,
-        )
+        documents = [(state.tenant_id, state.document_id) for state in states]
+        stores = await self.store_states(documents, generation=generation)
         return [DocumentView(state=state, stores=stores[state.document_id]) for state in states]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from headwater.clients.elasticsearch.cursors import CursorError
 from headwater.clients.elasticsearch.read_model import ElasticsearchDocuments
-from headwater.ports.read_model import DocumentPage, DocumentReadModel, DocumentStatus, Listing
+from headwater.ports.read_model import DocumentPage, DocumentReadModel, DocumentStatus, Listing, StoreStates
 from headwater.ports.rows import Equals, Scope
 from headwater.settings import Settings
 from schemas.events.base import Position, Store
@@ -110,6 +110,11 @@ async def listed(model: DocumentReadModel, scope: Scope, *, expected: int) -> Do
     return await until(found)
 
 
+async def store_states(model: DocumentReadModel, corner: Corner, *, generation: GenerationName) -> StoreStates:
+    document = corner.document("a")
+    return (await model.store_states([(corner.tenant, document)], generation=generation))[document]
+
+
 async def _parked(model: DocumentReadModel, tenant: TenantId, *, count: int) -> bool:
     return len((await model.list_parked(tenant, limit=100)).letters) == count
 
@@ -153,17 +158,15 @@ class DocumentReadModelContract:
     async def test_generations_are_told_apart(self, model: DocumentReadModel, corner: Corner) -> None:
         g2 = GenerationName("g2")
         await model.record_progress([corner.progress("a", store, generation=g2) for store in Store])
-        assert (await model.store_states(corner.tenant, corner.document("a"), generation=G1))[
-            Store.VECTORS
-        ].latest is None
-        states = await model.store_states(corner.tenant, corner.document("a"), generation=g2)
+        assert (await store_states(model, corner, generation=G1))[Store.VECTORS].latest is None
+        states = await store_states(model, corner, generation=g2)
         assert {store for store, state in states.items() if state.complete} == set(Store)
 
     async def test_progress_only_counts_upwards(self, model: DocumentReadModel, corner: Corner) -> None:
         newer, older = (corner.progress("a", Store.VECTORS, revision=revision) for revision in (9, 8))
         await model.record_progress([newer])
         await model.record_progress([older])
-        state = (await model.store_states(corner.tenant, corner.document("a"), generation=G1))[Store.VECTORS]
+        state = (await store_states(model, corner, generation=G1))[Store.VECTORS]
         assert (state.latest, state.complete) == (newer, newer)
 
     async def test_a_failure_leaves_the_older_complete_revision(self, model: DocumentReadModel, corner: Corner) -> None:
@@ -183,7 +186,7 @@ class DocumentReadModelContract:
         complete = corner.progress("a", Store.VECTORS)
         for event in (failed, complete, failed):
             await model.record_progress([event])
-        state = (await model.store_states(corner.tenant, corner.document("a"), generation=G1))[Store.VECTORS]
+        state = (await store_states(model, corner, generation=G1))[Store.VECTORS]
         assert state.latest == complete
         assert [row.progress for row in await model.lineage(corner.tenant, corner.document("a"))] == [complete]
 
