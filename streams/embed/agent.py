@@ -28,7 +28,7 @@ from streams.harness.stage import Failure, Resources, Stage, StageSpec, require_
 # the cores, soon gets its turn. Measured: calls of 16 are as fast as of 64.
 TEXTS_PER_CALL: Final = 16
 # Bulk calls under way: one at work and one waiting keep the model busy; more would only queue up in it.
-_BULK_CALLS: Final = 2
+_BULK_CALLS: Final = 3
 _CACHED_S: Final = 90 * 24 * 3600
 _REMEMBERED: Final = 10_000  # revisions
 

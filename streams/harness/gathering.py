@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -25,24 +26,32 @@ async def all_of(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 class _Waiting(Generic[T]):
     item: T
     weight: int
+    patient: bool
     written: asyncio.Future[None]
 
 
 class Coalescer(Generic[T]):
     """Writes single items in few calls: while one call is under way, what arrives waits and goes together in the next.
 
-    So a lone item is not delayed and a crowd costs one call. Items of a call are in the order of their arrival.
+    So a lone item is not delayed and a crowd costs one call. Items of a call are in the order of their arrival. Patient
+    items wait for a crowd, `patience_s` at the most, unless one that is not patient takes them along.
     """
 
-    def __init__(self, write: Callable[[Sequence[T]], Awaitable[None]], *, max_weight: int) -> None:
-        self._write, self._max_weight = write, max_weight
+    def __init__(
+        self, write: Callable[[Sequence[T]], Awaitable[None]], *, max_weight: int, patience_s: float = 0.0
+    ) -> None:
+        self._write, self._max_weight, self._patience_s = write, max_weight, patience_s
         self._queue: deque[_Waiting[T]] = deque()
+        self._hurry = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
 
-    async def add(self, item: T, *, weight: int) -> None:
+    async def add(self, item: T, *, weight: int, patient: bool = False) -> None:
         """Return when the item is written. Raises what its write raised."""
-        waiting = _Waiting(item=item, weight=weight, written=asyncio.get_running_loop().create_future())
+        written = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(item=item, weight=weight, patient=patient, written=written)
         self._queue.append(waiting)
+        if not self._may_wait():
+            self._hurry.set()
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_all())
         await waiting.written
@@ -56,6 +65,7 @@ class Coalescer(Generic[T]):
     async def _write_all(self) -> None:
         try:
             while self._queue:
+                await self._crowd()
                 await self._write_together(self._next())
         finally:
             self._writing = None
@@ -63,8 +73,19 @@ class Coalescer(Generic[T]):
                 left.written.cancel()
             self._queue.clear()
 
+    async def _crowd(self) -> None:
+        """Return at once when somebody is in a hurry or a call is full, else when patience ends."""
+        self._hurry.clear()
+        if self._patience_s and self._may_wait():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._patience_s):
+                    await self._hurry.wait()
+
+    def _may_wait(self) -> bool:
+        return all(each.patient for each in self._queue) and sum(each.weight for each in self._queue) < self._max_weight
+
     def _next(self) -> list[_Waiting[T]]:
-        together, weight = [self._queue.popleft()], 0
+        together = [self._queue.popleft()]
         weight = together[0].weight
         while self._queue and weight + self._queue[0].weight <= self._max_weight:
             weight += self._queue[0].weight

@@ -8,7 +8,7 @@ from headwater.clients.elasticsearch.chunks import ElasticsearchKeywordIndex
 from headwater.ports.rows import ChunkRow
 from headwater.rows import rows
 from schemas.events import ChunkBatch, ChunksPrepared
-from schemas.events.base import Store
+from schemas.events.base import Lane, Store
 from schemas.topics import Topic
 from streams.harness.dispatcher import Limits
 from streams.harness.gathering import Coalescer
@@ -18,6 +18,8 @@ from streams.indexing.stage import IndexStage
 STAGE: Final = "index-keywords"
 # A bulk request with its refresh costs 23 ms, whether it carries one document or twenty: they share.
 _ROWS_PER_BULK: Final = 1_000
+# Each refresh makes a segment, and segments are merged: half a second's rows cost little more than those of 30 ms.
+_BACKFILL_PATIENCE_S: Final = 0.5
 
 
 @asynccontextmanager
@@ -28,10 +30,12 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
         async def write_together(batches: Sequence[Sequence[ChunkRow]]) -> None:
             await index.upsert([row for batch in batches for row in batch])
 
-        writes: Coalescer[Sequence[ChunkRow]] = Coalescer(write_together, max_weight=_ROWS_PER_BULK)
+        writes: Coalescer[Sequence[ChunkRow]] = Coalescer(
+            write_together, max_weight=_ROWS_PER_BULK, patience_s=_BACKFILL_PATIENCE_S
+        )
 
         async def write(batch: ChunkBatch) -> None:
-            await writes.add(rows(batch), weight=len(batch.chunks))
+            await writes.add(rows(batch), weight=len(batch.chunks), patient=batch.lane is Lane.BACKFILL)
 
         try:
             yield IndexStage(
@@ -50,7 +54,7 @@ INDEX_KEYWORDS = StageSpec(
     name=STAGE,
     topics={Topic.CHUNKS_PREPARED: ChunksPrepared},
     open=_open,
-    limits=lambda settings: Limits(live_keys=16, backfill_keys=16, buffer_bytes=settings.stages.buffer_bytes),
+    limits=lambda settings: Limits(live_keys=16, backfill_keys=64, buffer_bytes=settings.stages.buffer_bytes),
     keyed=frozenset({Topic.CHUNKS_PREPARED}),
     dense=frozenset({Topic.CHUNKS_PREPARED}),
 )

@@ -13,7 +13,7 @@ from headwater.ports.read_model import DocumentReadModel, DocumentView, StoreSta
 from headwater.retry import RetryPolicy, retry
 from headwater.telemetry.metrics import FRESHNESS_SECONDS
 from schemas.events import DocumentChanged, DocumentProgressed, EventParked
-from schemas.events.base import Position, Store
+from schemas.events.base import Lane, Position, Store
 from schemas.ids import DocumentId, GenerationName, Revision, document_key, progress_key
 from schemas.topics import Topic
 from streams.harness.delivery import Delivery, Outcome
@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 STAGE: Final = "status"
 _RECORDS_PER_CALL: Final = 500
+_BACKFILL_PATIENCE_S: Final = 0.25
 _REMEMBERED: Final = 50_000
 # The log's own record is read from another topic and is recorded milliseconds after admission, long before any report.
 # Where it does not come, the document was erased in the meantime.
@@ -78,7 +79,7 @@ class StatusStage:
         """See Stage."""
         match event:
             case DocumentChanged():
-                await self.writers.states.add((event, delivery.origin), weight=1)
+                await self.writers.states.add((event, delivery.origin), weight=1, patient=event.lane is Lane.BACKFILL)
                 return Outcome.DONE
             case DocumentProgressed():
                 return await self._progressed(event)
@@ -97,7 +98,7 @@ class StatusStage:
         return Outcome.DONE
 
     async def _progressed(self, report: DocumentProgressed) -> Outcome:
-        await self.writers.progress.add(report, weight=1)
+        await self.writers.progress.add(report, weight=1, patient=report.lane is Lane.BACKFILL)
         fresh_s = step.freshness_s(report)
         if fresh_s is not None:
             FRESHNESS_SECONDS.labels(store=report.store.value, lane=report.lane.value).observe(fresh_s)
@@ -149,7 +150,7 @@ class StatusStage:
 
 
 def _writer(record: Callable[[Sequence[T]], Awaitable[None]]) -> Coalescer[T]:
-    return Coalescer(record, max_weight=_RECORDS_PER_CALL)
+    return Coalescer(record, max_weight=_RECORDS_PER_CALL, patience_s=_BACKFILL_PATIENCE_S)
 
 
 @asynccontextmanager
@@ -170,7 +171,7 @@ STATUS = StageSpec(
         Topic.EVENTS_PARKED: EventParked,
     },
     open=_open,
-    limits=lambda settings: Limits(live_keys=32, backfill_keys=32, buffer_bytes=settings.stages.buffer_bytes),
+    limits=lambda settings: Limits(live_keys=32, backfill_keys=64, buffer_bytes=settings.stages.buffer_bytes),
     per_generation=False,
     keyed=frozenset({Topic.DOCUMENTS_PROGRESSED, Topic.DOCUMENTS_CHANGED}),
 )

@@ -39,6 +39,33 @@ async def test_a_lone_item_is_written_at_once_and_a_crowd_together() -> None:
     assert all(len(call) <= 2 for call in store.calls), "two items of weight 4 fit into 10, three do not"
 
 
+async def test_the_patient_wait_for_company_until_a_call_is_full() -> None:
+    store = Store()
+    writer = Coalescer(store.write, max_weight=3, patience_s=60)
+    adding = [asyncio.create_task(writer.add(f"item{n}", weight=1, patient=True)) for n in range(2)]
+    await asyncio.sleep(0)
+    assert store.calls == []
+    await writer.add("item2", weight=1, patient=True)
+    await asyncio.gather(*adding)
+    assert store.calls == [["item0", "item1", "item2"]]
+
+
+async def test_one_in_a_hurry_takes_the_patient_along() -> None:
+    store = Store()
+    writer = Coalescer(store.write, max_weight=10, patience_s=60)
+    patient = asyncio.create_task(writer.add("patient", weight=1, patient=True))
+    await asyncio.sleep(0)
+    await writer.add("hurried", weight=1)
+    await patient
+    assert store.calls == [["patient", "hurried"]]
+
+
+async def test_patience_ends() -> None:
+    store = Store()
+    await Coalescer(store.write, max_weight=10, patience_s=0.001).add("alone", weight=1, patient=True)
+    assert store.calls == [["alone"]]
+
+
 async def test_only_the_refused_item_suffers() -> None:
     store = Store()
     writer = Coalescer(store.write, max_weight=10)
