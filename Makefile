@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NATIVE_TLS := true
 HEADWATER := $(BIN)/headwater
 
-.PHONY: help setup demo test check unit bench up down status doctor topics schemas migrate docs clean
+.PHONY: help setup demo test chaos check unit bench up down status doctor topics schemas migrate docs clean
 
 help: ## List the targets.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ demo: setup ## Show the product on a small handbook: eight acts, each asserted a
 
 test: setup ## Pass all tests on the real components, started for the run and stopped after it.
 	@$(BIN)/pytest
+
+chaos: setup ## Kill every process while the whole handbook and all its edits arrive; `make test` has a part of it.
+	@HEADWATER_CHAOS_PAGES=400 $(BIN)/pytest tests/chaos
 
 unit: $(BIN)/.synced ## Pass the quick tests, without network or components.
 	@$(BIN)/pytest tests/unit tests/architecture tests/contract -m "not real"

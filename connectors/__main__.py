@@ -4,6 +4,8 @@ import asyncio
 import json
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +16,7 @@ import typer
 from connectors.cursors import CursorStore
 from connectors.endings import Ending, SyncReport
 from connectors.filesystem.connector import FilesystemConnector
+from connectors.pausing import pauses, unless_paused
 from connectors.registration import Registration, register
 from connectors.runner import Runner
 from headwater.clients.blobs import ObjectBlobStore
@@ -28,7 +31,7 @@ from schemas.ids import KnowledgeBaseId, SourceId, TenantId
 
 log = structlog.get_logger(__name__)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Run one source.")
-_GOOD = frozenset({Ending.COMPLETED, Ending.NOTHING_NEW, Ending.SUSPENDED})
+_GOOD = frozenset({Ending.COMPLETED, Ending.NOTHING_NEW, Ending.SUSPENDED, Ending.PAUSED})
 
 
 @app.callback()
@@ -85,10 +88,14 @@ async def _run(
                 tenant=registration.tenant,
                 source=registration.source,
             )
-            return await _until_stopped(runner, connector, health, watch=watch)
+            tenant, source = registration.tenant, registration.source
+            async with aclosing(pauses(settings, producer, tenant=tenant, source=source)) as states:
+                return await _until_stopped(runner, connector, health, states, watch=watch)
 
 
-async def _until_stopped(runner: Runner, connector: FilesystemConnector, health: Health, *, watch: bool) -> SyncReport:
+async def _until_stopped(
+    runner: Runner, connector: FilesystemConnector, health: Health, states: AsyncIterator[bool], *, watch: bool
+) -> SyncReport:
     async def work() -> SyncReport:
         report = await runner.sync()
         log.info("sync_ended", outcome=report.ending.value, count=report.upserted)
@@ -96,7 +103,7 @@ async def _until_stopped(runner: Runner, connector: FilesystemConnector, health:
             return report
         return await runner.follow(connector)
 
-    working = asyncio.create_task(work())
+    working = asyncio.create_task(unless_paused(states, work))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, working.cancel)

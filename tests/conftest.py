@@ -9,6 +9,15 @@ from tests.support.platform import Platform, running_platform
 from tests.support.stack import RunningStack, running_stack
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep tests that share the stack in one process where others run beside it (`-n 2 --dist loadgroup`)."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            if item.get_closest_marker("real"):
+                item.add_marker(pytest.mark.xdist_group("stack"))
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[RunningStack]:
     """The real components, started once for the session. Only for tests marked `real`."""

@@ -16,6 +16,7 @@ from query_api.limits import add_limits
 from query_api.openapi import DESCRIPTION, install_openapi
 from query_api.parked import endpoints as parked
 from query_api.problems import COMMON, problems, register_problems
+from query_api.refusals import register_refusals
 from query_api.runtime import Runtime
 from query_api.search import endpoints as search
 
@@ -31,6 +32,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     )
     app.state.runtime = runtime
     register_problems(app)
+    register_refusals(app)
     add_limits(app, runtime)
     app.include_router(_v1())
     install_openapi(app, DocumentPut, Metadata)

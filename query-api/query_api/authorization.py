@@ -53,11 +53,22 @@ class Resource:
         return f"{self.kind}/{self.id}"
 
 
+class RefusedError(ForbiddenError):
+    """A known caller asked for what their key does not allow. The audit trail gets it before the caller does."""
+
+    def __init__(
+        self, detail: str, *, caller: Identity, action: Action, resource: Resource, field: str | None = None
+    ) -> None:
+        super().__init__(detail, field=field)
+        self.caller, self.action, self.resource = caller, action, resource
+
+
 def authorize(caller: Identity, action: Action, resource: Resource) -> None:
-    """Return where the caller may; raise NotFoundError across tenants, ForbiddenError where a scope is missing."""
+    """Return where the caller may; raise NotFoundError across tenants, RefusedError where a scope is missing."""
     if resource.tenant_id != caller.tenant_id and action is not Action.MANAGE_TENANTS:
         raise NotFoundError(f"{resource}: not found")
     allowed_by = _ALLOWED_BY[action]
     if caller.scopes.isdisjoint(allowed_by):
         needed = " or ".join(sorted(allowed_by))
-        raise ForbiddenError(f"{action} needs a key with the scope {needed}")
+        detail = f"{action} needs a key with the scope {needed}"
+        raise RefusedError(detail, caller=caller, action=action, resource=resource)
