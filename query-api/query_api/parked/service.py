@@ -49,7 +49,7 @@ _FAILED_AGAIN = frozenset({Ending.FAILED, Ending.NOT_ADMITTED})
 _DEALT_WITH = frozenset({LetterState.REPLAYED, LetterState.SUPERSEDED})
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Selected:
     """A letter, and where to go on behind it."""
 
