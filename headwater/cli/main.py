@@ -38,7 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "topics": Entry(module="headwater.cli.topics", help="Plan and apply the declared topics."),
     "schemas": Entry(module="headwater.cli.schemas", help="Check and add contracts."),
     "migrate": Entry(module="headwater.cli.migrate", help="Plan, apply and revert store migrations."),
-    "parked": Entry(module="headwater.cli.parked", help="List and show dead letters."),
+    "parked": Entry(module="headwater.cli.parked", help="Dead letters: list, show, replay, discard."),
     "keys": Entry(module="headwater.cli.keys", help="API keys: create, list, revoke."),
     "bench": Entry(module="headwater.cli.bench", help="Run a benchmark."),
     "sync": Entry(module="headwater.cli.sync", help="Bring a source in.", panel=_WORK),

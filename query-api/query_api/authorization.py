@@ -22,6 +22,8 @@ class Action(StrEnum):
     MANAGE_OWN_KEYS = "keys.own"
     MANAGE_KEYS = "keys.manage"
     READ_PARKED = "parked.read"
+    RESOLVE_PARKED = "parked.resolve"
+    OPERATE_PARKED = "parked.operate"  # dead letters of every tenant, and of none
     MANAGE_TENANTS = "tenants.manage"
 
 
@@ -37,6 +39,8 @@ _ALLOWED_BY: Final = {
     Action.MANAGE_OWN_KEYS: frozenset(Scope),
     Action.MANAGE_KEYS: {Scope.ADMIN},
     Action.READ_PARKED: {Scope.ADMIN},
+    Action.RESOLVE_PARKED: {Scope.ADMIN},
+    Action.OPERATE_PARKED: {Scope.SYSTEM},
     Action.MANAGE_TENANTS: {Scope.SYSTEM},
 }
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from schemas.events import DocumentChanged, DocumentIngested, DocumentProgressed, EventParked
+from schemas.events import DocumentChanged, DocumentIngested, DocumentProgressed, EventParked, EventResolved
 from schemas.events.base import Store
 from schemas.events.documents import DocumentOp, ProgressOutcome
 from schemas.ids import GenerationName
@@ -10,6 +10,7 @@ from schemas.topics import Topic
 from streams.harness.delivery import Outcome
 from streams.status.agent import StatusStage, Writers
 from tests.support.events import HANDBOOK, NOON, TENANT, changed, deleted, position, progressed, trail
+from tests.support.golden import golden
 from tests.support.read_model import FakeDocuments
 from tests.support.stages import FakeDelivery, FakePublisher
 
@@ -25,7 +26,9 @@ class Bench:
         """Forget what only the worker's memory holds."""
         self.stage = StatusStage(model=self.model, writers=Writers.of(self.model), publisher=self.publisher)
 
-    async def handle(self, *events: DocumentChanged | DocumentProgressed | EventParked) -> list[Outcome]:
+    async def handle(
+        self, *events: DocumentChanged | DocumentProgressed | EventParked | EventResolved
+    ) -> list[Outcome]:
         return [await self.stage.handle(event, self.records.make(event)) for event in events]
 
     @property
@@ -123,3 +126,11 @@ async def test_a_letter_is_recorded() -> None:
     )
     await bench.handle(letter)
     assert [each.error for each in bench.model.parked.values()] == ["EmptyDocumentError"]
+
+
+async def test_what_was_done_about_a_letter_is_recorded() -> None:
+    bench = Bench()
+    resolved = golden(EventResolved, "replayed")
+    assert await bench.handle(resolved, resolved.letter) == [Outcome.DONE, Outcome.DONE]
+    assert bench.model.resolved == {resolved.letter.origin: resolved}
+    assert set(bench.model.parked) == {resolved.letter.origin}
