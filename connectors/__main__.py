@@ -19,6 +19,7 @@ from connectors.filesystem.connector import FilesystemConnector
 from connectors.pausing import pauses, unless_paused
 from connectors.registration import Registration, register
 from connectors.runner import Runner
+from headwater import event_loop
 from headwater.clients.blobs import ObjectBlobStore
 from headwater.clients.kafka.producer import EventProducer
 from headwater.clients.kafka.schema_ids import configure_codec
@@ -62,7 +63,7 @@ def filesystem(
     )
     connector = FilesystemConnector(root=path.absolute(), knowledge_base=registration.knowledge_base)
     try:
-        report = asyncio.run(_run(settings, connector, registration, watch=watch))
+        report = event_loop.run(_run(settings, connector, registration, watch=watch))
     except HeadwaterError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error

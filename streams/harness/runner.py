@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from headwater import event_loop
 from headwater.errors import FatalError
 from headwater.retry import RetryPolicy
 from headwater.settings import Settings
@@ -167,7 +168,7 @@ async def _pulse(stage: str, health: Health, watchdog: Watchdog, dispatcher: Dis
 def run(spec: StageSpec, settings: Settings) -> int:
     """Run a stage and return the exit code; a fatal error becomes one sentence on stderr."""
     try:
-        asyncio.run(run_stage(spec, settings))
+        event_loop.run(run_stage(spec, settings))
     except FatalError as error:
         log.error("stage_failed", stage=spec.name, error=type(error).__name__)  # noqa: TRY400 - the sentence below says it all
         sys.stderr.write(f"{spec.name}: {error}\n")
