@@ -42,11 +42,17 @@ class ChangeLog:
         Raise RetryableError where it does not: nothing or the wish alone may then be in the log, and repeating the
         request is harmless.
         """
-        audit = self._audit(action, resource, origin)
+        audit = self._audit(action, resource, origin, outcome="submitted")
         position, _ = await _both(self.events, wish, audit)
         return {position.topic: {position.partition: position.offset}}
 
-    def _audit(self, action: str, resource: Resource, origin: Origin) -> AuditRecorded:
+    async def record(self, *, action: str, resource: Resource, origin: Origin, outcome: str, reason: str) -> None:
+        """Append an audit record of what changes nothing; return once the broker holds it, else RetryableError."""
+        await self.events.send(self._audit(action, resource, origin, outcome=outcome, reason=reason))
+
+    def _audit(
+        self, action: str, resource: Resource, origin: Origin, *, outcome: str, reason: str | None = None
+    ) -> AuditRecorded:
         now = self.now()
         return AuditRecorded(
             event_id=uuid4(),
@@ -56,8 +62,8 @@ class ChangeLog:
             actor=origin.caller.principal,
             action=action,
             resource=str(resource),
-            outcome="submitted",
-            reason=None,
+            outcome=outcome,
+            reason=reason,
             client_address=origin.client_address,
         )
 

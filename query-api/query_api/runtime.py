@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+from headwater.ports.backlogs import Backlogs
 from headwater.ports.blobs import BlobStore
 from headwater.ports.cache import Cache
 from headwater.ports.heads import Directory, Heads, Positions
@@ -73,6 +74,7 @@ class Runtime:
     blobs: BlobStore
     cache: Cache
     documents: DocumentReadModel
+    backlogs: Backlogs
     generations: Generations
     models: Models
     breakers: Breakers = field(default_factory=Breakers)

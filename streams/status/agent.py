@@ -9,10 +9,10 @@ import structlog
 
 from headwater.clients.elasticsearch.read_model import ElasticsearchDocuments
 from headwater.errors import PoisonError, RetryableError
-from headwater.ports.read_model import DocumentReadModel, DocumentView, StoreStates
+from headwater.ports.read_model import DocumentReadModel, DocumentView, RefusedSubmission, StoreStates
 from headwater.retry import RetryPolicy, retry
 from headwater.telemetry.metrics import FRESHNESS_SECONDS
-from schemas.events import DocumentChanged, DocumentProgressed, EventParked
+from schemas.events import AuditRecorded, DocumentChanged, DocumentProgressed, EventParked
 from schemas.events.base import Position, Store
 from schemas.ids import DocumentId, GenerationName, Revision, document_key, progress_key
 from schemas.topics import Topic
@@ -46,6 +46,7 @@ class Writers:
     states: Coalescer[tuple[DocumentChanged, Position]]
     progress: Coalescer[DocumentProgressed]
     parked: Coalescer[EventParked]
+    refusals: Coalescer[RefusedSubmission]
 
     @classmethod
     def of(cls, model: DocumentReadModel) -> "Writers":
@@ -54,6 +55,7 @@ class Writers:
             states=_writer(model.record_states),
             progress=_writer(model.record_progress),
             parked=_writer(model.record_parked),
+            refusals=_writer(model.record_refusals),
         )
 
     async def close(self) -> None:
@@ -61,6 +63,7 @@ class Writers:
         await self.states.close()
         await self.progress.close()
         await self.parked.close()
+        await self.refusals.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,9 @@ class StatusStage:
     _highest: Recent[bytes, Revision] = field(default_factory=lambda: Recent(_REMEMBERED))
     _announced: Recent[tuple[DocumentId, GenerationName], Revision] = field(default_factory=lambda: Recent(_REMEMBERED))
 
-    async def handle(self, event: DocumentChanged | DocumentProgressed | EventParked, delivery: Delivery) -> Outcome:
+    async def handle(
+        self, event: DocumentChanged | DocumentProgressed | EventParked | AuditRecorded, delivery: Delivery
+    ) -> Outcome:
         """See Stage."""
         match event:
             case DocumentChanged():
@@ -84,6 +89,11 @@ class StatusStage:
                 return await self._progressed(event)
             case EventParked():
                 return await self._parked(event)
+            case AuditRecorded():
+                refusal = step.refusal_of(event)
+                if refusal is not None:
+                    await self.writers.refusals.add(refusal, weight=1)
+                return Outcome.DONE
 
     async def give_up(self, event: object, delivery: Delivery, failure: Failure) -> None:
         """See Stage: nobody waits for what this stage writes."""
@@ -168,6 +178,7 @@ STATUS = StageSpec(
         Topic.DOCUMENTS_PROGRESSED: DocumentProgressed,
         Topic.DOCUMENTS_CHANGED: DocumentChanged,
         Topic.EVENTS_PARKED: EventParked,
+        Topic.AUDIT_RECORDED: AuditRecorded,
     },
     open=_open,
     limits=lambda settings: Limits(live_keys=32, backfill_keys=32, buffer_bytes=settings.stages.buffer_bytes),

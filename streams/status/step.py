@@ -2,13 +2,15 @@
 
 from uuid import UUID, uuid5
 
-from headwater.ports.read_model import StoreStates
-from schemas.events import DocumentChanged, DocumentIngested, DocumentProgressed
+from headwater.ports.read_model import RefusedSubmission, StoreStates
+from schemas.events import AuditRecorded, DocumentChanged, DocumentIngested, DocumentProgressed
 from schemas.events.base import Store
 from schemas.events.documents import DocumentOp, ProgressOutcome
-from schemas.ids import Revision
+from schemas.ids import DocumentId, Revision
 
 _NAMESPACE = UUID("4c7b8f56-7a36-4b3f-9f0a-3f1f8f1f6f0e")
+# How admission ends a submission that it does not admit: docs/admission.md.
+_NOT_ADMITTED = frozenset({"refused", "superseded"})
 _ENDED_WELL = frozenset({ProgressOutcome.COMPLETE, ProgressOutcome.GONE})
 
 
@@ -36,6 +38,23 @@ def everywhere(revision: Revision, states: StoreStates) -> dict[Store, DocumentP
     }
     outcomes = {report.outcome for report in reports.values()}
     return reports if len(reports) == len(Store) and len(outcomes) == 1 else None
+
+
+def refusal_of(audit: AuditRecorded) -> RefusedSubmission | None:
+    """Return the refused submission that an audit event tells of, None for any other."""
+    kind, _, document = audit.resource.partition("/")
+    if kind != "documents" or audit.outcome not in _NOT_ADMITTED or audit.reason is None:
+        return None
+    reason, _, detail = audit.reason.partition(": ")
+    return RefusedSubmission(
+        tenant_id=audit.tenant_id,
+        document_id=DocumentId(document),
+        action=audit.action,
+        actor=audit.actor,
+        reason=reason,
+        detail=detail,
+        refused_at=audit.observed_at,
+    )
 
 
 def ingested(document: DocumentChanged, reports: dict[Store, DocumentProgressed]) -> DocumentIngested:

@@ -20,6 +20,7 @@ from headwater.ports.read_model import (
     Listing,
     ParkedPage,
     QueryUsage,
+    RefusedSubmission,
     StoreState,
     StoreStates,
     Usage,
@@ -46,6 +47,7 @@ class FakeDocuments:
         self.history: dict[tuple[DocumentId, Revision], LineageRow] = {}
         self.progress: dict[Step, DocumentProgressed] = {}
         self.parked: dict[Position, EventParked] = {}
+        self.refusals: dict[tuple[TenantId, DocumentId], RefusedSubmission] = {}
 
     async def record_states(self, states: Sequence[tuple[DocumentChanged, Position]]) -> None:
         for state, changed in states:
@@ -66,6 +68,15 @@ class FakeDocuments:
     async def record_parked(self, letters: Sequence[EventParked]) -> None:
         for letter in letters:
             self.parked.setdefault(letter.origin, replace(letter, key=None, value=b"", headers=()))
+
+    async def record_refusals(self, refusals: Sequence[RefusedSubmission]) -> None:
+        for refusal in refusals:
+            known = self.refusals.get((refusal.tenant_id, refusal.document_id))
+            if known is None or known.refused_at <= refusal.refused_at:
+                self.refusals[refusal.tenant_id, refusal.document_id] = refusal
+
+    async def last_refusal(self, tenant: TenantId, document: DocumentId) -> RefusedSubmission | None:
+        return self.refusals.get((tenant, document))
 
     async def get_document(
         self, tenant: TenantId, document: DocumentId, *, generation: GenerationName

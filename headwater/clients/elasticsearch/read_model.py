@@ -14,12 +14,14 @@ from headwater.clients.elasticsearch.names import Index, index_name
 from headwater.clients.elasticsearch.parked import parked_write, read_parked
 from headwater.clients.elasticsearch.progress import progress_writes, read_store_states
 from headwater.clients.elasticsearch.queries import Query, render
+from headwater.clients.elasticsearch.refusals import is_refusal, read_refusal, refusal_write
 from headwater.ports.read_model import (
     DocumentPage,
     DocumentView,
     LineageRow,
     Listing,
     ParkedPage,
+    RefusedSubmission,
     StoreStates,
 )
 from headwater.ports.rows import Scope
@@ -61,6 +63,14 @@ class ElasticsearchDocuments:
     async def record_parked(self, letters: Sequence[EventParked]) -> None:
         """See the port."""
         await self._write([parked_write(letter, self._settings) for letter in letters])
+
+    async def record_refusals(self, refusals: Sequence[RefusedSubmission]) -> None:
+        """See the port."""
+        await self._write([refusal_write(refusal, self._settings) for refusal in refusals])
+
+    async def last_refusal(self, tenant: TenantId, document: DocumentId) -> RefusedSubmission | None:
+        """See the port."""
+        return await read_refusal(self._client, tenant, document, settings=self._settings)
 
     async def get_document(
         self, tenant: TenantId, document: DocumentId, *, generation: GenerationName
@@ -113,7 +123,8 @@ class ElasticsearchDocuments:
                 size=_MAX_LINEAGE,
                 sort=[{"revision": "desc"}, {"generation": {"order": "asc", "missing": "_first"}}, {"store": "asc"}],
             )
-        return [_lineage_row(hit["_source"]) for hit in response["hits"]["hits"]]
+        sources = (hit["_source"] for hit in response["hits"]["hits"])
+        return [_lineage_row(source) for source in sources if not is_refusal(source)]
 
     async def list_parked(
         self, tenant: TenantId | None, *, document: DocumentId | None = None, limit: int, cursor: str | None = None
