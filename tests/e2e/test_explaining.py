@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from headwater.cli.api_client import ApiProblemError
+from headwater.demo.stage import wait_until
 from tests.support.library import READER, Library
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
@@ -20,7 +21,7 @@ def explained(library: Library, document: str, *, user: str = READER, **body: An
 
 
 def test_the_first_cause_is_named_on_the_real_product(library: Library) -> None:
-    gate, menu, plan = (library.put(name, GATE) for name in ("gate", "menu", "plan"))
+    gate, menu, plan = (library.put(name, GATE, source_version=5) for name in ("gate", "menu", "plan"))
     for accepted in (gate, menu, plan):
         library.settled(accepted)
     found = explained(library, gate["document_id"])
@@ -38,6 +39,15 @@ def test_the_first_cause_is_named_on_the_real_product(library: Library) -> None:
 
     after = {"after": library.delete("menu")["token"]}
     assert explained(library, menu["document_id"], **after)["verdict"]["cause"] == "deleted"
+
+    library.put("menu", GATE, source_version=4)  # older than what was seen: admission refuses it
+
+    def refusal() -> Any:
+        verdict = explained(library, menu["document_id"])["verdict"]
+        return verdict if verdict["cause"] == "refused" else None
+
+    refused_again, _ = wait_until("the refusal to be recorded", refusal)
+    assert refused_again["reason"] == "stale"
 
     broken = library.upload("plan", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\nthis was a PDF once\n", name="plan.pdf")
     library.settled(broken, status="failed")

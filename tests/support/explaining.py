@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from headwater.access.gate import GateView
 from headwater.ports.backlogs import Backlog
@@ -263,7 +263,7 @@ def _question(evidence: Evidence, **changes: object) -> Evidence:
     return replace(evidence, question=replace(evidence.question, **changes))  # type: ignore[arg-type]  # by name
 
 
-def _rows(evidence: Evidence, **changes: int) -> Evidence:
+def _rows(evidence: Evidence, **changes: Any) -> Evidence:
     question = evidence.question
     rows = () if question is None else question.rows
     return _question(evidence, rows=tuple(replace(each, **changes) for each in rows), probes=())

@@ -20,9 +20,11 @@ from query_api.retrieval.passages import Passage
 
 
 def empty(trail: Trail, question: Question) -> Verdict | None:
-    """Neither store was ever given a row: there is no text."""
+    """No store that was asked was ever given a row: there is no text."""
+    if trail.revision is None or not question.rows:
+        return None
     nothing = all(each.rows == 0 and each.reported == 0 for each in question.rows)
-    return Empty(revision=trail.revision) if nothing and trail.revision is not None else None
+    return Empty(revision=trail.revision) if nothing else None
 
 
 def rows_missing(_trail: Trail, question: Question) -> Verdict | None:

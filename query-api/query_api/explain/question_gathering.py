@@ -1,6 +1,7 @@
 """Runs the question once more, by the very code that answers it, and measures where the document stands in it."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,7 +14,7 @@ from query_api.explain.evidence import LegProbe, Question, Trail
 from query_api.explain.filters import FilterMiss, filter_misses, knowledge_base_miss
 from query_api.explain.schemas import ExplainRequest
 from query_api.explain.verdicts import StoredRows
-from query_api.retrieval.retriever import Degradation, Leg, Retrieval
+from query_api.retrieval.retriever import DEPENDENCY, Degradation, Leg, Retrieval
 from query_api.retrieval.session import Session
 from query_api.runtime import Runtime
 from schemas.events.base import Store
@@ -33,12 +34,13 @@ async def gather_question(
     """Return what the question made of the document, and what was away. Raise NoLegError where no store answers."""
     stores = await runtime.generations.stores(trail.generation)
     indices: dict[Store, ChunkIndex] = {Store.VECTORS: stores.vectors, Store.KEYWORDS: stores.keywords}
-    rows = await asyncio.gather(*(_rows(session, trail, store, indices[store]) for store in _holding(trail)))
+    counted = await asyncio.gather(*(_rows(session, trail, store, indices[store]) for store in _holding(trail)))
+    rows = tuple(each for each in counted if each is not None)
     misses = await _misses(session, trail, request, indices)
     question = Question(
-        rows=tuple(rows), misses=misses, profile=session.profile, probes=(), fused=(), wanted=0, selection=None
+        rows=rows, misses=misses, profile=session.profile, probes=(), fused=(), wanted=0, selection=None
     )
-    if misses or not any(each.rows for each in rows):
+    if misses or (rows and not any(each.rows for each in rows)):
         return question, ()  # it cannot come into any list: there is nothing to measure
     retrieved, selection = await _ask(runtime, session, request)
     probes = await asyncio.gather(
@@ -77,10 +79,9 @@ async def _misses(
 
 async def _first_row(session: Session, trail: Trail, indices: dict[Store, ChunkIndex]) -> ChunkRow | None:
     """Return a row of the explained revision from a store that has it and answers; all are alike to a filter."""
-    everywhere = replace(session.scope, knowledge_bases=None, where=EVERYTHING)
     for store in _holding(trail):
         try:
-            rows = await indices[store].fetch(everywhere, [row_id(trail.document, _revision(trail), 0)])
+            rows = await _fetch_first(session, trail, store, indices[store])
         except RetryableError:
             continue
         if rows:
@@ -88,8 +89,20 @@ async def _first_row(session: Session, trail: Trail, indices: dict[Store, ChunkI
     return None
 
 
-async def _rows(session: Session, trail: Trail, store: Store, index: ChunkIndex) -> StoredRows:
-    rows = await index.count(session.caller.tenant_id, trail.document, _revision(trail))
+async def _fetch_first(session: Session, trail: Trail, store: Store, index: ChunkIndex) -> Sequence[ChunkRow]:
+    everywhere = replace(session.scope, knowledge_bases=None, where=EVERYTHING)
+    first = row_id(trail.document, _revision(trail), 0)
+    return await session.retriever.call(DEPENDENCY[store], lambda: index.fetch(everywhere, [first]))
+
+
+async def _rows(session: Session, trail: Trail, store: Store, index: ChunkIndex) -> StoredRows | None:
+    """Count a store's rows of the explained revision; None where it does not answer."""
+    try:
+        rows = await session.retriever.call(
+            DEPENDENCY[store], lambda: index.count(session.caller.tenant_id, trail.document, _revision(trail))
+        )
+    except RetryableError:
+        return None
     return StoredRows(store=store, rows=rows, reported=_reported(trail, store))
 
 

@@ -28,6 +28,8 @@ _T = TypeVar("_T")
 MAX_DEPTH: Final = 8_192
 DEEPER: Final = 4
 LEG_TIMEOUT_S: Final = 5.0
+# Whose breaker stands before each leg.
+DEPENDENCY: Final[Mapping[Store, str]] = {Store.VECTORS: "milvus", Store.KEYWORDS: "elasticsearch"}
 
 
 class Mode(StrEnum):
@@ -150,10 +152,12 @@ class Retriever:
         self, query: str, scope: Scope, gate: Gatekeeper, *, depth: int, want: int, timings: dict[str, float]
     ) -> Leg:
         with _timed("embed", timings):
-            vector = await self._call("triton", lambda: query_vector(self._on.embedder, query))
+            vector = await self.call("triton", lambda: query_vector(self._on.embedder, query))
         with _timed("vectors", timings):
             return await self._deepen(
-                lambda limit: self._call("milvus", lambda: self._on.vectors.search(scope, vector, limit=limit)),
+                lambda limit: self.call(
+                    DEPENDENCY[Store.VECTORS], lambda: self._on.vectors.search(scope, vector, limit=limit)
+                ),
                 lambda found: gate.hits(found, Store.VECTORS),
                 depth=depth,
                 want=want,
@@ -164,7 +168,9 @@ class Retriever:
     ) -> Leg:
         with _timed("keywords", timings):
             return await self._deepen(
-                lambda limit: self._call("elasticsearch", lambda: self._on.keywords.search(scope, query, limit=limit)),
+                lambda limit: self.call(
+                    DEPENDENCY[Store.KEYWORDS], lambda: self._on.keywords.search(scope, query, limit=limit)
+                ),
                 lambda found: gate.hits(found, Store.KEYWORDS),
                 depth=depth,
                 want=want,
@@ -186,7 +192,9 @@ class Retriever:
                 return Leg(hits=tuple(admitted), depth=depth)
             depth = min(depth * DEEPER, MAX_DEPTH)
 
-    async def _call(self, dependency: str, work: Callable[[], Awaitable[_T]]) -> _T:
+    async def call(self, dependency: str, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Await a dependency for LEG_TIMEOUT_S at the most, behind its breaker; raise RetryableError."""
+
         async def timed() -> _T:
             try:
                 async with asyncio.timeout(LEG_TIMEOUT_S):

@@ -265,6 +265,22 @@ class TestRights:
                 "denied_by": [],
             }
 
+    async def test_to_a_maintainer_a_connectors_document_and_a_missing_one_look_the_same(
+        self, replica: AnsweringApi
+    ) -> None:
+        hidden = await replica.publish("hidden.md", "secret leave", access=for_only("user:bob"))
+        connected = Source(name="Wiki", kind="filesystem", knowledge_base=KnowledgeBaseId("handbook"))
+        await replica.api.put(DirectoryKind.SOURCE, "wiki", connected)
+        headers = await replica.api.key("eve", scopes=("read", "write"))
+        answers = set()
+        for document in (hidden, "0" * 32):
+            response = await replica.api.client.post(
+                f"/v1/documents/{document}/explain", json={"query": "leave"}, headers=headers
+            )
+            answers.add((response.status_code, response.text.replace(document, "ID")))
+        assert {status for status, _ in answers} == {404}
+        assert len(answers) == 1
+
     async def test_an_administrator_asks_for_another_user_and_that_is_in_the_audit_trail(
         self, replica: AnsweringApi
     ) -> None:
