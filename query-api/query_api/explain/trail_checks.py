@@ -83,12 +83,13 @@ def replica_behind(trail: Trail) -> Verdict | None:
 
 
 def superseded(trail: Trail) -> Verdict | None:
-    """An older revision was asked for, and no store that was asked holds it as its newest complete one."""
+    """An older revision was asked for, and a newer one is complete, or neither is."""
     head, asked = trail.head, trail.asked_revision
     if head is None or asked is None or asked >= head.revision:
         return None
-    if any(trail.complete(store) == asked for store in trail.asked):
-        return None  # the newer one is not complete yet: this one still answers
+    complete = [revision for store in trail.asked if (revision := trail.complete(store)) is not None]
+    if max(complete, default=None) == asked:
+        return None  # no newer one is complete yet: this one still answers
     return Superseded(revision=asked, newest=head.revision)
 
 
@@ -98,26 +99,18 @@ def parked(trail: Trail) -> Verdict | None:
         report = trail.reports.get(store)
         failed = report is not None and (report.revision, report.outcome) == (trail.revision, ProgressOutcome.FAILED)
         letter = _letter(trail, STAGES[store])
-        if report is not None and failed:
-            return Parked(
-                stage=report.stage or (letter.stage if letter else "unknown"),
-                error=report.error or "unknown",
-                reason=report.reason or "unknown",
-                attempts=letter.attempts if letter else None,
-                parked_at=letter.parked_at if letter else None,
-                origin=letter.origin if letter else None,
-                answering=_answering(trail),
-            )
-        if letter is not None:
-            return Parked(
-                stage=letter.stage,
-                error=letter.error,
-                reason=letter.reason,
-                attempts=letter.attempts,
-                parked_at=letter.parked_at,
-                origin=letter.origin,
-                answering=_answering(trail),
-            )
+        failure = report if failed else letter
+        if failure is None:
+            continue
+        return Parked(
+            stage=failure.stage or "unknown",
+            error=failure.error or "unknown",
+            reason=failure.reason or "unknown",
+            attempts=letter.attempts if letter else None,
+            parked_at=letter.parked_at if letter else None,
+            origin=letter.origin if letter else None,
+            answering=_answering(trail),
+        )
     return None
 
 

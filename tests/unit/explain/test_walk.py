@@ -24,7 +24,7 @@ from query_api.explain.wording import word
 from schemas.events.base import Store
 from schemas.events.documents import NOBODY
 from schemas.ids import Revision
-from tests.support.explaining import G1, INJECTIONS, NEWEST, OLDEST, evidence_of_found, own
+from tests.support.explaining import G1, INJECTIONS, NEWEST, OLDER, OLDEST, evidence_of_found, own
 
 ORDER = list(INJECTIONS)
 PAIRS = [(first, second) for first in ORDER for second in ORDER if first != second]
@@ -81,6 +81,10 @@ class TestRecord:
 
     def test_a_superseded_revision_names_the_newest(self) -> None:
         assert judge(injected("superseded")) == Superseded(revision=Revision(7), newest=NEWEST)
+
+    def test_a_revision_that_one_store_still_holds_is_superseded_by_the_newer_of_the_other(self) -> None:
+        halfway = head_of(injected("superseded"), complete={(G1, Store.VECTORS): OLDER, (G1, Store.KEYWORDS): NEWEST})
+        assert judge(halfway).cause is Cause.SUPERSEDED
 
     def test_an_older_revision_that_still_answers_is_explained_as_such(self) -> None:
         older = head_of(evidence_of_found(), complete={(G1, store): OLDEST for store in Store})
