@@ -42,7 +42,7 @@ COMMANDS: dict[str, Entry] = {
     "keys": Entry(module="headwater.cli.keys", help="API keys: create, list, revoke."),
     "bench": Entry(module="headwater.cli.bench", help="Run a benchmark."),
     "sync": Entry(module="headwater.cli.sync", help="Bring a source in.", panel=_WORK),
-    "documents": Entry(module="headwater.cli.documents", help="Put, list, show, delete, trace.", panel=_WORK),
+    "documents": Entry(module="headwater.cli.documents", help="Put, list, show, delete, trace, explain.", panel=_WORK),
     "search": Entry(module="headwater.cli.search", attribute="search", help="Find passages.", panel=_WORK),
     "ask": Entry(module="headwater.cli.search", attribute="ask", help="Ask a question.", panel=_WORK),
     "evaluate": Entry(module="headwater.cli.evaluate", help="Judge retrieval on a BEIR folder.", panel=_WORK),

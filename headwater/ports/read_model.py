@@ -21,7 +21,7 @@ from schemas.events.documents import (
 )
 from schemas.events.parked import EventParked, EventResolved, LetterState
 from schemas.events.queries import FeedbackReceived, FeedbackType, QueryExecuted
-from schemas.ids import DocumentId, GenerationName, Revision, TenantId
+from schemas.ids import DocumentId, GenerationName, Principal, Revision, TenantId
 
 
 class DocumentStatus(StrEnum):
@@ -91,6 +91,19 @@ class DocumentPage:
 
     documents: tuple[DocumentView, ...]
     cursor: str | None  # none: there is no more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedSubmission:
+    """The newest submission of a document that admission did not admit, as the audit trail tells of it."""
+
+    tenant_id: TenantId
+    document_id: DocumentId
+    action: str  # documents.put, documents.patch, documents.delete
+    actor: Principal
+    reason: str  # a closed set: docs/admission.md
+    detail: str  # names the field and the remedy; never quotes the document
+    refused_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +182,14 @@ class DocumentReadModel(Protocol):
 
     async def record_resolved(self, events: Sequence[EventResolved]) -> None:
         """Record what was done about dead letters; the latest counts, and a letter that comes late undoes nothing."""
+        ...
+
+    async def record_refusals(self, refusals: Sequence[RefusedSubmission]) -> None:
+        """Record refused submissions; of each document the newest one is kept."""
+        ...
+
+    async def last_refusal(self, tenant: TenantId, document: DocumentId) -> RefusedSubmission | None:
+        """Return the newest refused submission of a document, whatever was admitted since."""
         ...
 
     async def get_document(

@@ -16,6 +16,7 @@ class Action(StrEnum):
     GIVE_FEEDBACK = "feedback.give"
     READ_DOCUMENTS = "documents.read"
     WRITE_DOCUMENTS = "documents.write"
+    EXPLAIN_FOR_OTHERS = "documents.explain"  # with another user's eyes
     READ_COLLECTIONS = "collections.read"  # knowledge bases and retrieval profiles: names, no members
     READ_DIRECTORY = "directory.read"
     WRITE_DIRECTORY = "directory.write"
@@ -33,6 +34,7 @@ _ALLOWED_BY: Final = {
     Action.GIVE_FEEDBACK: {Scope.READ},
     Action.READ_DOCUMENTS: {Scope.READ},
     Action.WRITE_DOCUMENTS: {Scope.WRITE},
+    Action.EXPLAIN_FOR_OTHERS: {Scope.ADMIN},
     Action.READ_COLLECTIONS: {Scope.READ, Scope.ADMIN},
     Action.READ_DIRECTORY: {Scope.ADMIN},
     Action.WRITE_DIRECTORY: {Scope.ADMIN},

@@ -56,6 +56,10 @@ class ChangeLog:
         position, _ = await _both(self.events, wish, audit)
         return {position.topic: {position.partition: position.offset}}
 
+    async def record(self, *, action: str, resource: Resource, origin: Origin, outcome: str, reason: str) -> None:
+        """Append an audit record of what changes nothing; return once the broker holds it, else RetryableError."""
+        await self.events.send(self._audit(action, resource, origin, outcome=outcome, reason=reason))
+
     def _audit(
         self, action: str, resource: Resource, origin: Origin, *, outcome: str, reason: str | None
     ) -> AuditRecorded:

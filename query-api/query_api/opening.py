@@ -11,6 +11,7 @@ from headwater.clients.kafka.producer import EventProducer
 from headwater.clients.redis_cache import RedisCache
 from headwater.heads.view import LmdbHeads
 from headwater.heads.waiting import AppliedPositions
+from headwater.local.backlogs import KafkaBacklogs
 from headwater.settings import Settings
 from query_api.credentials import load_server_secret
 from query_api.event_log import KafkaEventSink
@@ -37,6 +38,7 @@ async def open_runtime(settings: Settings, models: Models) -> AsyncIterator[Runt
             cache=await stack.enter_async_context(RedisCache.open(settings.redis)),
             documents=await stack.enter_async_context(ElasticsearchDocuments.open(settings.elasticsearch)),
             originals=KafkaOriginals(settings.kafka),
+            backlogs=KafkaBacklogs(settings, admin),
             generations=await stack.enter_async_context(OpenedGenerations.open(settings)),
             models=models,
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+from headwater.ports.backlogs import Backlogs
 from headwater.ports.blobs import BlobStore
 from headwater.ports.cache import Cache
 from headwater.ports.heads import Directory, Heads, Positions
@@ -75,6 +76,7 @@ class Runtime:
     cache: Cache
     documents: DocumentReadModel
     originals: Originals
+    backlogs: Backlogs
     generations: Generations
     models: Models
     breakers: Breakers = field(default_factory=Breakers)

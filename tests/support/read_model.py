@@ -23,6 +23,7 @@ from headwater.ports.read_model import (
     LineageRow,
     Listing,
     QueryUsage,
+    RefusedSubmission,
     StoreState,
     StoreStates,
     Usage,
@@ -50,6 +51,7 @@ class FakeDocuments:
         self.progress: dict[Step, DocumentProgressed] = {}
         self.parked: dict[Position, EventParked] = {}
         self.resolved: dict[Position, EventResolved] = {}
+        self.refusals: dict[tuple[TenantId, DocumentId], RefusedSubmission] = {}
 
     async def record_states(self, states: Sequence[tuple[DocumentChanged, Position]]) -> None:
         for state, changed in states:
@@ -77,6 +79,15 @@ class FakeDocuments:
             known = self.resolved.get(event.letter.origin)
             if known is None or known.occurred_at <= event.occurred_at:
                 self.resolved[event.letter.origin] = replace(event, letter=self.parked[event.letter.origin])
+
+    async def record_refusals(self, refusals: Sequence[RefusedSubmission]) -> None:
+        for refusal in refusals:
+            known = self.refusals.get((refusal.tenant_id, refusal.document_id))
+            if known is None or known.refused_at <= refusal.refused_at:
+                self.refusals[refusal.tenant_id, refusal.document_id] = refusal
+
+    async def last_refusal(self, tenant: TenantId, document: DocumentId) -> RefusedSubmission | None:
+        return self.refusals.get((tenant, document))
 
     async def get_document(
         self, tenant: TenantId, document: DocumentId, *, generation: GenerationName

@@ -20,6 +20,7 @@ from headwater.clients.elasticsearch.parked import (
 )
 from headwater.clients.elasticsearch.progress import progress_writes, read_store_states
 from headwater.clients.elasticsearch.queries import Query, render
+from headwater.clients.elasticsearch.refusals import is_refusal, read_refusal, refusal_write
 from headwater.ports.read_model import (
     DocumentPage,
     DocumentView,
@@ -29,6 +30,7 @@ from headwater.ports.read_model import (
     LetterPage,
     LineageRow,
     Listing,
+    RefusedSubmission,
     StoreStates,
 )
 from headwater.ports.rows import Scope
@@ -74,6 +76,14 @@ class ElasticsearchDocuments:
     async def record_resolved(self, events: Sequence[EventResolved]) -> None:
         """See the port."""
         await self._write([resolved_write(event, self._settings) for event in events])
+
+    async def record_refusals(self, refusals: Sequence[RefusedSubmission]) -> None:
+        """See the port."""
+        await self._write([refusal_write(refusal, self._settings) for refusal in refusals])
+
+    async def last_refusal(self, tenant: TenantId, document: DocumentId) -> RefusedSubmission | None:
+        """See the port."""
+        return await read_refusal(self._client, tenant, document, settings=self._settings)
 
     async def get_document(
         self, tenant: TenantId, document: DocumentId, *, generation: GenerationName
@@ -125,7 +135,8 @@ class ElasticsearchDocuments:
                 size=_MAX_LINEAGE,
                 sort=[{"revision": "desc"}, {"generation": {"order": "asc", "missing": "_first"}}, {"store": "asc"}],
             )
-        return [_lineage_row(hit["_source"]) for hit in response["hits"]["hits"]]
+        sources = (hit["_source"] for hit in response["hits"]["hits"])
+        return [_lineage_row(source) for source in sources if not is_refusal(source)]
 
     async def get_letter(self, tenant: TenantId | None, origin: Position) -> Letter | None:
         """See the port."""

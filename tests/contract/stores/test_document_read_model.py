@@ -18,6 +18,7 @@ from headwater.ports.read_model import (
     LetterFilter,
     LetterPage,
     Listing,
+    RefusedSubmission,
     StoreStates,
 )
 from headwater.ports.rows import Equals, Scope
@@ -106,6 +107,17 @@ class Corner:
             occurred_at=NOON + timedelta(minutes=minutes),
             letter=letter,
             state=state,
+        )
+
+    def refusal(self, name: str, *, minutes: int = 0) -> RefusedSubmission:
+        return RefusedSubmission(
+            tenant_id=self.tenant,
+            document_id=self.document(name),
+            action="documents.put",
+            actor=Principal("user:ada"),
+            reason="quota_documents",
+            detail=f"the tenant has room for {minutes}",
+            refused_at=NOON + timedelta(minutes=minutes),
         )
 
     def document(self, name: str) -> DocumentId:
@@ -232,6 +244,18 @@ class DocumentReadModelContract:
         assert rows[1].state == states[0]
         assert rows[2].progress in reports
         assert list(await model.lineage(RIVAL, corner.document("a"))) == []
+
+    async def test_of_refused_submissions_the_newest_is_kept_and_is_no_step_of_the_lineage(
+        self, model: DocumentReadModel, corner: Corner
+    ) -> None:
+        newer, older = corner.refusal("a", minutes=2), corner.refusal("a", minutes=1)
+        await model.record_refusals([newer])
+        await model.record_refusals([older, corner.refusal("b")])
+        assert await model.last_refusal(corner.tenant, newer.document_id) == newer
+        assert await model.last_refusal(RIVAL, newer.document_id) is None
+        assert await model.last_refusal(corner.tenant, corner.document("c")) is None
+        await model.record_states([(corner.state("a"), at(1))])
+        assert [row.revision for row in await model.lineage(corner.tenant, newer.document_id)] == [7]
 
     async def test_a_listing_is_paged_newest_first(self, model: DocumentReadModel, corner: Corner) -> None:
         await model.record_states([(corner.state(f"d{n}", minutes=n), at(n)) for n in range(5)])

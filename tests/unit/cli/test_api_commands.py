@@ -101,6 +101,48 @@ def test_a_document_is_put_with_its_content_and_readers(api: StubApi, tmp_path: 
     assert b'"principals": ["everyone"]' in api.asked[0].body
 
 
+EXPLAINED = {
+    "verdict": {"cause": "waiting", "places": [{"stage": "embed", "behind": 17}], "answering": None},
+    "detail": "it waits at embed, behind at most 17 events of partition 3",
+    "remedy": "Wait a moment and ask again.",
+    "degraded": ["keywords_only"],
+}
+
+
+def test_explaining_prints_cause_remedy_and_evidence(api: StubApi) -> None:
+    document = "d" * 32
+    api.answers[f"POST /v1/documents/{document}/explain"] = (200, EXPLAINED)
+    result = run(api, "documents", "explain", document, "--question", "annual leave", "--as", "sam", "--kb", "handbook")
+    assert result.exit_code == 0, result.output
+    assert "waiting: it waits at embed, behind at most 17 events" in result.output
+    assert "Wait a moment" in result.output
+    assert "behind: 17" in result.output
+    assert "degraded: keywords_only" in result.output
+    (asked,) = api.asked  # with the caller's own key: the verdict may be one that sam must not be told
+    assert asked.key == "hw_test"
+    assert json.loads(asked.body) == {
+        "query": "annual leave",
+        "as_user": "sam",
+        "kind": "answer",
+        "knowledge_bases": ["handbook"],
+        "mode": "hybrid",
+    }
+
+
+def test_a_document_is_explained_by_its_address_and_as_json(api: StubApi) -> None:
+    api.answers["POST /v1/documents/wiki/bm90ZS5tZA/explain"] = (200, EXPLAINED)
+    result = run(api, "documents", "explain", "note.md", "--source", "wiki", "--question", "x", "--json")
+    assert json.loads(result.stdout) == EXPLAINED
+
+
+def test_what_the_caller_may_not_know_of_is_one_sentence(api: StubApi) -> None:
+    problem = {"detail": "documents/x: not found", "remedy": "Check the id.", "code": "not_found"}
+    api.answers["POST /v1/documents/x/explain"] = (404, problem)
+    result = run(api, "documents", "explain", "x", "--question", "leave")
+    assert result.exit_code == 1
+    assert "documents/x: not found. Check the id." in result.output
+
+
 CAUSE = {"stage": "prepare", "error": "MalformedDocumentError", "count": 1, "oldest": "x", "newest": "y"}
 PLACE = "rag.documents.changed/1/7"
 
