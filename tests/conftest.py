@@ -3,10 +3,15 @@
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests.support.platform import Platform, running_platform
 from tests.support.stack import RunningStack, running_stack
+
+# How long an example takes is the machine's business, not the code's: a busy machine must not fail a property.
+hypothesis.settings.register_profile("headwater", deadline=None)
+hypothesis.settings.load_profile("headwater")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

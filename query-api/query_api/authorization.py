@@ -16,12 +16,15 @@ class Action(StrEnum):
     GIVE_FEEDBACK = "feedback.give"
     READ_DOCUMENTS = "documents.read"
     WRITE_DOCUMENTS = "documents.write"
+    EXPLAIN_FOR_OTHERS = "documents.explain"  # with another user's eyes
     READ_COLLECTIONS = "collections.read"  # knowledge bases and retrieval profiles: names, no members
     READ_DIRECTORY = "directory.read"
     WRITE_DIRECTORY = "directory.write"
     MANAGE_OWN_KEYS = "keys.own"
     MANAGE_KEYS = "keys.manage"
     READ_PARKED = "parked.read"
+    RESOLVE_PARKED = "parked.resolve"
+    OPERATE_PARKED = "parked.operate"  # dead letters of every tenant, and of none
     MANAGE_TENANTS = "tenants.manage"
 
 
@@ -31,12 +34,15 @@ _ALLOWED_BY: Final = {
     Action.GIVE_FEEDBACK: {Scope.READ},
     Action.READ_DOCUMENTS: {Scope.READ},
     Action.WRITE_DOCUMENTS: {Scope.WRITE},
+    Action.EXPLAIN_FOR_OTHERS: {Scope.ADMIN},
     Action.READ_COLLECTIONS: {Scope.READ, Scope.ADMIN},
     Action.READ_DIRECTORY: {Scope.ADMIN},
     Action.WRITE_DIRECTORY: {Scope.ADMIN},
     Action.MANAGE_OWN_KEYS: frozenset(Scope),
     Action.MANAGE_KEYS: {Scope.ADMIN},
     Action.READ_PARKED: {Scope.ADMIN},
+    Action.RESOLVE_PARKED: {Scope.ADMIN},
+    Action.OPERATE_PARKED: {Scope.SYSTEM},
     Action.MANAGE_TENANTS: {Scope.SYSTEM},
 }
 

@@ -10,10 +10,10 @@ import structlog
 
 from headwater.clients.elasticsearch.read_model import ElasticsearchDocuments
 from headwater.errors import PoisonError, RetryableError
-from headwater.ports.read_model import DocumentReadModel, StoreStates
+from headwater.ports.read_model import DocumentReadModel, RefusedSubmission, StoreStates
 from headwater.retry import RetryPolicy, retry
 from headwater.telemetry.metrics import FRESHNESS_SECONDS
-from schemas.events import DocumentChanged, DocumentProgressed, EventParked
+from schemas.events import AuditRecorded, DocumentChanged, DocumentProgressed, EventParked, EventResolved
 from schemas.events.base import Lane, Position, Store
 from schemas.ids import DocumentId, GenerationName, Revision, document_key, progress_key
 from schemas.topics import Topic
@@ -49,6 +49,8 @@ class Writers:
     states: Coalescer[tuple[DocumentChanged, Position], None]
     progress: Coalescer[DocumentProgressed, StoreStates]  # what both stores have reported of the document by then
     parked: Coalescer[EventParked, None]
+    resolved: Coalescer[EventResolved, None]
+    refusals: Coalescer[RefusedSubmission, None]
 
     @classmethod
     def of(cls, model: DocumentReadModel) -> "Writers":
@@ -57,6 +59,8 @@ class Writers:
             states=_writer(model.record_states),
             progress=_writer(partial(_record_progress, model)),
             parked=_writer(model.record_parked),
+            resolved=_writer(model.record_resolved),
+            refusals=_writer(model.record_refusals),
         )
 
     async def close(self) -> None:
@@ -64,6 +68,8 @@ class Writers:
         await self.states.close()
         await self.progress.close()
         await self.parked.close()
+        await self.resolved.close()
+        await self.refusals.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +84,11 @@ class StatusStage:
     _addresses: Recent[DocumentId, step.Address] = field(default_factory=lambda: Recent(_REMEMBERED))
     _announced: Recent[tuple[DocumentId, GenerationName], Revision] = field(default_factory=lambda: Recent(_REMEMBERED))
 
-    async def handle(self, event: DocumentChanged | DocumentProgressed | EventParked, delivery: Delivery) -> Outcome:
+    async def handle(
+        self,
+        event: DocumentChanged | DocumentProgressed | EventParked | EventResolved | AuditRecorded,
+        delivery: Delivery,
+    ) -> Outcome:
         """See Stage."""
         match event:
             case DocumentChanged():
@@ -89,6 +99,14 @@ class StatusStage:
                 return await self._progressed(event)
             case EventParked():
                 return await self._parked(event)
+            case EventResolved():
+                await self.writers.resolved.add(event, weight=1)
+                return Outcome.DONE
+            case AuditRecorded():
+                refusal = step.refusal_of(event)
+                if refusal is not None:
+                    await self.writers.refusals.add(refusal, weight=1)
+                return Outcome.DONE
 
     async def give_up(self, event: object, delivery: Delivery, failure: Failure) -> None:
         """See Stage: nobody waits for what this stage writes."""
@@ -185,6 +203,8 @@ STATUS = StageSpec(
         Topic.DOCUMENTS_PROGRESSED: DocumentProgressed,
         Topic.DOCUMENTS_CHANGED: DocumentChanged,
         Topic.EVENTS_PARKED: EventParked,
+        Topic.EVENTS_RESOLVED: EventResolved,
+        Topic.AUDIT_RECORDED: AuditRecorded,
     },
     open=_open,
     limits=lambda settings: Limits(live_keys=32, backfill_keys=64, buffer_bytes=settings.stages.buffer_bytes),
