@@ -36,7 +36,7 @@ demo: setup ## Show the product on a small handbook: eight acts, each asserted a
 	@$(HEADWATER) demo
 
 test: setup ## Pass all tests on the real components, started for the run and stopped after it.
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest -n 2
 
 chaos: setup ## Kill every process while the whole handbook and all its edits arrive; `make test` has a part of it.
 	@HEADWATER_CHAOS_PAGES=400 $(BIN)/pytest tests/chaos
