@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TypeVar
 
 import structlog
@@ -127,7 +128,7 @@ class Settler:
     async def _until_done(self, call: Callable[[], Awaitable[T]], delivery: Delivery, tries: _Tries) -> T:
         """Call until it returns, waiting out what is only busy. The mark of the attempt does not cover the waits."""
         while True:
-            for delay_s in (0.0, *self.retry.delays()):
+            for delay_s in chain((0.0,), self.retry.delays()):
                 await self._wait(delay_s)
                 tries.count += 1
                 try:

@@ -52,10 +52,11 @@ class PartitionLog:
     entries: list[Entry] = field(default_factory=list)
     start: int = 0
     next: int = 0
+    open_offsets: set[int] = field(default_factory=set)  # of transactions that have not ended
 
     def stable(self) -> int:
         """Return the end for readers of committed records."""
-        return next((entry.offset for entry in self.entries if entry.state is State.OPEN), self.next)
+        return min(self.open_offsets) if self.open_offsets else self.next
 
     def from_offset(self, offset: int) -> Iterable[Entry]:
         """Return entries from an offset on."""
@@ -140,6 +141,8 @@ class Broker:
             state=state,
         )
         log.entries.append(entry)
+        if state is State.OPEN:
+            log.open_offsets.add(entry.offset)
         log.next += 1
         self.records += state is not State.MARKER
         return entry
@@ -242,6 +245,7 @@ class Broker:
         for entry in entries:
             entry.state = State.COMMITTED if commit else State.ABORTED
             entry.at_s = self._loop.time()
+            self.logs[partition].open_offsets.discard(entry.offset)
         transaction.markers_due -= 1
         for entry in entries:
             if commit:

@@ -102,10 +102,15 @@ class SimRecordStream:
     async def read(self, *, max_records: int = 500, wait_s: float = 1.0) -> tuple[Item, ...]:
         if self._member is not None:
             await self._keep_membership(wait_s)
-        found = await broker_call(lambda: self._take(max_records))
-        if not found:
+        if not self._take(max_records):
             await news(self._broker, [each for each in self._positions if each not in self._paused], self._member, wait_s)
-            found = await broker_call(lambda: self._take(max_records))
+        if not self._take(max_records):
+            await pause(0.002)  # the call itself
+            return ()
+        found = await broker_call(lambda: self._take(max_records))
+        for item in found:
+            if isinstance(item, PartitionEnd):
+                self._told_end[item.position.topic, item.position.partition] = item.position.offset
         for item in found:
             key = (item.position.topic, item.position.partition)
             self._positions[key] = item.position.offset + (0 if isinstance(item, PartitionEnd) else 1)
@@ -158,7 +163,6 @@ class SimRecordStream:
             if following == self._broker.end(partition, committed=self._committed) and (
                 records or self._told_end.get(partition) != following
             ):
-                self._told_end[partition] = following
                 found.append(PartitionEnd(position=_end(partition, following)))
         return found
 

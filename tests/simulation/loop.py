@@ -17,6 +17,7 @@ from tests.simulation.process import CURRENT
 
 T = TypeVar("T")
 
+_MOST_WITHOUT_TIME = 20_000
 START_MS = 1_767_614_400_000  # noon of a Monday: what every host's clock shows when a run begins
 _READ_NOW: tuple[ModuleType, ...] = (
     streams.embed.agent,
@@ -34,11 +35,14 @@ class _Selector:
     """Where a real loop waits for sockets, this one moves its clock."""
 
     def __init__(self, loop: "VirtualLoop") -> None:
-        self._loop = loop
+        self._loop, self._idle = loop, 0
 
     def select(self, timeout_s: float | None) -> list[object]:
         if timeout_s is None:
             raise StuckError("no task can ever run again")
+        self._idle = 0 if timeout_s > 0 else self._idle + 1
+        if self._idle > _MOST_WITHOUT_TIME:
+            raise StuckError("the tasks go round without letting time pass")
         self._loop.virtual_s += max(timeout_s, 0.0)
         return []
 

@@ -103,6 +103,8 @@ class Oracles:
                 record = None if revision is None else self._of_revision(document, revision)
                 if revision is None or record is None or not self._world.services[service].whole:
                     continue
+                if self._deleted_since(document, revision):
+                    continue  # what is deleted goes at once, before every replica knows
                 there = self._rows(store).get((document, revision), {})
                 wanted = self._expected_texts(record)
                 if record.op is DocumentOp.UPSERTED and len(there) != len(wanted):
@@ -258,6 +260,12 @@ class Oracles:
     def _of_revision(self, document: DocumentId, revision: Revision) -> DocumentChanged | None:
         seen = self._truth.by_document.get(document, ())
         return next((each.record for each in seen if each.record.revision == revision), None)
+
+    def _deleted_since(self, document: DocumentId, revision: Revision) -> bool:
+        return any(
+            each.record.op is DocumentOp.DELETED and each.record.revision > revision
+            for each in self._truth.by_document.get(document, ())
+        )
 
     def _expected_texts(self, record: DocumentChanged | None) -> list[str]:
         if record is None or record.op is DocumentOp.DELETED or record.content is None:

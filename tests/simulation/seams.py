@@ -117,6 +117,8 @@ def seams() -> Iterator[None]:
         put(admit.agent, "asyncio", SimpleNamespace(run=drive))
         put(headwater.heads.follower, "RecordStream", SimRecordStream)
         put(headwater.heads.follower, "KafkaAdmin", SimAdmin)
+        put(headwater.heads.follower, "ENDS_INTERVAL_S", 1.0)
+        put(headwater.heads.follower, "_READ_WAIT_S", 1.0)  # news ends a wait in any case
         put(prepare_agent, "RedisCache", cache)
         put(prepare_agent, "open_pool", _open_pool)
         put(prepare_agent, "ObjectBlobStore", lambda _: SimBlobStore(WORLD.get().service("blobs"), WORLD.get().blobs))

@@ -8,13 +8,13 @@ from schemas.topics import Topic
 from streams.sweep.step import Backlog
 from streams.sweep.worker import STAGE, Sweeper
 from tests.simulation.kafka_clients import SimRecordStream
-from tests.simulation.process import CURRENT, WORLD
+from tests.simulation.process import WORLD
 from tests.simulation.stores import SimKeywordIndex, SimVectorIndex
 
 
 async def sweep(settings: Settings) -> None:
     """Sweep until killed."""
-    world, process = WORLD.get(), CURRENT.get()
+    world = WORLD.get()
     group = group_of(settings, STAGE, generation=settings.generation)
     topics = [topic_of(settings, Topic.DOCUMENTS_PROGRESSED)]
     async with SimRecordStream.subscribe(settings.kafka, topics, group=group, client_id=group) as reports:
@@ -27,5 +27,5 @@ async def sweep(settings: Settings) -> None:
             generation=settings.generation,
             backlog=Backlog(grace_ms=round(settings.stages.removal_grace_s * 1_000)),
             health=Health(),
-            now_ms=process.host.wall_ms,
+            now_ms=lambda: int(world.loop.time() * 1_000),
         ).run()

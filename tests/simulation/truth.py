@@ -189,8 +189,8 @@ def _wanted(before: DocumentChanged | None, submission: DocumentSubmitted) -> di
         wanted["title"] = patch.title
     if patch.access is not None:
         wanted["access"] = plain(patch.access)
-    if patch.content is not None:
-        wanted["content"] = patch.content.sha256
+    if patch.knowledge_base is not None:
+        wanted["knowledge_base"] = patch.knowledge_base
     wanted["attributes"] = {**before.attributes, **patch.attributes}
     return wanted
 

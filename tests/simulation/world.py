@@ -73,14 +73,8 @@ class Worker:
     fresh_disk: int = 0  # grows when its process moves to another machine
     crashes: list[str] = field(default_factory=list)
 
-    async def supervise(self) -> None:
-        """Start a process, and another one when it ends."""
-        while True:
-            if self.process is None or self.process.dead:
-                self._launch()
-            await asyncio.sleep(_RESTART_S * self.random.uniform(0.5, 1.5))
-
-    def _launch(self) -> None:
+    def launch(self) -> None:
+        """Start a process; another one follows when it ends."""
         process = self.process = Process(name=self.name, host=self.host, random=self.random)
         WORLD.get().processes.append(process)
         context = copy_context()
@@ -96,11 +90,18 @@ class Worker:
             self.crashes.append(f"{type(error).__name__}: {error}")
         finally:
             process.kill()
+            if self.process is process:
+                pause_s = _RESTART_S * self.random.uniform(0.5, 1.5)
+                asyncio.get_running_loop().call_later(pause_s, self._relaunch, process)
+
+    def _relaunch(self, process: Process) -> None:
+        if self.process is process:
+            self.launch()
 
     def replace(self) -> None:
         """Leave the process to itself, alive or frozen, and start another one elsewhere."""
         self.fresh_disk += 1
-        self._launch()
+        self.launch()
 
 
 class World:
@@ -202,7 +203,7 @@ class World:
 
     def _employ(self, name: str, host: str, start: Callable[[Worker], Coroutine[Any, Any, None]]) -> None:
         worker = self.workers[name] = Worker(name=name, host=self.hosts[host], start=start, random=self.random)
-        self.loop.create_task(worker.supervise())
+        worker.launch()
 
     def _host(self, name: str) -> Host:
         return Host(name=name, monotonic_s=self.loop.time, start_ms=START_MS)

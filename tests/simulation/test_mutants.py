@@ -1,0 +1,18 @@
+"""The oracles bite: each deliberate defect is found by a seed of the standard run."""
+
+import pytest
+
+from tests.simulation.mutants import MUTANTS, Mutant, mutated
+from tests.simulation.run import simulate
+from tests.simulation.shrinking import oracle_of
+from tests.simulation.test_simulation import SEEDS
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_defect_is_found(mutant: Mutant) -> None:
+    assert mutant.seed in SEEDS
+    with mutated(mutant):
+        outcome = simulate(mutant.seed)
+    letters = {oracle_of(violation)[1] for violation in outcome.violations}
+    assert letters, f"{mutant.defect}: no oracle noticed"
+    assert letters <= set(mutant.found_by), outcome.violations
