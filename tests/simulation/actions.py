@@ -12,7 +12,14 @@ from query_api.retrieval.retriever import Mode
 from schemas.codec import encode
 from schemas.events.base import Lane, Position
 from schemas.events.directory import DirectoryKind, DirectoryRecord, Group, KnowledgeBase, Source, Tenant, User
-from schemas.events.documents import Access, BlobRef, Clause, DocumentPatch, DocumentState, DocumentSubmitted, SubmissionOp
+from schemas.events.documents import (
+    Access,
+    BlobRef,
+    Clause,
+    DocumentPatch,
+    DocumentState,
+    SubmissionOp,
+)
 from schemas.ids import (
     EVERYONE,
     SYSTEM_TENANT,
@@ -190,7 +197,13 @@ class Actions:
         self, kind: DirectoryKind, record_id: str, record: DirectoryRecord | None, *, tenant: TenantId = ACME
     ) -> None:
         event = command(
-            kind, record_id, record, tenant=tenant, event_id=self._uuid(), occurred_at=self._now(), observed_at=self._now()
+            kind,
+            record_id,
+            record,
+            tenant=tenant,
+            event_id=self._uuid(),
+            occurred_at=self._now(),
+            observed_at=self._now(),
         )
         self._append(Topic.DIRECTORY_SUBMITTED, directory_key(tenant, kind.value, record_id), event)
 

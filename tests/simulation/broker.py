@@ -240,7 +240,7 @@ class Broker:
             self._loop.call_later(delay_s, self._settle_offsets, transaction, dict(transaction.offsets), commit)
         transaction.written, transaction.offsets = [], {}
 
-    def _mark(self, transaction: Transaction, partition: Partition, entries: list[Entry], commit: bool) -> None:  # noqa: FBT001 - a loop callback takes no keywords
+    def _mark(self, transaction: Transaction, partition: Partition, entries: list[Entry], commit: bool) -> None:
         self._entry(partition, b"", None, (), State.MARKER)
         for entry in entries:
             entry.state = State.COMMITTED if commit else State.ABORTED
@@ -252,7 +252,7 @@ class Broker:
                 self._show(partition, entry)
         self._wake(partition)
 
-    def _settle_offsets(self, transaction: Transaction, offsets: dict[Partition, int], commit: bool) -> None:  # noqa: FBT001 - as above
+    def _settle_offsets(self, transaction: Transaction, offsets: dict[Partition, int], commit: bool) -> None:
         transaction.markers_due -= 1
         group, transaction.group = transaction.group, None
         if group is None:
@@ -318,7 +318,9 @@ class Broker:
             if partition[0] != topic:
                 continue
             stable = log.stable()
-            newest = {each.key: each.offset for each in log.entries if each.state is State.COMMITTED and each.offset < stable}
+            newest = {
+                each.key: each.offset for each in log.entries if each.state is State.COMMITTED and each.offset < stable
+            }
             log.entries = [
                 each
                 for each in log.entries

@@ -229,7 +229,7 @@ class SimProducer:
     ) -> None:
         number = self._broker.place(topic, key, self._partitioner) if partition < 0 else partition
         self._queued.append(((topic, number), key, value, tuple(headers), on_delivery))
-        if WORLD.get().random.random() < 0.2:  # the client sends when it likes, not only at the end
+        if WORLD.get().random.random() < 0.5:  # the client sends when it likes, not only at the end
             with suppress(KafkaException):  # what could not be sent is sent again, and what is fenced says so later
                 self._flush()
 
@@ -246,7 +246,7 @@ class SimProducer:
                 self._epoch,
                 positions,
                 self._broker.group(name),
-                tuple(membership) if membership else None,  # type: ignore[arg-type] # name and generation
+                tuple(membership) if membership else None,
                 self._timeout_s,
             )
         )
@@ -267,9 +267,7 @@ class SimProducer:
             return
         self._until_begun()
         batch = [(partition, key, value, headers) for partition, key, value, headers, _ in queued]
-        behind = self._call(
-            lambda: self._broker.write_in_transaction(self._name, self._epoch, batch, self._timeout_s)
-        )
+        behind = self._call(lambda: self._broker.write_in_transaction(self._name, self._epoch, batch, self._timeout_s))
         del self._queued[: len(queued)]
         for partition, offset in behind.items():
             tell = next(on_delivery for where, *_, on_delivery in queued if where == partition)

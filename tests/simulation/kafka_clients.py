@@ -103,7 +103,9 @@ class SimRecordStream:
         if self._member is not None:
             await self._keep_membership(wait_s)
         if not self._take(max_records):
-            await news(self._broker, [each for each in self._positions if each not in self._paused], self._member, wait_s)
+            await news(
+                self._broker, [each for each in self._positions if each not in self._paused], self._member, wait_s
+            )
         if not self._take(max_records):
             await pause(0.002)  # the call itself
             return ()
@@ -148,14 +150,13 @@ class SimRecordStream:
 
     def _take(self, max_records: int) -> list[Item]:
         found: list[Item] = []
-        for partition, position in sorted(self._positions.items()):
+        for partition, known in sorted(self._positions.items()):
             if partition in self._paused:
                 continue
             start = self._broker.logs[partition].start
-            if position < start:
-                if self._on_expired == "error":
-                    raise OffsetExpiredError(f"{partition}: offset {position} is gone")
-                position = start
+            if known < start and self._on_expired == "error":
+                raise OffsetExpiredError(f"{partition}: offset {known} is gone")
+            position = max(known, start)
             records, following = self._broker.read(
                 partition, position, committed=self._committed, limit=max_records - len(found)
             )

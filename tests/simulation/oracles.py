@@ -12,7 +12,7 @@ from schemas.ids import SYSTEM_TENANT, DocumentId, KnowledgeBaseId, Revision, Te
 from schemas.topics import Topic
 from streams.admit.step import event_id_of
 from tests.simulation.replica import Answer
-from tests.simulation.seams import prepared_text
+from tests.simulation.seams import DEADLY, prepared_text
 from tests.simulation.truth import Truth, may_read
 from tests.simulation.world import STALENESS_BUDGET_S, World
 
@@ -42,8 +42,17 @@ class Oracles:
         self.rows += len(answer.rows)
         wrong = self._truth.violations
         wrong += [f"(b) {each}" for each in self._stale(answer)]
-        wrong += [f"(b) {each}" for row, store in answer.rows for each in self._forbidden(answer, row.document_id, row.revision, store)]
-        wrong += [f"(b) row {row.row_id}: another text" for row, _ in answer.rows if not self._is_genuine(row.document_id, row.revision, row.ordinal, row.text)]
+        wrong += [f"(b) {each}" for each in self._unlike_the_log(answer)]
+        wrong += [
+            f"(b) {each}"
+            for row, store in answer.rows
+            for each in self._forbidden(answer, row.document_id, row.revision, store)
+        ]
+        wrong += [
+            f"(b) row {row.row_id}: another text"
+            for row, _ in answer.rows
+            if not self._is_genuine(row.document_id, row.revision, row.ordinal, row.text)
+        ]
         wrong += [f"(g) {each}" for each in self._token(answer)]
         wrong += [f"(h) {each}" for each in self._gaps(answer)]
         wrong += [f"(d) {each}" for each in self._falling(answer)]
@@ -57,6 +66,21 @@ class Oracles:
                 yield (
                     f"{answer.replica} answered at {answer.asked_at_s:.1f} s knowing {partition} up to {applied}; "
                     f"{STALENESS_BUDGET_S:g} s before, it ended at {must}"
+                )
+
+    def _unlike_the_log(self, answer: Answer) -> Iterator[str]:
+        """A replica's heads are those of the log at the position that it states: no more, no less."""
+        heads = self._world.apis[answer.replica].heads
+        for document in self._truth.by_document:
+            known, head = heads.head(answer.tenant, document), self._head(answer, document)
+            if (
+                head is not None
+                and head.tenant_id == answer.tenant
+                and (known is None or known.revision != head.revision)
+            ):
+                yield (
+                    f"{answer.replica} at {answer.asked_at_s:.1f} s knows {head.external_id} at "
+                    f"{known.revision if known else None}; at its position the log says {head.revision}"
                 )
 
     def _forbidden(self, answer: Answer, document: DocumentId, revision: Revision, store: Store) -> Iterator[str]:
@@ -137,6 +161,7 @@ class Oracles:
             *(f"(a) {each}" for each in self._differing()),
             *(f"(c) {each}" for each in self._submissions()),
             *(f"(c) {each}" for each in self._read_model()),
+            *(f"(c) {each}" for each in self._needlessly_parked()),
             *(f"(f) {each}" for each in self._lost()),
         ]
 
@@ -183,7 +208,9 @@ class Oracles:
             applied = api.heads.applied()
             for topic in (self._changed, self._directory, self._progressed):
                 for number in range(broker.count(topic)):
-                    entries = [each.offset for partition, each in broker.committed_entries(topic) if partition[1] == number]
+                    entries = [
+                        each.offset for partition, each in broker.committed_entries(topic) if partition[1] == number
+                    ]
                     if entries and applied.get(topic, {}).get(number, 0) <= entries[-1]:
                         yield f"{name}: behind in {topic}/{number}"
 
@@ -236,6 +263,23 @@ class Oracles:
                 yield f"{head.external_id}#{head.revision}: was never announced"
             if self._failed(head) and not any(each.document_id == document for each in self._truth.letters):
                 yield f"{head.external_id}#{head.revision}: failed without a letter"
+
+    def _needlessly_parked(self) -> Iterator[str]:
+        """What is sound is parked for no other reason than that a store lost its rows, or its worker kept dying."""
+        lost = any(service.wiped for service in self._world.services.values())
+        excused = {"WorkerKilledError"} | ({"IncompleteRevisionError"} if lost else set())
+        for letter in self._truth.letters:
+            sound = letter.document_id is None or letter.revision is None
+            if not sound and letter.document_id is not None and letter.revision is not None:
+                sound = not self._is_flawed(self._of_revision(letter.document_id, letter.revision))
+            if sound and letter.error not in excused:
+                yield f"{letter.stage} parked {letter.origin} without need: {letter.error}"
+
+    def _is_flawed(self, record: DocumentChanged | None) -> bool:
+        if record is None or record.content is None:
+            return False
+        content = self._world.blobs.blobs[record.tenant_id, record.content.sha256]
+        return not content.strip() or b"refused" in content or DEADLY in content
 
     def _lost(self) -> Iterator[str]:
         newest: dict[DocumentId, Revision] = {}

@@ -34,6 +34,10 @@ class Host:
         """Return what its wall clock shows, in ms since 1970."""
         return self.start_ms + int(self.monotonic_s() * 1000) + self.offset_ms
 
+    def steady_ms(self) -> int:
+        """Return ms since the machine started."""
+        return 1_000_000 + int(self.monotonic_s() * 1000)
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Process:

@@ -36,8 +36,8 @@ from tests.simulation.stores import SimEmbedder, SimKeywordIndex, SimVectorIndex
 class SimHeads(LmdbHeads):
     """The real view on an environment in memory."""
 
-    def __init__(self, settings: Settings, folder: MemoryFolder) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, folder: MemoryFolder, host: Host) -> None:
+        super().__init__(settings, now_ms=host.wall_ms, steady_ms=host.steady_ms)
         self._opened = Replica(folder.lmdb, create=False)
 
     def _attached(self) -> Replica:
@@ -64,7 +64,9 @@ async def follow(settings: Settings, host: Host) -> None:
     world, process = WORLD.get(), CURRENT.get()
     kept = world.environment(Path(host.name) / replica_folder(settings.heads))
     environment = kept.opened_by(lambda: process.dead)
-    await Follower(settings, cast(Any, MemoryFolder(environment)), Health(), now_ms=host.wall_ms).run()
+    await Follower(
+        settings, cast(Any, MemoryFolder(environment)), Health(), now_ms=host.wall_ms, steady_ms=host.steady_ms
+    ).run()
 
 
 class QueryApi:
@@ -74,7 +76,7 @@ class QueryApi:
         world = WORLD.get()
         self.host = host
         environment = world.environment(Path(host.name) / replica_folder(settings.heads))
-        self.heads = SimHeads(settings, MemoryFolder(environment))
+        self.heads = SimHeads(settings, MemoryFolder(environment), host)
         self.process = Process(name=f"api-{host.name}", host=host, random=world.random)
         admin = SimAdmin(settings.kafka)
         stores = SimpleNamespace(

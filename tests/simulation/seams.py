@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 from unittest.mock import patch
 
 import structlog
@@ -67,7 +67,7 @@ class SimCredits:
     def __init__(self, settings: Settings) -> None:
         """Nothing is asked."""
 
-    def __enter__(self) -> "SimCredits":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,6 +95,10 @@ def _opened(make: Any) -> Any:
 @contextlib.asynccontextmanager
 async def _open_pool(**_: object) -> AsyncIterator[SimParserPool]:
     yield SimParserPool()
+
+
+def _uniform(low: float, high: float) -> float:
+    return WORLD.get().random.uniform(low, high)
 
 
 @contextlib.contextmanager
@@ -145,7 +149,7 @@ def seams() -> Iterator[None]:
             "ElasticsearchDocuments",
             _opened(lambda world: SimDocuments(world.service("elasticsearch"), world.documents)),
         )
-        put(headwater.retry, "random", SimpleNamespace(uniform=lambda low, high: WORLD.get().random.uniform(low, high)))
+        put(headwater.retry, "random", SimpleNamespace(uniform=_uniform))
         before = structlog.get_config()
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         try:

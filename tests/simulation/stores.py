@@ -21,7 +21,6 @@ from tests.support.blobs import FakeBlobStore
 from tests.support.cache import FakeCache
 from tests.support.models import FakeEmbedder
 from tests.support.read_model import FakeDocuments
-from tests.support.stores import FakeKeywordIndex, FakeVectorIndex
 
 T = TypeVar("T")
 TIMEOUT_S = 1.0

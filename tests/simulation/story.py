@@ -12,7 +12,14 @@ REPLICAS = ("east", "west")
 STAGE_WORKERS = tuple(
     f"{stage}-{number}" for stage in ("prepare", "embed", "index-vectors", "index-keywords") for number in range(2)
 )
-WORKERS = (*STAGE_WORKERS, "admit-0", "admit-1", "status-0", "sweep-0", "heads-east", "heads-west")
+_CENTRAL = ("admit-0", "admit-1", "heads-east", "heads-west")
+WORKERS = (
+    *STAGE_WORKERS,
+    *_CENTRAL,
+    *_CENTRAL,
+    "status-0",
+    "sweep-0",
+)  # the more a worker decides, the more befalls it
 ACCESS = ("everyone", "staff", "not bob", "staff and everyone", "all but partners", "nobody", "cleo", "staff not dan")
 
 
@@ -44,7 +51,9 @@ class _Teller:
 
     def story(self) -> tuple[Step, ...]:
         steps = [self._put(0.5 + document * 0.01, document) for document in range(DOCUMENTS)]
-        steps += [self._change(self._time()) for _ in range(self._random.randint(18, 30))]
+        changes = [self._change(self._time()) for _ in range(self._random.randint(18, 30))]
+        steps += changes
+        steps += [self._ask_at_once(change) for change in changes if self._random.random() < 0.3]
         steps += [self._ask(self._time()) for _ in range(self._random.randint(14, 24))]
         steps += [self._people(self._time()) for _ in range(self._random.randint(1, 5))]
         steps += [self._fault(self._time()) for _ in range(self._random.randint(3, 9))]
@@ -72,7 +81,7 @@ class _Teller:
             return None
         return max(1, self._versions[document] - (self._random.randint(1, 4) if kind < 0.45 else 0))
 
-    def _change(self, at_s: float) -> Step:
+    def _change(self, at_s: float) -> Step:  # noqa: PLR0911 - one return for each kind of change
         document = self._random.randrange(DOCUMENTS)
         kind = self._random.random()
         if kind < 0.40:
@@ -80,11 +89,11 @@ class _Teller:
         if kind < 0.46:
             return self._put(at_s, document, flaw=self._random.choice(("blank", "refused", "refused", "deadly")))
         if kind < 0.62:
-            return Step(
-                at_s=at_s, do="patch", what={"document": document, "access": self._random.choice(ACCESS)}
-            )
+            return Step(at_s=at_s, do="patch", what={"document": document, "access": self._random.choice(ACCESS)})
         if kind < 0.74:
-            return Step(at_s=at_s, do="patch", what={"document": document, "title": f"title {self._random.randrange(99)}"})
+            return Step(
+                at_s=at_s, do="patch", what={"document": document, "title": f"title {self._random.randrange(99)}"}
+            )
         if kind < 0.80:
             return Step(
                 at_s=at_s, do="patch", what={"document": document, "attributes": {"status": self._random.randrange(5)}}
@@ -103,13 +112,23 @@ class _Teller:
         }
         return Step(at_s=at_s, do="ask", what=what)
 
+    def _ask_at_once(self, change: Step) -> Step:
+        """A caller who looks for what they have just written."""
+        at_s = round(change.at_s + self._random.uniform(0.001, 0.05), 3)
+        asked = self._ask(at_s)
+        return Step(at_s=at_s, do="ask", what=asked.what | {"document": change.what["document"], "after": True})
+
     def _people(self, at_s: float) -> Step:
         kind = self._random.random()
         if kind < 0.6:
             members = [user for user in USERS if self._random.random() < 0.5]
-            return Step(at_s=at_s, do="group", what={"name": self._random.choice(("staff", "partners")), "members": members})
+            return Step(
+                at_s=at_s, do="group", what={"name": self._random.choice(("staff", "partners")), "members": members}
+            )
         if kind < 0.8:
-            return Step(at_s=at_s, do="guest", what={"user": self._random.choice(USERS), "guest": self._random.random() < 0.5})
+            return Step(
+                at_s=at_s, do="guest", what={"user": self._random.choice(USERS), "guest": self._random.random() < 0.5}
+            )
         return Step(at_s=at_s, do="knowledge_base", what={"name": "archive", "present": self._random.random() < 0.5})
 
     def _fault(self, at_s: float) -> Step:
@@ -121,15 +140,30 @@ class _Teller:
             (5, "freeze", {"worker": random.choice(WORKERS), "for_s": for_s, "replace": random.random() < 0.5}),
             (3, "freeze_soon", {"worker": random.choice(WORKERS), "calls": random.randint(1, 12), "for_s": for_s}),
             (3, "cut_off", {"worker": random.choice((*WORKERS, "heads-east", "heads-west")), "for_s": for_s}),
-            (3, "away", {"service": random.choice(("milvus", "elasticsearch", "triton", "blobs", "cache")), "for_s": for_s}),
+            (
+                3,
+                "away",
+                {"service": random.choice(("milvus", "elasticsearch", "triton", "blobs", "cache")), "for_s": for_s},
+            ),
             (2, "slow", {"service": random.choice(("milvus", "elasticsearch", "triton", "blobs")), "for_s": for_s}),
-            (2, "hide", {"service": random.choice(("milvus", "elasticsearch")), "for_s": for_s, "hides_s": 1.2}),
+            (2, "hide", {"service": random.choice(("milvus", "elasticsearch")), "for_s": for_s, "hides_s": 0.25}),
             (1, "wipe", {"service": random.choice(("milvus", "elasticsearch")), "for_s": for_s}),
             (1, "wipe_cache", {}),
-            (2, "clock", {"host": random.choice(("kafka", "stages", *REPLICAS)), "ms": random.choice((-3_600_000, -5_000, 4_000, 60_000))}),
+            (
+                2,
+                "clock",
+                {
+                    "host": random.choice(("kafka", "stages", *REPLICAS)),
+                    "ms": random.choice((-3_600_000, -5_000, 4_000, 60_000)),
+                },
+            ),
             (2, "broker_away", {"for_s": min(for_s, 4.0)}),
             (3, "compact", {}),
-            (1, "rewind", {"group": random.choice(("admit", "prepare", "embed", "index-vectors", "index-keywords", "status"))}),
+            (
+                1,
+                "rewind",
+                {"group": random.choice(("prepare", "embed", "index-vectors", "index-keywords", "status"))},
+            ),
             (3, "mishaps", {"chance": random.choice((0.02, 0.1, 0.3)), "for_s": for_s}),
             (2, "lose_disk", {"worker": random.choice(("admit-0", "admit-1", "heads-east", "heads-west"))}),
         ]

@@ -17,10 +17,6 @@ from schemas.topics import Topic
 from tests.simulation.broker import Entry, Partition
 
 
-class Violation(AssertionError):
-    """An oracle was broken. Its text begins with the oracle's letter."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visible:
     """A record of the log, and when readers could see it."""
@@ -151,7 +147,9 @@ class Truth:
             if each.record.source_version is not None
         ]
         if submission.source_version is not None and versions and submission.source_version < max(versions):
-            self.violations.append(f"(f) {name}: version {submission.source_version} of the source after {max(versions)}")
+            self.violations.append(
+                f"(f) {name}: version {submission.source_version} of the source after {max(versions)}"
+            )
         wanted = _wanted(before, submission)
         if wanted is not None and wanted != _told(record):
             self.violations.append(f"(f) {name}: the state is {_told(record)}, its submission makes {wanted}")

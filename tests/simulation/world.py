@@ -7,6 +7,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from tempfile import gettempdir
 from typing import Any
 from unittest.mock import patch
 
@@ -45,7 +46,9 @@ _RESTART_S = 1.5
 
 def simulated_settings() -> Settings:
     """Return settings with shorter times, whatever the environment says."""
-    with patch.dict(os.environ, {name: value for name, value in os.environ.items() if "HEADWATER" not in name}, clear=True):
+    with patch.dict(
+        os.environ, {name: value for name, value in os.environ.items() if "HEADWATER" not in name}, clear=True
+    ):
         base = Settings()
     return base.model_copy(
         update={
@@ -54,7 +57,7 @@ def simulated_settings() -> Settings:
             ),
             "heads": base.heads.model_copy(update={"staleness_budget_s": STALENESS_BUDGET_S}),
             "stages": base.stages.model_copy(
-                update={"removal_grace_s": REMOVAL_GRACE_S, "datadir": Path("/tmp"), "buffer_bytes": 64 * 1024}
+                update={"removal_grace_s": REMOVAL_GRACE_S, "datadir": Path(gettempdir()), "buffer_bytes": 64 * 1024}
             ),
             "api": base.api.model_copy(update={"request_timeout_s": 20.0}),
         }
@@ -130,7 +133,7 @@ class World:
     def start(self) -> None:
         """Start every worker and every replica."""
         for slot in range(2):
-            self._employ(f"admit-{slot}", "stages", lambda worker, slot=slot: admit(self.settings, slot, worker.fresh_disk))
+            self._employ(f"admit-{slot}", "stages", self._admission(slot))
         for spec in STAGES:
             for number in range(1 if spec is STATUS else 2):
                 self._employ(f"{spec.name}-{number}", "stages", self._stage(spec))
@@ -193,6 +196,12 @@ class World:
     def events(self) -> int:
         """Records appended, deliveries made, faults injected."""
         return self.broker.records + self.deliveries + self.faults
+
+    def _admission(self, slot: int) -> Callable[[Worker], Coroutine[Any, Any, None]]:
+        def start(worker: Worker) -> Coroutine[Any, Any, None]:
+            return admit(self.settings, slot, worker.fresh_disk)
+
+        return start
 
     def _stage(self, spec: StageSpec) -> Callable[[Worker], Coroutine[Any, Any, None]]:
         def start(worker: Worker) -> Coroutine[Any, Any, None]:
