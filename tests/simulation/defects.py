@@ -17,6 +17,7 @@ import headwater.rows.builder
 import query_api.dependencies
 import query_api.retrieval.gatekeeper
 import streams.admit.assignment
+import streams.admit.directory_log
 import streams.admit.heads
 import streams.admit.state
 import streams.admit.step
@@ -77,7 +78,7 @@ def read_uncommitted(stack: contextlib.ExitStack) -> None:
     def uncommitted(*arguments: Any, **options: Any) -> dict[str, Any]:
         return config(*arguments, **options) | {"isolation.level": "read_uncommitted"}
 
-    for module in (streams.admit.assignment, tests.simulation.kafka_clients):
+    for module in (streams.admit.assignment, streams.admit.directory_log, tests.simulation.kafka_clients):
         patch_in(stack, module, "consumer_config", uncommitted)
 
 

@@ -63,7 +63,7 @@ MUTANTS: Sequence[Mutant] = (
     ),
     Mutant(
         name="sweep-by-wall-clock",
-        defect="the grace is counted from the record's timestamp on the sweeper's wall clock (as it was before ADR 0070)",
+        defect="the grace counts from the record's time on the sweeper's wall clock (as before ADR 0070)",
         found_by="ah",
         seed=0,
         apply=defects.sweep_by_the_wall_clock,

@@ -1,5 +1,7 @@
 """The oracles bite: each deliberate defect is found by a seed of the standard run."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.simulation.mutants import MUTANTS, Mutant, mutated
@@ -16,3 +18,8 @@ def test_a_defect_is_found(mutant: Mutant) -> None:
     letters = {oracle_of(violation)[1] for violation in outcome.violations}
     assert letters, f"{mutant.defect}: no oracle noticed"
     assert letters <= set(mutant.found_by), outcome.violations
+
+
+def test_the_guide_lists_every_defect() -> None:
+    guide = Path(__file__).parents[2].joinpath("docs", "reliability.md").read_text()
+    assert [mutant.name for mutant in MUTANTS if f"| `{mutant.name}` | {mutant.defect} |" not in guide] == []

@@ -1,4 +1,4 @@
-"""What stands for Faust around a stage: membership, delivery and commits, by the real ledger, dispatcher and settler."""
+"""Stands for Faust around a stage: membership, delivery, commits; ledger, dispatcher and settler are real."""
 
 import asyncio
 import time
