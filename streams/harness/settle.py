@@ -72,7 +72,9 @@ class Settler:
                 outcome = await self._end(delivery, tries)
             finally:
                 self._no_longer_waiting(delivery)
-            if tries.count > 1:
+            # A killer's count is kept: its position may not be committed before another one kills the worker, and it
+            # would be tried three times more (ADR 0072).
+            if tries.count > 1 and self.journal.deaths(delivery.origin) < DEATHS_ALLOWED:
                 self.journal.forget(delivery.origin)
             delivery.settle()
             EVENTS_SETTLED.labels(stage=self.name, outcome=outcome.value).inc()

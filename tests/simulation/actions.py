@@ -250,7 +250,7 @@ class Actions:
         if process is None:
             return
         process.freeze()
-        if replace:
+        if replace and not worker.startswith("heads-"):  # a lock on its folder keeps a second follower out
             self._world.workers[worker].replace()
         self._later(for_s, process.thaw)
 

@@ -95,7 +95,7 @@ class Broker:
         self.on_visible: list[Callable[[Partition, Entry], None]] = []
         self.records = 0
         self._transactions: dict[str, Transaction] = {}
-        self._waiting: dict[Partition, set[asyncio.Future[None]]] = {}
+        self._waiting: dict[Partition, dict[asyncio.Future[None], None]] = {}
 
     # --- topics
 
@@ -296,16 +296,16 @@ class Broker:
         future: asyncio.Future[None] = self._loop.create_future()
         watched = list(partitions)
         for partition in watched:
-            self._waiting.setdefault(partition, set()).add(future)
+            self._waiting.setdefault(partition, {})[future] = None
         waits: list[asyncio.Future[None]] = [future] if group is None else [future, group]
         try:
             await asyncio.wait(waits, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for partition in watched:
-                self._waiting[partition].discard(future)
+                self._waiting[partition].pop(future, None)
 
     def _wake(self, partition: Partition) -> None:
-        for future in self._waiting.get(partition, ()):
+        for future in list(self._waiting.get(partition, ())):
             if not future.done():
                 future.set_result(None)
 

@@ -71,6 +71,7 @@ class SimConsumer:
         self._paused: set[Partition] = set()
         self._ready: deque[SimMessage] = deque()
         self._member: Member | None = None
+        self._generation = -1
         self._on: dict[str, Callable[..., None]] = {}
 
     def subscribe(self, topics: Sequence[str], **callbacks: Callable[..., None]) -> None:
@@ -141,7 +142,9 @@ class SimConsumer:
 
     def _must_rejoin(self) -> bool:
         member = self._member
-        return member is not None and (member.name not in self._group.members or member.must_rejoin)
+        return member is not None and (
+            member.name not in self._group.members or member.must_rejoin or member.generation != self._generation
+        )
 
     def _rejoin(self, timeout: float) -> None:
         member = self._member
@@ -157,12 +160,14 @@ class SimConsumer:
             member = self._member = self._group.enter(CURRENT.get(), member.topics)
         current = member
         current.news = self._group.loop.create_future()
-        network_call_quietly(lambda: self._group.join(current))
+        if current.must_rejoin:
+            network_call_quietly(lambda: self._group.join(current))
         if current.must_rejoin:
             drive(news(self._broker, (), current, max(timeout, 0.05)))
         if current.must_rejoin or current.name not in self._group.members:
             return
         current.news = self._group.loop.create_future()
+        self._generation = current.generation
         self._on["on_assign"](self, [TopicPartition(*each) for each in sorted(current.assigned)])
         stable = {TopicPartition(*each) for each in current.assigned}
         for each in self.committed(sorted(stable, key=lambda tp: (tp.topic, tp.partition)), timeout=60.0):

@@ -56,6 +56,7 @@ class SimRecordStream:
         self._broker = WORLD.get().broker
         self._committed, self._on_expired, self._member = committed, on_expired, member
         self._group = ""
+        self._generation = -1
         self._positions: dict[Partition, int] = {}
         self._told_end: dict[Partition, int] = {}
         self._paused: frozenset[Partition] = frozenset()
@@ -134,16 +135,19 @@ class SimRecordStream:
 
     async def _keep_membership(self, wait_s: float) -> None:
         member, group = self._member, self._broker.group(self._group)
-        if member is None or (member.name in group.members and not member.must_rejoin):
+        known = member is not None and member.name in group.members
+        if member is None or (known and not member.must_rejoin and member.generation == self._generation):
             return
         self._positions, self._told_end, self._paused = {}, {}, frozenset()
         if member.name not in group.members:
             member = self._member = group.enter(CURRENT.get(), member.topics)
         member.news = asyncio.get_running_loop().create_future()
-        await broker_call(lambda: group.join(member))
+        if member.must_rejoin:
+            await broker_call(lambda: group.join(member))
         if member.must_rejoin:
             await news(self._broker, (), member, wait_s)
         if not member.must_rejoin:
+            self._generation = member.generation
             member.news = asyncio.get_running_loop().create_future()
             for each in sorted(member.assigned):
                 self._positions[each] = group.committed.get(each, self._broker.logs[each].start)

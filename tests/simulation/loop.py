@@ -73,8 +73,8 @@ def _belonging(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) 
     context: Context | None = options.get("context")
     process = CURRENT.get(None) if context is None else context.get(CURRENT)
     if process is not None:
-        process.tasks.add(task)
-        task.add_done_callback(process.tasks.discard)
+        process.tasks[task] = None
+        task.add_done_callback(lambda done: process.tasks.pop(done, None))
     return task
 
 

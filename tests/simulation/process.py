@@ -47,7 +47,7 @@ class Process:
     host: Host
     random: Random
     mean_s: float = 0.004  # of one way of a call
-    tasks: set["asyncio.Task[Any]"] = field(default_factory=set)
+    tasks: dict["asyncio.Task[Any]", None] = field(default_factory=dict)  # in order: a set would be in that of memory
     dead: bool = False
     frozen: bool = False
     calls: int = 0

@@ -21,6 +21,7 @@ BOUND_S = 90.0
 # of the dead member to end. Reading the log again tries it again.
 _BOUND_PER_KILLER_S = 60.0
 _FOUNDING_S = 0.4
+_SWEEPERS_RETURN_S = 20.0  # one that was killed at the end waits for its session, then the whole grace again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,7 @@ async def _run(loop: VirtualLoop, seed: int, steps: Sequence[Step]) -> Outcome:
     settled_s = loop.time() - healed_s
     if not truth.violations:
         await _ask_everything(world, truth, oracles)
-        await asyncio.sleep(REMOVAL_GRACE_S + 5.0)
+        await asyncio.sleep(REMOVAL_GRACE_S + _SWEEPERS_RETURN_S)
         truth.violations += oracles.final()
     return Outcome(
         seed=seed,
