@@ -12,6 +12,7 @@ from streams.admit.step import event_id_of
 from tests.simulation.evidence import SEARCH_NAMES, Evidence
 from tests.simulation.replica import Answer
 from tests.simulation.truth import may_read
+from tests.simulation.world import STALENESS_BUDGET_S
 
 
 class OfEndings(Evidence):
@@ -73,6 +74,8 @@ class OfEndings(Evidence):
         broker = self._world.broker
         for name, api in self._world.apis.items():
             applied = api.heads.applied()
+            if api.host.wall_ms() / 1000 - api.heads.as_of().timestamp() > STALENESS_BUDGET_S:
+                yield f"{name}: not current"
             for topic in (self._changed, self._directory, self._progressed):
                 for number in range(broker.count(topic)):
                     entries = [
