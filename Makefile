@@ -43,7 +43,7 @@ unit: $(BIN)/.synced ## Pass the quick tests, without network or components.
 
 SEEDS ?= 0:5000
 simulate: $(BIN)/.synced ## Run the deterministic simulation for long: make simulate SEEDS=0:5000.
-	@PYTHONPATH=. $(BIN)/python -m tests.simulation run --seeds $(SEEDS)
+	@PYTHONHASHSEED=0 PYTHONPATH=. $(BIN)/python -m tests.simulation run --seeds $(SEEDS)
 
 check: $(BIN)/.synced ## Lint, format, types, direction of imports, schema gate, declared dependencies.
 	$(BIN)/ruff check .

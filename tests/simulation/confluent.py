@@ -166,11 +166,15 @@ class SimConsumer:
             drive(news(self._broker, (), current, max(timeout, 0.05)))
         if current.must_rejoin or current.name not in self._group.members:
             return
+        try:
+            asked = [TopicPartition(*each) for each in sorted(current.assigned)]
+            found = self.committed(asked, timeout=60.0)
+        except KafkaException:
+            return  # asked again by the next poll
         current.news = self._group.loop.create_future()
         self._generation = current.generation
-        self._on["on_assign"](self, [TopicPartition(*each) for each in sorted(current.assigned)])
-        stable = {TopicPartition(*each) for each in current.assigned}
-        for each in self.committed(sorted(stable, key=lambda tp: (tp.topic, tp.partition)), timeout=60.0):
+        self._on["on_assign"](self, asked)
+        for each in found:
             partition = (each.topic, each.partition)
             self._positions[partition] = each.offset if each.offset >= 0 else self._broker.logs[partition].start
 

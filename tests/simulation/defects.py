@@ -28,6 +28,7 @@ import streams.harness.settle
 import streams.indexing.stage
 import streams.indexing.step
 import streams.sweep.step
+import streams.sweep.worker
 import tests.simulation.confluent
 import tests.simulation.kafka_clients
 from headwater.access.gate import GateView, Verdict
@@ -131,20 +132,6 @@ def progress_goes_down(stack: contextlib.ExitStack) -> None:
     patch_in(stack, headwater.heads.applying, "decode_revision", lambda _: Revision(0))
 
 
-def remember_what_was_aborted(stack: contextlib.ExitStack) -> None:
-    heads = streams.admit.heads.AdmissionHeads
-    patch_in(stack, heads, "discard", lambda self: None)
-    persist = heads.persist
-
-    def persist_and_clear(self: Any) -> None:
-        persist(self)
-        self._new_heads.clear()
-        self._new_counters.clear()
-        self._next = {}
-
-    patch_in(stack, heads, "persist", persist_and_clear)
-
-
 def remember_before_the_commit(stack: contextlib.ExitStack) -> None:
     store = streams.admit.heads.AdmissionHeads.put
 
@@ -214,13 +201,6 @@ def patches_replace(stack: contextlib.ExitStack) -> None:
     patch_in(stack, streams.admit.step, "patched", forgetful)
 
 
-def gone_before_it_is(stack: contextlib.ExitStack) -> None:
-    async def only_say_so(self: Any, event: Any) -> None:
-        await self._report(streams.indexing.step.gone(event, self.store, at=event.occurred_at))
-
-    patch_in(stack, streams.indexing.stage.IndexStage, "_remove", only_say_so)
-
-
 def tell_nobody_of_what_is_parked(stack: contextlib.ExitStack) -> None:
     async def silent(self: Any, event: Any, delivery: Any, failure: Any) -> None:
         return None
@@ -234,15 +214,4 @@ def sweep_what_failed(stack: contextlib.ExitStack) -> None:
             tenant_id=event.tenant_id, document_id=event.document_id, store=event.store, than=event.revision
         )
 
-    import streams.sweep.worker
-
     patch_in(stack, streams.sweep.worker, "removal_of", eager)
-
-
-def judge_by_an_old_directory(stack: contextlib.ExitStack) -> None:
-    judge = headwater.access.gate.judge_document
-
-    def hasty(head: Any, view: GateView) -> Verdict:
-        return judge(None if head is None else replace(head, directory_position=0), view)
-
-    patch_in(stack, headwater.access.gate, "judge_document", hasty)

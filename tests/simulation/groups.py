@@ -140,7 +140,7 @@ def round_robin(members: Sequence[str], partitions: Sequence[Partition]) -> dict
 def by_range(members: Sequence[str], partitions: Sequence[Partition]) -> dict[str, frozenset[Partition]]:
     """Give the same numbers of every topic to the same member, as Kafka's range assignor does for equal counts."""
     shares: dict[str, set[Partition]] = {name: set() for name in members}
-    for topic in {topic for topic, _ in partitions}:
+    for topic in sorted({topic for topic, _ in partitions}):
         numbers = sorted(number for name, number in partitions if name == topic)
         size, more = divmod(len(numbers), len(members))
         first = 0

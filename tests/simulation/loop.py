@@ -111,10 +111,10 @@ def run_virtually(loop: VirtualLoop, main: Coroutine[Any, Any, T]) -> T:
             try:
                 return loop.run_until_complete(main)
             finally:
-                left = [task for task in asyncio.all_tasks(loop) if not task.done()]
-                for task in left:
-                    task.cancel()
-                loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+                while left := asyncio.all_tasks(loop):  # what ends may begin the next: a dispatcher its next event
+                    for task in left:
+                        task.cancel()
+                    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
     finally:
         asyncio.set_event_loop(None)
         loop.close()

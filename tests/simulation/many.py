@@ -1,6 +1,7 @@
 """Many seeds, on as many processors as there are."""
 
 import multiprocessing
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 
@@ -15,6 +16,7 @@ def simulate_all(seeds: Iterable[int], *, processes: int) -> Iterator[Outcome]:
     if processes == 1:
         yield from map(simulate, wanted)
         return
+    os.environ["PYTHONHASHSEED"] = "0"  # of the processes to come: no set shall have another order in the next run
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
         try:

@@ -51,6 +51,10 @@ def story_of(seed: int, kept: Sequence[int], outcome: Outcome) -> str:
             *(f"  {violation}" for violation in outcome.violations[:5]),
             f"story ({len(kept)} of {len(story)} steps):",
             *(f"  {story[number]}" for number in kept),
-            f"again: python -m tests.simulation replay {seed} --keep {','.join(map(str, kept)) or 'none'}",
+            f"again: PYTHONHASHSEED=0 python -m tests.simulation replay {seed} --keep {_listed(kept)}",
         ]
     )
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ",".join(map(str, numbers)) or "none"

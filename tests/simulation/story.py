@@ -20,6 +20,13 @@ WORKERS = (
     "status-0",
     "sweep-0",
 )  # the more a worker decides, the more befalls it
+_DEPENDENTS = {
+    "milvus": "index-vectors",
+    "elasticsearch": "index-keywords",
+    "triton": "embed",
+    "blobs": "prepare",
+    "cache": "prepare",
+}
 ACCESS = ("everyone", "staff", "not bob", "staff and everyone", "all but partners", "nobody", "cleo", "staff not dan")
 
 
@@ -56,7 +63,9 @@ class _Teller:
         steps += [self._ask_at_once(change) for change in changes if self._random.random() < 0.3]
         steps += [self._ask(self._time()) for _ in range(self._random.randint(14, 24))]
         steps += [self._people(self._time()) for _ in range(self._random.randint(1, 5))]
-        steps += [self._fault(self._time()) for _ in range(self._random.randint(3, 9))]
+        faults = [self._fault(self._time()) for _ in range(self._random.randint(3, 9))]
+        steps += faults
+        steps += [more for fault in faults for more in self._made_worse(fault)]
         return tuple(sorted(steps, key=lambda step: step.at_s))
 
     def _time(self) -> float:
@@ -131,6 +140,33 @@ class _Teller:
             )
         return Step(at_s=at_s, do="knowledge_base", what={"name": "archive", "present": self._random.random() < 0.5})
 
+    def _made_worse(self, fault: Step) -> list[Step]:
+        """Faults come together, and callers ask when it is least convenient."""
+        if fault.do in {"away", "slow"}:
+            return self._kills_during(fault)
+        if fault.do == "hide":
+            during = [self._change(self._within(fault)) for _ in range(4)]
+            return [*during, *(self._ask(round(each.at_s + self._random.uniform(0.1, 0.4), 3)) for each in during)]
+        if fault.do == "cut_off" and fault.what["worker"].startswith("heads-"):
+            replica = fault.what["worker"].removeprefix("heads-")
+            worse = [self._change(self._within(fault)), self._change(self._within(fault))]
+            for _ in range(4):
+                asked = self._ask(self._within(fault))
+                worse.append(Step(at_s=asked.at_s, do="ask", what=asked.what | {"replica": replica, "after": False}))
+            if self._random.random() < 0.4:
+                worse.append(Step(at_s=fault.at_s, do="clock", what={"host": replica, "ms": -3_600_000}))
+            return worse
+        return []
+
+    def _within(self, fault: Step) -> float:
+        return round(fault.at_s + fault.what["for_s"] * self._random.random(), 3)
+
+    def _kills_during(self, outage: Step) -> list[Step]:
+        """Work that waits for a store is worth a kill: what was acknowledged too early is lost with it."""
+        at_s = self._within(outage)
+        stage = _DEPENDENTS[outage.what["service"]]
+        return [Step(at_s=at_s, do="kill", what={"worker": f"{stage}-{number}"}) for number in range(2)]
+
     def _fault(self, at_s: float) -> Step:
         random = self._random
         for_s = round(random.choice((0.3, 1.0, 3.0, 9.0, 14.0)) * random.uniform(0.5, 1.5), 2)
@@ -138,6 +174,11 @@ class _Teller:
             (5, "kill", {"worker": random.choice(WORKERS)}),
             (6, "kill_soon", {"worker": random.choice(WORKERS), "calls": random.randint(1, 12)}),
             (5, "freeze", {"worker": random.choice(WORKERS), "for_s": for_s, "replace": random.random() < 0.5}),
+            (
+                4,
+                "freeze_soon",
+                {"worker": random.choice(STAGE_WORKERS[4:]), "calls": random.randint(1, 12), "for_s": for_s + 8.0},
+            ),
             (3, "freeze_soon", {"worker": random.choice(WORKERS), "calls": random.randint(1, 12), "for_s": for_s}),
             (3, "cut_off", {"worker": random.choice((*WORKERS, "heads-east", "heads-west")), "for_s": for_s}),
             (
