@@ -84,8 +84,11 @@ async def _run(loop: VirtualLoop, seed: int, steps: Sequence[Step]) -> Outcome:
 
 async def _settle(world: World, truth: Truth, oracles: Oracles, *, bound_s: float) -> None:
     deadline_s = world.loop.time() + bound_s
-    while (left := oracles.unsettled()) and not truth.violations:
-        if world.loop.time() > deadline_s:
+    quiet = 0
+    while quiet < 2 and not truth.violations:  # twice: a transaction's positions may show before its records do
+        left = oracles.unsettled()
+        quiet = 0 if left else quiet + 1
+        if left and world.loop.time() > deadline_s:
             truth.violations += [f"(e) {bound_s:g} s after the last fault: {each}" for each in left]
             return
         await asyncio.sleep(1.0)

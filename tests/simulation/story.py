@@ -159,7 +159,7 @@ class _Teller:
         return []
 
     def _within(self, fault: Step) -> float:
-        return round(fault.at_s + fault.what["for_s"] * self._random.random(), 3)
+        return round(fault.at_s + float(fault.what["for_s"]) * self._random.random(), 3)
 
     def _kills_during(self, outage: Step) -> list[Step]:
         """Work that waits for a store is worth a kill: what was acknowledged too early is lost with it."""
