@@ -128,10 +128,6 @@ async def _just_once(call: Callable[[], Any], *, policy: Any) -> Any:
         return 0
 
 
-def progress_goes_down(stack: contextlib.ExitStack) -> None:
-    patch_in(stack, headwater.heads.applying, "decode_revision", lambda _: Revision(0))
-
-
 def remember_before_the_commit(stack: contextlib.ExitStack) -> None:
     store = streams.admit.heads.AdmissionHeads.put
 

@@ -76,13 +76,6 @@ MUTANTS: Sequence[Mutant] = (
         apply=defects.complete_uncounted,
     ),
     Mutant(
-        name="progress-down",
-        defect="a late report lowers the complete revision",
-        found_by="bdh",
-        seed=105,
-        apply=defects.progress_goes_down,
-    ),
-    Mutant(
         name="remember-early",
         defect="heads are written before the transaction is committed",
         found_by="cdf",
