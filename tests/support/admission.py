@@ -33,7 +33,7 @@ from schemas.events.queries import AuditRecorded
 from schemas.ids import SYSTEM_TENANT, directory_key, document_id, document_key
 from schemas.topics import Topic
 from tests.support.heads import ACME, FILES, HANDBOOK, command
-from tests.support.stack import SESSION_TIMEOUT_S, RunningStack
+from tests.support.stack import RunningStack
 
 ADMIT = ("-m", "streams", "admit")
 FOLLOW = ("-m", "headwater.heads")
@@ -204,7 +204,7 @@ class Installation:
 async def installation(stack: RunningStack, folder: Path, *, partitions: int = 2) -> AsyncIterator[Installation]:
     """Create the topics of one test; stop its processes and remove the topics afterwards."""
     prefix = f"t{uuid4().hex[:10]}."
-    kafka = {"topic_prefix": prefix, "partitions": partitions, "session_timeout_s": SESSION_TIMEOUT_S}
+    kafka = {"topic_prefix": prefix, "partitions": partitions, "session_timeout_s": 6}
     settings = stack.settings.model_copy(
         update={
             "kafka": stack.settings.kafka.model_copy(update=kafka),
@@ -215,7 +215,7 @@ async def installation(stack: RunningStack, folder: Path, *, partitions: int = 2
         **stack.environment,
         "HEADWATER_KAFKA__TOPIC_PREFIX": prefix,
         "HEADWATER_KAFKA__PARTITIONS": str(partitions),
-        "HEADWATER_KAFKA__SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S),
+        "HEADWATER_KAFKA__SESSION_TIMEOUT_S": "6",
         "HEADWATER_HEADS__FOLDER": str(folder / "heads"),
         "HEADWATER_HEADS__MAP_SIZE_BYTES": str(2**28),
         "HEADWATER_MANAGEMENT__PORT": "0",

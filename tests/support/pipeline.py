@@ -25,7 +25,7 @@ from schemas.topics import Topic
 from tests.support.events import TENANT
 from tests.support.installations import installed_stores
 from tests.support.records import read_topic
-from tests.support.stack import SESSION_TIMEOUT_S, RunningStack
+from tests.support.stack import RunningStack
 from tests.support.waiting import reached
 
 E = TypeVar("E", DocumentIngested, DocumentProgressed, EventParked)
@@ -112,7 +112,7 @@ async def open_pipeline(stack: RunningStack, folder: Path) -> AsyncIterator[Pipe
         environment = {
             **stack.environment,
             "HEADWATER_KAFKA__TOPIC_PREFIX": prefix,
-            "HEADWATER_KAFKA__SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S),
+            "HEADWATER_KAFKA__SESSION_TIMEOUT_S": "6",
             "HEADWATER_ELASTICSEARCH__INDEX_PREFIX": settings.elasticsearch.index_prefix,
             "HEADWATER_MILVUS__COLLECTION_PREFIX": settings.milvus.collection_prefix,
             "HEADWATER_BLOBS__URL": settings.blobs.url,

@@ -25,7 +25,7 @@ from headwater.local.supervisor import Supervisor, launch, render
 from headwater.migrations import open_migrator
 from headwater.settings import Settings
 from tests.support.installations import remove_records
-from tests.support.stack import SESSION_TIMEOUT_S, RunningStack
+from tests.support.stack import RunningStack
 
 CONNECT = ("-m", "connectors")
 KEYS_VALID_S = 3600  # longer than a run of all tests
@@ -136,7 +136,7 @@ def _own_groups(folder: Path, *, api_port: int) -> dict[str, dict[str, Any]]:
     """Settings that set this installation apart, and make it quick where a production installation is patient."""
     name = f"t{uuid4().hex[:10]}"
     return {
-        "kafka": {"topic_prefix": f"{name}.", "partitions": 2, "session_timeout_s": SESSION_TIMEOUT_S},
+        "kafka": {"topic_prefix": f"{name}.", "partitions": 2, "session_timeout_s": 6},
         "elasticsearch": {"index_prefix": name},
         "milvus": {"collection_prefix": name},
         "redis": {"key_prefix": f"{name}:"},

@@ -15,9 +15,6 @@ from headwater.settings import Settings
 from tests.support.containers import container_stack
 
 TEST_STATE = Path(".headwater/test")
-# A killed worker is replaced after this. A broker's own minimum is 6 s; ours takes less, and so must one that a run
-# brings along (`external`): group.min.session.timeout.ms.
-SESSION_TIMEOUT_S = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

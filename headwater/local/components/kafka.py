@@ -51,11 +51,6 @@ def properties(site: Site) -> str:
         "log.dirs": site.places.data("kafka"),
         "auto.create.topics.enable": "false",  # topics are declared in schemas/catalogue
         "group.initial.rebalance.delay.ms": 0,  # a worker gets its partitions at once; there is nobody to wait for
-        # Clients ask for 12 s; tests that kill workers many times ask for less than a broker takes by default (6 s).
-        "group.min.session.timeout.ms": 1000,
-        # How often open transactions are looked at: with the default, 10 s, an admission worker that was killed stalls
-        # readers of committed records for up to twice its transaction timeout.
-        "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
         # One node holds every copy.
         "offsets.topic.replication.factor": 1,
         "offsets.topic.num.partitions": 4,
