@@ -1,24 +1,21 @@
 """The blob store on obstore: a local folder, S3, GCS or Azure by setting."""
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable
 from contextlib import suppress
-from pathlib import Path
 from typing import Final, TypeVar
 from uuid import uuid4
 
 import obstore
-from obstore import exceptions, store
-from obstore.store import ObjectStore
 
-from headwater.errors import FatalError, PoisonError, RetryableError
+from headwater.clients.objects import CALL_TIMEOUT_S, ObjectMissingError, open_objects, translated
+from headwater.errors import PoisonError
 from headwater.settings import BlobSettings
 from schemas.events.documents import BlobRef
 from schemas.ids import TenantId
 
 T = TypeVar("T")
-CALL_TIMEOUT_S: Final = 60.0  # one piece of at most 5 MiB, not a whole blob
+_OPTIONS: Final = "HEADWATER_BLOBS__OPTIONS"
 # Up to here content is hashed in memory and put at once; above, it is streamed to a temporary name and renamed.
 INLINE_BYTES: Final = 5 * 1024 * 1024
 
@@ -40,7 +37,9 @@ class ObjectBlobStore:
 
     def __init__(self, settings: BlobSettings) -> None:
         self._settings = settings
-        self._store = _open(settings)
+        self._store = open_objects(
+            settings.url, settings.options, setting="HEADWATER_BLOBS__URL", options_setting=_OPTIONS
+        )
 
     async def write(self, tenant: TenantId, pieces: AsyncIterable[bytes]) -> BlobRef:
         """See the port. Memory: one part; what exceeds the limit leaves nothing behind."""
@@ -136,19 +135,6 @@ def _path(tenant: TenantId, ref: BlobRef) -> str:
     return f"{tenant}/{ref.sha256[:2]}/{ref.sha256}"
 
 
-def _open(settings: BlobSettings) -> ObjectStore:
-    try:
-        if settings.url.startswith("file:"):
-            folder = Path(settings.url.removeprefix("file:")).absolute()
-            return store.LocalStore(folder, mkdir=True)
-        options = {name: value.get_secret_value() for name, value in settings.options.items()}
-        return store.from_url(settings.url, config=options, retry_config={"max_retries": 0})  # type: ignore[call-overload, no-any-return]  # the options' names depend on the URL
-    except (exceptions.BaseError, ValueError) as error:
-        raise FatalError(
-            f"HEADWATER_BLOBS__URL {settings.url!r}: cannot be opened; check it and HEADWATER_BLOBS__OPTIONS"
-        ) from error
-
-
 async def _next(stream: AsyncIterator[object]) -> bytes | None:
     piece = await anext(stream, None)
     return None if piece is None else bytes(piece)  # type: ignore[call-overload]  # obstore's own buffer type
@@ -156,11 +142,6 @@ async def _next(stream: AsyncIterator[object]) -> bytes | None:
 
 async def _translated(call: Awaitable[T], *, timeout_s: float | None = CALL_TIMEOUT_S) -> T:
     try:
-        async with asyncio.timeout(timeout_s):
-            return await call
-    except (FileNotFoundError, exceptions.NotFoundError) as error:
+        return await translated(call, what="blob store", options_setting=_OPTIONS, timeout_s=timeout_s)
+    except ObjectMissingError as error:
         raise BlobMissingError("blob: not in the store; submit the document again") from error
-    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-        raise FatalError("blob store: access refused; check HEADWATER_BLOBS__OPTIONS") from error
-    except (exceptions.BaseError, TimeoutError, OSError) as error:
-        raise RetryableError(f"blob store: {type(error).__name__}; is it reachable, is there space left?") from error

@@ -8,6 +8,7 @@ import pytest
 
 from headwater.clients.kafka.murmur2 import partition_of
 from headwater.clients.kafka.records import Headers, Offsets, Record
+from headwater.clients.kafka.transactions import TransactionAbortedError
 from headwater.errors import RetryableError
 from headwater.heads.directory_table import DirectoryTable
 from headwater.heads.environment import WritableEnvironment
@@ -22,7 +23,6 @@ from streams.admit.credits import lag
 from streams.admit.heads import LAYOUT, AdmissionHeads
 from streams.admit.intake import MAX_PARKED_BYTES
 from streams.admit.topics import AdmissionTopics
-from streams.admit.transaction import TransactionAbortedError
 from streams.admit.worker import AdmissionWorker
 from tests.support.heads import ACME, NOON_MS, blob, command, put, state, world
 

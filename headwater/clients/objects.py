@@ -1,0 +1,47 @@
+"""obstore as the blob store and the archive use it: a folder, S3, GCS or Azure; errors in our terms."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from pathlib import Path
+from typing import Final, TypeVar
+
+from obstore import exceptions, store
+from obstore.store import ObjectStore
+from pydantic import SecretStr
+
+from headwater.errors import FatalError, PoisonError, RetryableError
+
+T = TypeVar("T")
+CALL_TIMEOUT_S: Final = 60.0  # one piece of at most 5 MiB, not a whole object
+
+
+class ObjectMissingError(PoisonError):
+    """An object that something refers to is not there."""
+
+
+def open_objects(url: str, options: Mapping[str, SecretStr], *, setting: str, options_setting: str) -> ObjectStore:
+    """Open a store, a folder being made where it is missing. Raises FatalError naming the setting to correct."""
+    try:
+        if url.startswith("file:"):
+            # `file:relative`, `file:/absolute` and `file:///absolute` all name a folder.
+            folder = Path(url.removeprefix("file:").removeprefix("//")).absolute()
+            return store.LocalStore(folder, mkdir=True)
+        plain = {name: value.get_secret_value() for name, value in options.items()}
+        return store.from_url(url, config=plain, retry_config={"max_retries": 0})  # type: ignore[call-overload, no-any-return]  # the options' names depend on the URL
+    except (exceptions.BaseError, ValueError) as error:
+        raise FatalError(f"{setting} {url!r}: cannot be opened; check it and {options_setting}") from error
+
+
+async def translated(
+    call: Awaitable[T], *, what: str, options_setting: str, timeout_s: float | None = CALL_TIMEOUT_S
+) -> T:
+    """Await a call of obstore. Raises ObjectMissingError, RetryableError or FatalError; `what` names the store."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await call
+    except (FileNotFoundError, exceptions.NotFoundError) as error:
+        raise ObjectMissingError(f"{what}: not there") from error
+    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+        raise FatalError(f"{what}: access refused; check {options_setting}") from error
+    except (exceptions.BaseError, TimeoutError, OSError) as error:
+        raise RetryableError(f"{what}: {type(error).__name__}; is it reachable, is there space left?") from error
