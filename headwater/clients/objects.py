@@ -1,10 +1,13 @@
 """obstore as the blob store and the archive use it: a folder, S3, GCS or Azure; errors in our terms."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+import obstore
 from obstore import exceptions, store
 from obstore.store import ObjectStore
 from pydantic import SecretStr
@@ -17,6 +20,15 @@ CALL_TIMEOUT_S: Final = 60.0  # one piece of at most 5 MiB, not a whole object
 
 class ObjectMissingError(PoisonError):
     """An object that something refers to is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """An object as a listing shows it."""
+
+    name: str
+    size_bytes: int
+    modified_at: datetime
 
 
 def open_objects(url: str, options: Mapping[str, SecretStr], *, setting: str, options_setting: str) -> ObjectStore:
@@ -45,3 +57,18 @@ async def translated(
         raise FatalError(f"{what}: access refused; check {options_setting}") from error
     except (exceptions.BaseError, TimeoutError, OSError) as error:
         raise RetryableError(f"{what}: {type(error).__name__}; is it reachable, is there space left?") from error
+
+
+async def list_objects(
+    objects: ObjectStore, prefix: str, *, what: str, options_setting: str
+) -> AsyncIterator[StoredObject]:
+    """Yield what lies below a folder, in no order, a page of the store's at a time."""
+    pages = aiter(obstore.list(objects, prefix=prefix))
+    while (page := await translated(_next(pages), what=what, options_setting=options_setting)) is not None:
+        for each in page:
+            yield StoredObject(name=each["path"], size_bytes=each["size"], modified_at=each["last_modified"])
+
+
+async def _next(pages: AsyncIterator[Any]) -> Sequence[Any] | None:
+    page: Sequence[Any] | None = await anext(pages, None)
+    return page

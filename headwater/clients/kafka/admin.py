@@ -19,7 +19,7 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from headwater.clients.kafka.config import client_config
-from headwater.clients.kafka.errors import KafkaUnavailableError, translate
+from headwater.clients.kafka.errors import GroupMissingError, KafkaUnavailableError, translate
 from headwater.clients.kafka.partitions import count_partitions
 from headwater.clients.kafka.records import Offsets
 from headwater.settings import KafkaSettings
@@ -144,6 +144,17 @@ class KafkaAdmin:
             if each.topic in offsets and each.offset >= 0:
                 offsets[each.topic][each.partition] = each.offset
         return offsets
+
+    async def member_count(self, group: str) -> int:
+        """Return how many consumers are in a group now; 0 where there is no such group."""
+        try:
+            answer = await self._ask(
+                lambda: self._client.describe_consumer_groups([group], request_timeout=self._timeout_s),
+                doing=f"looking at the group {group}",
+            )
+        except GroupMissingError:
+            return 0
+        return len(answer[group].members)
 
     async def _offsets(self, topics: Collection[str], spec: Any) -> Offsets:
         counts = {topic: await self.partition_count(topic) for topic in topics}
