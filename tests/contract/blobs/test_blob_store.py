@@ -49,6 +49,15 @@ class BlobStoreContract:
         with pytest.raises(BlobMissingError):
             await read(blobs, OTHER, ref)
 
+    async def test_what_a_blob_was_made_from_is_recorded(self, blobs: BlobStore) -> None:
+        source, made = await blobs.write(ACME, pieces_of(b"source")), await blobs.write(ACME, pieces_of(b"made"))
+        assert not await blobs.is_derived(ACME, made, source=source)
+        await blobs.record_derived(ACME, made, source=source)
+        await blobs.record_derived(ACME, made, source=source)
+        assert await blobs.is_derived(ACME, made, source=source)
+        assert not await blobs.is_derived(ACME, source, source=made)
+        assert not await blobs.is_derived(OTHER, made, source=source)
+
     async def test_content_above_the_limit_is_refused(self, blobs: BlobStore) -> None:
         with pytest.raises(BlobTooLargeError):
             await blobs.write(ACME, pieces_of(bytes(LIMIT + 1)))
