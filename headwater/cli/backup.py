@@ -20,6 +20,7 @@ from headwater.clients.kafka.restoring import KafkaTargetLog
 from headwater.clients.kafka.schema_ids import configure_codec
 from headwater.clients.kafka.snapshots import KafkaSourceLog
 from headwater.settings import Settings
+from headwater.telemetry.logging import configure_logging
 
 Address = Annotated[str, typer.Argument(help="A folder, or the URL of a bucket: s3://, gs://, az://.")]
 Full = Annotated[bool, typer.Option("--full", help="Begin anew instead of going on from the last run.")]
@@ -68,6 +69,7 @@ def restore(
 
 
 async def _backup(settings: Settings, destination: str, *, full: bool, expire: bool) -> tuple[Manifest, Expired | None]:
+    configure_logging(settings.telemetry, process="backup")
     configure_codec(settings.kafka)
     archive = ObjectArchive(destination, settings.backup)
     now = datetime.now(UTC)
@@ -86,6 +88,7 @@ async def _backup(settings: Settings, destination: str, *, full: bool, expire: b
 
 
 async def _restore(settings: Settings, source: str, run: str | None, *, dry_run: bool) -> Restored | None:
+    configure_logging(settings.telemetry, process="restore")
     configure_codec(settings.kafka)
     archive = ObjectArchive(source, settings.backup)
     target = KafkaTargetLog(settings)

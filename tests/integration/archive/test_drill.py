@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
+from typer.testing import CliRunner, Result
 
 from headwater.access.gate import Verdict, gate_view, judge_document
 from headwater.archive.restoring import fingerprint_of
-from headwater.cli.main import run_entry
+from headwater.cli.main import app
 from headwater.clients.blobs import ObjectBlobStore
 from headwater.clients.kafka.snapshots import KafkaSourceLog
 from headwater.heads.view import LmdbHeads
@@ -43,23 +43,25 @@ async def blob(url: str, text: str) -> BlobRef:
 class Operator:
     """Runs our commands with the settings of one installation."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
-        self._monkeypatch, self._capsys, self._folder = monkeypatch, capsys, folder
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     async def run(self, own: Installation, blobs: str, *arguments: str) -> Any:
-        """Return what a command prints as JSON. Raises typer.Exit where it fails."""
-        more = {"HEADWATER_BLOBS__URL": blobs, "HEADWATER_LOCAL__STATE_FOLDER": str(self._folder)}
-        for name, value in {**own.environment, **more}.items():
-            self._monkeypatch.setenv(name, value)
-        self._capsys.readouterr()
-        await asyncio.to_thread(run_entry, arguments[0], [*arguments[1:], "--json"])
-        return json.loads(self._capsys.readouterr().out)
+        """Return what a command prints as JSON."""
+        result = await self._invoke(own, blobs, arguments)
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
 
     async def refused(self, own: Installation, blobs: str, *arguments: str) -> str:
         """Return why a command refuses, in its one sentence."""
-        with pytest.raises(typer.Exit):
-            await self.run(own, blobs, *arguments)
-        return self._capsys.readouterr().err
+        result = await self._invoke(own, blobs, arguments)
+        assert result.exit_code == 1, result.output
+        return result.stderr
+
+    async def _invoke(self, own: Installation, blobs: str, arguments: tuple[str, ...]) -> Result:
+        more = {"HEADWATER_BLOBS__URL": blobs, "HEADWATER_LOCAL__STATE_FOLDER": str(self._folder)}
+        environment = {**own.environment, **more}
+        return await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "--json"], env=environment)
 
 
 async def fingerprint(own: Installation, folder: Path) -> str:
@@ -78,10 +80,8 @@ def visible(heads: LmdbHeads, user: str) -> set[str]:
     return {name for name, verdict in judged.items() if verdict is Verdict.ADMITTED}
 
 
-async def test_a_lost_installation_comes_back_and_goes_on(
-    stack: RunningStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    archive, operator = str(tmp_path / "archive"), Operator(monkeypatch, capsys, tmp_path / "state")
+async def test_a_lost_installation_comes_back_and_goes_on(stack: RunningStack, tmp_path: Path) -> None:
+    archive, operator = str(tmp_path / "archive"), Operator(tmp_path / "state")
     folders = [tmp_path / "old", tmp_path / "new"]
     old_blobs, new_blobs = (f"file:{folder / 'blobs'}" for folder in folders)
     for folder in folders:

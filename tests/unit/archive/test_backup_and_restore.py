@@ -1,5 +1,7 @@
 """Backups of a log in memory, on a folder: what is copied, what a restore makes of it, and what it refuses."""
 
+import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from headwater.archive.expiring import expire_runs
 from headwater.archive.manifests import Manifest, ManifestError
@@ -15,6 +18,7 @@ from headwater.archive.restoring import Restore, Restored, fingerprint_of
 from headwater.archive.runs import choose_run, manifest_object, run_names, segment_object
 from headwater.archive.segments import SegmentDamagedError
 from headwater.archive.taking import BackupPlan, BackupRun
+from headwater.cli.main import app
 from headwater.clients.archive import ObjectArchive
 from headwater.clients.blobs import ObjectBlobStore
 from headwater.errors import FatalError
@@ -315,3 +319,13 @@ async def test_old_runs_expire_with_what_only_they_need(bench: Bench) -> None:
     assert not await bench.archive.blobs.exists(ACME, old.content)
     assert await bench.archive.blobs.exists(ACME, kept.content)
     assert (await bench.restore(MemoryLog())).documents == 1
+
+
+async def test_the_runs_of_an_archive_are_listed(bench: Bench) -> None:
+    await bench.change(ONE, "text")
+    runs = [await bench.backup(), await bench.backup()]
+    listing = ["restore", str(bench.folder / "archive"), "--list", "--json"]
+    result = await asyncio.to_thread(CliRunner().invoke, app, listing)
+    assert result.exit_code == 0, result.output
+    listed = [(each["run"], each["kind"], each["records"]) for each in json.loads(result.stdout)]
+    assert listed == [(runs[0].name, "full: it is the first run", 1), (runs[1].name, "incremental", 1)]
