@@ -4,14 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
-import structlog
-
 from headwater.errors import PoisonError
 from headwater.ports.blobs import BlobStore
 from schemas.events.documents import BlobRef
 from schemas.ids import TenantId
-
-log = structlog.get_logger(__name__)
 
 _PARALLEL: Final = 4  # each holds a part of at most 5 MiB
 
@@ -40,8 +36,7 @@ class ContentCopier:
                 return
             try:
                 await self._target.write(tenant, self._pieces(tenant, ref))
-            except PoisonError as error:
-                log.warning("blob_not_copied", tenant_id=tenant, error=type(error).__name__)
+            except PoisonError:
                 self.missing.add(f"{tenant}/{ref.sha256}")
             else:
                 self.copied += 1

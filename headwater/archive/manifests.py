@@ -48,6 +48,7 @@ class Manifest:
     full_because: str | None  # why the segments begin anew; None for an incremental run
     topic_prefix: str
     topics: Mapping[Topic, TopicArchive]
+    cursors_current: bool  # False: those of an earlier run, because admission was behind
     blobs_copied: int
     bytes_copied: int
     blobs_missing: tuple[str, ...]  # `tenant/hash` of contents that the blob store no longer had

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-import structlog
-
 from headwater.archive.contents import ContentCopier
 from headwater.archive.fingerprints import HeadsFingerprint, head_hash
 from headwater.archive.manifests import Manifest
@@ -37,7 +35,6 @@ from schemas.ids import GenerationName
 from schemas.topics import Topic, topic_name
 
 E = TypeVar("E")
-log = structlog.get_logger(__name__)
 
 # Records of one transaction. The broker takes thousands a second; what counts is that a failure is noticed soon.
 BATCH: Final = 500

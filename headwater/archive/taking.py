@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-import structlog
-
 from headwater.archive.contents import ContentCopier
 from headwater.archive.manifests import ARCHIVED, Manifest, ManifestError, SegmentRef, TopicArchive
 from headwater.archive.references import references_of
@@ -25,8 +23,6 @@ from headwater.settings import BackupSettings
 from schemas.events.documents import BlobRef
 from schemas.ids import TenantId
 from schemas.topics import Topic
-
-log = structlog.get_logger(__name__)
 
 _REFERENCES_AT_ONCE: Final = 256
 
@@ -50,6 +46,7 @@ class BackupRun:
         self._archive = archive
         self._contents = ContentCopier(blobs, archive.blobs)
         self._topics: dict[Topic, TopicArchive] = {}
+        self._cursors_current = True
 
     async def take(self) -> Manifest:
         """Copy, then write the manifest. Raises RetryableError or FatalError: then there is no such run."""
@@ -87,7 +84,7 @@ class BackupRun:
         before = _begin(facts, base.get(topic))
         await self._copy(topic, base)
         if not await self._log.submissions_settled():
-            log.warning("cursors_not_copied", reason="admission has not settled what was submitted before")
+            self._cursors_current = False
             self._topics[topic] = before  # an older cursor makes a source look again, nothing else
 
     async def _copy(self, topic: Topic, base: Mapping[Topic, TopicArchive], *, with_contents: bool = False) -> None:
@@ -129,6 +126,7 @@ class BackupRun:
             full_because=why_full,
             topic_prefix=self._plan.topic_prefix,
             topics={topic: self._topics[topic] for topic in ARCHIVED},
+            cursors_current=self._cursors_current,
             blobs_copied=self._contents.copied,
             bytes_copied=self._contents.copied_bytes,
             blobs_missing=tuple(sorted(self._contents.missing)),

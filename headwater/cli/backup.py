@@ -20,7 +20,6 @@ from headwater.clients.kafka.restoring import KafkaTargetLog
 from headwater.clients.kafka.schema_ids import configure_codec
 from headwater.clients.kafka.snapshots import KafkaSourceLog
 from headwater.settings import Settings
-from headwater.telemetry.logging import configure_logging
 
 Address = Annotated[str, typer.Argument(help="A folder, or the URL of a bucket: s3://, gs://, az://.")]
 Full = Annotated[bool, typer.Option("--full", help="Begin anew instead of going on from the last run.")]
@@ -40,6 +39,8 @@ def backup(destination: Address, *, full: Full = False, expire: Expire = False, 
         _show([manifest])
         if expired is not None:
             say(f"expired: {expired.runs} runs, {expired.segments} segments, {expired.blobs} blobs")
+    if not manifest.cursors_current:
+        complain("admission has not settled what was submitted before: the cursors are those of an earlier run")
     for missing in manifest.blobs_missing[:10]:
         complain(f"the blob store lacks {missing}: its document is in the backup without its content")
 
@@ -69,7 +70,6 @@ def restore(
 
 
 async def _backup(settings: Settings, destination: str, *, full: bool, expire: bool) -> tuple[Manifest, Expired | None]:
-    configure_logging(settings.telemetry, process="backup")
     configure_codec(settings.kafka)
     archive = ObjectArchive(destination, settings.backup)
     now = datetime.now(UTC)
@@ -88,7 +88,6 @@ async def _backup(settings: Settings, destination: str, *, full: bool, expire: b
 
 
 async def _restore(settings: Settings, source: str, run: str | None, *, dry_run: bool) -> Restored | None:
-    configure_logging(settings.telemetry, process="restore")
     configure_codec(settings.kafka)
     archive = ObjectArchive(source, settings.backup)
     target = KafkaTargetLog(settings)

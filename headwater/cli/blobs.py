@@ -15,7 +15,6 @@ from headwater.clients.kafka.schema_ids import configure_codec
 from headwater.clients.kafka.snapshots import KafkaSourceLog
 from headwater.errors import FatalError
 from headwater.settings import Settings
-from headwater.telemetry.logging import configure_logging
 from schemas.ids import TenantId
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -40,7 +39,6 @@ def gc(tenant: Tenant = None, *, dry_run: DryRun = False, as_json: AsJson = Fals
 
 
 async def _collect(settings: Settings, tenant: str | None, *, dry_run: bool) -> Swept:
-    configure_logging(settings.telemetry, process="blobs")
     configure_codec(settings.kafka)
     young_after = datetime.now(UTC) - timedelta(seconds=settings.blobs.orphan_grace_s)
     store = ObjectBlobStore(settings.blobs)
