@@ -16,6 +16,23 @@ from headwater.errors import FatalError, PoisonError, RetryableError
 
 T = TypeVar("T")
 CALL_TIMEOUT_S: Final = 60.0  # one piece of at most 5 MiB, not a whole object
+# Of the options, what obstore takes apart from the store's own: mixed in, a name of these ends the process.
+CLIENT_OPTIONS: Final = frozenset(
+    {
+        "allow_http",
+        "allow_invalid_certificates",
+        "connect_timeout",
+        "http1_only",
+        "http2_only",
+        "pool_idle_timeout",
+        "pool_max_idle_per_host",
+        "proxy_ca_certificate",
+        "proxy_excludes",
+        "proxy_url",
+        "timeout",
+        "user_agent",
+    }
+)
 
 
 class ObjectMissingError(PoisonError):
@@ -39,7 +56,10 @@ def open_objects(url: str, options: Mapping[str, SecretStr], *, setting: str, op
             folder = Path(url.removeprefix("file:").removeprefix("//")).absolute()
             return store.LocalStore(folder, mkdir=True)
         plain = {name: value.get_secret_value() for name, value in options.items()}
-        return store.from_url(url, config=plain, retry_config={"max_retries": 0})  # type: ignore[call-overload, no-any-return]  # the options' names depend on the URL
+        client = {name: plain.pop(name) for name in CLIENT_OPTIONS & plain.keys()}
+        return store.from_url(  # type: ignore[call-overload, no-any-return]  # the options' names depend on the URL
+            url, config=plain, client_options=client, retry_config={"max_retries": 0}
+        )
     except (exceptions.BaseError, ValueError) as error:
         raise FatalError(f"{setting} {url!r}: cannot be opened; check it and {options_setting}") from error
 

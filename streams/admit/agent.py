@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -49,7 +49,7 @@ def run(settings: Settings) -> None:
     with ManagementServer(settings.management, health) as server:
         log.info("stage_started", stage=STAGE, port=server.port)
         while not stop.is_set():
-            _patiently(lambda: _admit(settings, health, stop), health, stop)
+            _patiently(lambda: admit_until_stopped(settings, health, stop), health, stop)
         log.info("stage_stopped", stage=STAGE)
 
 
@@ -58,7 +58,20 @@ def heads_folder(settings: Settings) -> Path:
     return settings.heads.folder / f"admit-{settings.stages.slot}"
 
 
-def _admit(settings: Settings, health: Health, stop: threading.Event) -> None:
+class Stop(Protocol):
+    """The part of `threading.Event` that the loop needs."""
+
+    def is_set(self) -> bool:
+        """Say whether the process is to stop."""
+        ...
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for that, at most this many seconds."""
+        ...
+
+
+def admit_until_stopped(settings: Settings, health: Health, stop: Stop) -> None:
+    """Open everything and admit. Raises RetryableError when Kafka was away at the start, FatalError for the rest."""
     admin = KafkaAdmin(settings.kafka, client_id="headwater-admit")
     topics = asyncio.run(admission_topics(settings, admin))
     writer = TransactionalWriter(settings)
@@ -82,7 +95,7 @@ def _admit(settings: Settings, health: Health, stop: threading.Event) -> None:
             _patiently(loop.step, health, stop)
 
 
-def _patiently(call: Callable[[], None], health: Health, stop: threading.Event) -> None:
+def _patiently(call: Callable[[], None], health: Health, stop: Stop) -> None:
     try:
         call()
     except RetryableError as error:
@@ -116,7 +129,7 @@ class Admission:
         self._heads = AdmissionHeads(environment.lmdb, changed=topics.changed, directory=topics.directory_changed)
         self._purges = Purges(self._heads, topics.directory_changed)
         self._erasures = Erasures(
-            self._heads, Confirmations(settings, directory.table), age=erasure_age(settings.backup)
+            self._heads, Confirmations(settings, directory.table), age=lambda: erasure_age(settings.backup)
         )
         self._planned_for: tuple[int, frozenset[int]] = (0, frozenset())
         self._intake = Intake(settings, topics)
@@ -195,7 +208,7 @@ class Admission:
             self._worker.purge(self._purges, purge, position, self._intake.membership)
 
     def _erase(self) -> None:
-        due = self._erasures.due(now=datetime.now(UTC))
+        due = self._erasures.due(now_ms=_now_ms())
         if due is not None:
             partition, erasures = due
             for first in range(0, len(erasures), BATCH):

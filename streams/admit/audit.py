@@ -1,6 +1,7 @@
 """Who did what to what: one audit event for each decision."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 from schemas.events.base import Event, Lane, Position
 from schemas.events.directory import DirectorySubmitted
@@ -21,6 +22,8 @@ from streams.admit.outcomes import (
 )
 from streams.admit.step import event_id_of
 
+_DROPPED: Final = {Drop.REPLAYED: "replayed", Drop.SUPERSEDED: "superseded"}
+
 
 def outcome_of(decision: DocumentDecision | DirectoryDecision) -> str:
     """Return the decision as one word of a closed set: for the audit trail and as a metric label."""
@@ -28,7 +31,7 @@ def outcome_of(decision: DocumentDecision | DirectoryDecision) -> str:
         case Admitted() | AdmittedDirectory():
             return "accepted"
         case Dropped(reason=reason):
-            return "replayed" if reason is Drop.REPLAYED else "unchanged"
+            return _DROPPED.get(reason, "unchanged")
         case Refused(reason=Refusal.STALE):
             return "superseded"
         case Refused():

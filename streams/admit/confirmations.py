@@ -27,7 +27,7 @@ class Confirmations:
     """Implements Confirms on `rag.documents.progressed`, whose partitions are those of the documents."""
 
     def __init__(self, settings: Settings, directory: Generations) -> None:
-        self._log = KafkaSourceLog(settings, settle_wait_s=0)
+        self._settings = settings
         self._own = settings.generation
         self._directory = directory  # looked at in the caller's thread only
         self._answer: tuple[int, Mapping[DocumentId, Candidate], Mapping[DocumentId, _Reports]] | None = None
@@ -49,10 +49,13 @@ class Confirmations:
     def _find_out(self, partition: int, candidates: Mapping[DocumentId, Candidate]) -> None:
         reports: Mapping[DocumentId, _Reports] = {}
         try:
-            reports = asyncio.run(reports_of(self._log, partition, candidates))
+            # Opened here, because a client costs threads all day and is needed once.
+            source = KafkaSourceLog(self._settings, settle_wait_s=0)
+            reports = asyncio.run(reports_of(source, partition, candidates))
         except HeadwaterError as error:
             log.warning("erasure_put_off", partition=partition, error=type(error).__name__)
-        self._answer = (partition, candidates, reports)
+        finally:
+            self._answer = (partition, candidates, reports)
 
 
 async def reports_of(

@@ -5,14 +5,14 @@ go once nothing is left that could bring the document back: every generation has
 submissions, dead letters and backups of its time have expired.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Final, Protocol
 
 from headwater.ports.heads import DirectoryEntry
 from headwater.settings import BackupSettings
-from schemas.catalogue import load_catalogue
 from schemas.events.base import Store
 from schemas.events.directory import DirectoryChanged, DirectoryKind, DirectoryOp, Generation, GenerationState
 from schemas.events.documents import DocumentOp, DocumentProgressed, ProgressOutcome
@@ -20,8 +20,8 @@ from schemas.ids import SYSTEM_TENANT, DocumentId, GenerationName, Revision, Ten
 from schemas.topics import Topic
 from streams.admit.heads import AdmissionHeads
 
-# A head takes about 50 µs to decode: a scan of this many holds up live submissions for 25 ms.
-SCAN: Final = 500
+# A head takes about 50 µs to decode: a scan of this many holds up live submissions for 5 ms.
+SCAN: Final = 100
 AT_ONCE: Final = 5_000  # candidates of one partition; the rest has its turn the next day
 FIRST_AFTER_MS: Final = 10 * 60_000  # a worker that has just started has better things to do
 EVERY_MS: Final = 24 * 3_600_000
@@ -75,10 +75,16 @@ def erasure_age(settings: BackupSettings) -> timedelta:
 
     A chain of backups keeps what it began with until its last run has expired.
     """
+    return timedelta(days=max(_days_kept(), settings.retention_days + settings.full_every_days))
+
+
+@cache
+def _days_kept() -> float:
+    from schemas.catalogue import load_catalogue  # not at the top: YAML would cost each start of a worker 0.1 s
+
     catalogue = load_catalogue()
     kept = (Topic.EVENTS_PARKED, Topic.DOCUMENTS_SUBMITTED, Topic.DOCUMENTS_BACKFILL)
-    days = [catalogue[topic].retention_days or 0 for topic in kept]
-    return timedelta(days=max(*days, settings.retention_days + settings.full_every_days))
+    return max(catalogue[topic].retention_days or 0 for topic in kept)
 
 
 def is_gone_everywhere(reports: Reports, revision: Revision, wanted: Collection[GenerationName]) -> bool:
@@ -119,7 +125,7 @@ class _Round:
 class Erasures:
     """Goes through the heads of the owned partitions, a few at a time, once a day."""
 
-    def __init__(self, heads: AdmissionHeads, confirms: Confirms, *, age: timedelta) -> None:
+    def __init__(self, heads: AdmissionHeads, confirms: Confirms, *, age: Callable[[], timedelta]) -> None:
         self._heads = heads
         self._confirms = confirms
         self._age = age
@@ -132,27 +138,27 @@ class Erasures:
             each: self._rounds.get(each) or _Round(not_before_ms=now_ms + FIRST_AFTER_MS) for each in partitions
         }
 
-    def due(self, *, now: datetime) -> tuple[int, tuple[Erasure, ...]] | None:
+    def due(self, *, now_ms: int) -> tuple[int, tuple[Erasure, ...]] | None:
         """Do a little; return a partition and what may go from it, when that is known."""
         answer = self._confirms.answer()
         if answer is not None:
             self._asked = None
             return answer if answer[0] in self._rounds else None
         if self._asked is None:
-            self._look(now)
+            self._look(now_ms)
         return None
 
-    def _look(self, now: datetime) -> None:
-        now_ms = int(now.timestamp() * 1000)
+    def _look(self, now_ms: int) -> None:
         due = next(((each, round_) for each, round_ in self._rounds.items() if round_.not_before_ms <= now_ms), None)
         if due is None:
             return
         partition, round_ = due
+        admitted_before = datetime.fromtimestamp(now_ms / 1000, tz=UTC) - self._age()
         after = b""
         for key, head in self._heads.scan(partition, round_.after, limit=SCAN):
             after = key
             record = head.record
-            if record.op is DocumentOp.DELETED and record.admitted_at + self._age <= now:
+            if record.op is DocumentOp.DELETED and record.admitted_at <= admitted_before:
                 round_.found[record.document_id] = Candidate(
                     tenant_id=record.tenant_id, document_id=record.document_id, revision=record.revision
                 )

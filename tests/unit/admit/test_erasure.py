@@ -141,12 +141,12 @@ def heads(tmp_path: Path) -> Iterator[AdmissionHeads]:
 
 def test_only_old_deletions_are_candidates_once_a_day(heads: AdmissionHeads) -> None:
     confirms = Answering()
-    erasures = Erasures(heads, confirms, age=AGE)
+    erasures = Erasures(heads, confirms, age=lambda: AGE)
     erasures.own({0}, now_ms=NOON_MS)
 
     def days_later(days: float) -> tuple[DocumentId, ...]:
         """Go on until there is nothing to do that day; return what may go."""
-        found = [erasures.due(now=NOON + timedelta(days=days)) for _ in range(4)]
+        found = [erasures.due(now_ms=NOON_MS + int(days * EVERY_MS)) for _ in range(4)]
         return tuple(each.candidate.document_id for due in found if due is not None for each in due[1])
 
     assert days_later(0) == ()
@@ -162,11 +162,11 @@ def test_only_old_deletions_are_candidates_once_a_day(heads: AdmissionHeads) -> 
 
 def test_an_answer_about_a_partition_that_was_lost_is_dropped(heads: AdmissionHeads) -> None:
     confirms = Answering()
-    erasures = Erasures(heads, confirms, age=AGE)
+    erasures = Erasures(heads, confirms, age=lambda: AGE)
     erasures.own({0}, now_ms=NOON_MS)
-    late = NOON + timedelta(days=100)
-    found = [erasures.due(now=late) for _ in range(3)]
+    late_ms = NOON_MS + 100 * EVERY_MS
+    found = [erasures.due(now_ms=late_ms) for _ in range(3)]
     assert [each[0] for each in found if each is not None] == [0]
     erasures.own({1}, now_ms=NOON_MS)
     confirms.ask(0, {ONE: Candidate(tenant_id=ACME, document_id=ONE, revision=DELETED)})
-    assert erasures.due(now=late) is None
+    assert erasures.due(now_ms=late_ms) is None
