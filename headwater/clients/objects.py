@@ -1,6 +1,7 @@
 """obstore as the blob store and the archive use it: a folder, S3, GCS or Azure; errors in our terms."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ from pydantic import SecretStr
 from headwater.errors import FatalError, PoisonError, RetryableError
 
 T = TypeVar("T")
+# What the store answered to a listing is in the error's text only; other calls have exceptions of their own.
+_REFUSED: Final = re.compile(r"status code: 40[13]\b")
 CALL_TIMEOUT_S: Final = 60.0  # one piece of at most 5 MiB, not a whole object
 # Of the options, what obstore takes apart from the store's own: mixed in, a name of these ends the process.
 CLIENT_OPTIONS: Final = frozenset(
@@ -76,6 +79,8 @@ async def translated(
     except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
         raise FatalError(f"{what}: access refused; check {options_setting}") from error
     except (exceptions.BaseError, TimeoutError, OSError) as error:
+        if _REFUSED.search(str(error)):
+            raise FatalError(f"{what}: access refused; check {options_setting}") from error
         raise RetryableError(f"{what}: {type(error).__name__}; is it reachable, is there space left?") from error
 
 

@@ -107,15 +107,7 @@ class TestS3(BlobStoreContract):
 
     @pytest.fixture
     def blobs(self, s3: S3Server) -> BlobStore:
-        options = {
-            "endpoint": s3.url,
-            "allow_http": "true",
-            "region": "eu-central-1",
-            "access_key_id": "test",
-            "secret_access_key": "test",
-        }
-        secrets = {name: SecretStr(value) for name, value in options.items()}
-        return ObjectBlobStore(BlobSettings(url="s3://blobs", options=secrets, max_content_bytes=LIMIT))
+        return ObjectBlobStore(BlobSettings(url="s3://blobs", options=s3.options, max_content_bytes=LIMIT))
 
     async def test_small_content_is_one_request(self, s3: S3Server, blobs: BlobStore) -> None:
         ref = await blobs.write(ACME, pieces_of(b"small"))

@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from headwater.archive.expiring import expire_runs
-from headwater.archive.manifests import Manifest, ManifestError
-from headwater.archive.restoring import Restore, Restored, fingerprint_of
+from headwater.archive.manifests import ManifestError
 from headwater.archive.runs import choose_run, manifest_object, run_names, segment_object
 from headwater.archive.segments import SegmentDamagedError
-from headwater.archive.taking import BackupPlan, BackupRun
 from headwater.cli.main import app
 from headwater.clients.archive import ObjectArchive
-from headwater.clients.blobs import ObjectBlobStore
 from headwater.errors import FatalError
-from headwater.settings import BackupSettings, BlobSettings
+from headwater.settings import BackupSettings
 from schemas.codec import decode, encode
 from schemas.events.base import Lane, Position
 from schemas.events.directory import DirectoryChanged, DirectoryKind, KnowledgeBase
@@ -31,65 +26,15 @@ from schemas.events.syncs import CursorSaved
 from schemas.ids import DocumentId, Revision, document_id, document_key
 from schemas.topics import Topic
 from tests.support.archive import MemoryLog
+from tests.support.archive_bench import SMALL, ArchiveBench
 from tests.support.heads import ACME, FILES, HANDBOOK, NOON, changed, directory_record, put
 
 ONE, TWO, THREE = (document_id(ACME, FILES, name) for name in ("one", "two", "three"))
-TODAY = datetime(2026, 3, 1, tzinfo=UTC)
-SMALL = BackupSettings(segment_bytes=600)  # two records or so a segment
-
-
-@dataclass
-class Bench:
-    """A log with contents, an archive on disk, and a place to restore to."""
-
-    folder: Path
-    log: MemoryLog
-    blobs: ObjectBlobStore
-    archive: ObjectArchive
-    now: datetime = TODAY
-
-    async def content(self, text: str) -> BlobRef:
-        async def pieces() -> AsyncIterator[bytes]:
-            yield text.encode()
-
-        return await self.blobs.write(ACME, pieces())
-
-    async def change(self, document: DocumentId, text: str, **fields: Any) -> DocumentChanged:
-        record = changed(document, content=await self.content(text), **fields)
-        self.log.change(record)
-        return record
-
-    async def backup(self, *, full: bool = False, settings: BackupSettings = SMALL) -> Manifest:
-        self.now += timedelta(hours=1)
-        plan = BackupPlan(settings=settings, topic_prefix="", now=self.now, full=full)
-        return await BackupRun(plan, source=self.log, blobs=self.blobs, archive=self.archive).take()
-
-    async def restore(self, log: MemoryLog, *, run: str | None = None, prefix: str = "new.") -> Restored:
-        manifest = await choose_run(self.archive, run)
-        restoring = Restore(manifest, archive=self.archive, target=log, blobs=self.restored_blobs, topic_prefix=prefix)
-        return await restoring.run(read_back=log, folder=self.folder)
-
-    def age(self) -> None:
-        """Make the archive's files as old as the bench's clock says they are."""
-        for path in (self.folder / "archive").rglob("*"):
-            os.utime(path, (TODAY.timestamp(), TODAY.timestamp()))
-
-    @property
-    def restored_blobs(self) -> ObjectBlobStore:
-        return ObjectBlobStore(BlobSettings(url=f"file:{self.folder / 'restored'}"))
-
-    async def fingerprint(self, log: MemoryLog) -> str:
-        return (await fingerprint_of(log, self.folder)).text()
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(
-        folder=tmp_path,
-        log=MemoryLog(),
-        blobs=ObjectBlobStore(BlobSettings(url=f"file:{tmp_path / 'blobs'}")),
-        archive=ObjectArchive(str(tmp_path / "archive"), SMALL),
-    )
+def bench(tmp_path: Path) -> ArchiveBench:
+    return ArchiveBench.below(tmp_path, ObjectArchive(str(tmp_path / "archive"), SMALL))
 
 
 def documents(log: MemoryLog) -> dict[DocumentId, DocumentChanged]:
@@ -101,7 +46,7 @@ def deleted(record: DocumentChanged, revision: int) -> DocumentChanged:
     return replace(record, op=DocumentOp.DELETED, revision=Revision(revision), content=None, access=NOBODY, title="")
 
 
-async def test_what_was_backed_up_comes_back_with_its_contents(bench: Bench) -> None:
+async def test_what_was_backed_up_comes_back_with_its_contents(bench: ArchiveBench) -> None:
     await bench.change(ONE, "first", revision=Revision(5))
     kept = await bench.change(ONE, "second", revision=Revision(7), access=NOBODY)
     gone = await bench.change(TWO, "gone", revision=Revision(6))
@@ -121,7 +66,7 @@ async def test_what_was_backed_up_comes_back_with_its_contents(bench: Bench) -> 
     assert b"".join([piece async for piece in bench.restored_blobs.read(ACME, kept.content)]) == b"second"
 
 
-async def test_a_second_run_copies_only_what_is_new(bench: Bench) -> None:
+async def test_a_second_run_copies_only_what_is_new(bench: ArchiveBench) -> None:
     for number in range(20):
         await bench.change(document_id(ACME, FILES, str(number)), f"text {number}")
     first = await bench.backup()
@@ -136,7 +81,7 @@ async def test_a_second_run_copies_only_what_is_new(bench: Bench) -> None:
     assert (await bench.backup()).topics[Topic.DOCUMENTS_CHANGED].segments == after
 
 
-async def test_each_run_stays_restorable(bench: Bench) -> None:
+async def test_each_run_stays_restorable(bench: ArchiveBench) -> None:
     await bench.change(ONE, "old", revision=Revision(1))
     first, before = await bench.backup(), await bench.fingerprint(bench.log)
     await bench.change(ONE, "new", revision=Revision(2))
@@ -145,7 +90,7 @@ async def test_each_run_stays_restorable(bench: Bench) -> None:
     assert (await bench.restore(MemoryLog(), run=second.name)).fingerprint == after
 
 
-async def test_an_erased_document_is_not_brought_back(bench: Bench) -> None:
+async def test_an_erased_document_is_not_brought_back(bench: ArchiveBench) -> None:
     record = await bench.change(ONE, "secret")
     await bench.change(TWO, "other")
     await bench.backup()
@@ -157,7 +102,7 @@ async def test_an_erased_document_is_not_brought_back(bench: Bench) -> None:
     assert documents(other).keys() == {TWO}
 
 
-async def test_positions_of_the_old_log_are_translated(bench: Bench) -> None:
+async def test_positions_of_the_old_log_are_translated(bench: ArchiveBench) -> None:
     base = directory_record(DirectoryKind.KNOWLEDGE_BASE, HANDBOOK, KnowledgeBase(name="Handbook"))
     for number in range(5):  # superseded: they do not come back, so what follows moves down
         bench.log.direct(replace(base, revision=Revision(number)))
@@ -183,7 +128,7 @@ async def test_positions_of_the_old_log_are_translated(bench: Bench) -> None:
     assert {each.revision for each in records} == {4, other.revision}
 
 
-async def test_a_cursor_is_never_ahead_of_the_documents(bench: Bench) -> None:
+async def test_a_cursor_is_never_ahead_of_the_documents(bench: ArchiveBench) -> None:
     cursor = CursorSaved(
         event_id=changed().event_id,
         tenant_id=ACME,
@@ -212,14 +157,14 @@ async def test_a_cursor_is_never_ahead_of_the_documents(bench: Bench) -> None:
     assert bench.log.asked.index(Topic.CONNECTORS_CURSORS) < bench.log.asked.index(Topic.DOCUMENTS_CHANGED)
 
 
-async def test_the_directory_is_read_after_the_documents(bench: Bench) -> None:
+async def test_the_directory_is_read_after_the_documents(bench: ArchiveBench) -> None:
     await bench.backup()
     bench.log.asked.clear()
     await bench.backup(full=True)
     assert bench.log.asked.index(Topic.DOCUMENTS_CHANGED) < bench.log.asked.index(Topic.DIRECTORY_CHANGED)
 
 
-async def test_contents_on_their_way_are_copied_too(bench: Bench) -> None:
+async def test_contents_on_their_way_are_copied_too(bench: ArchiveBench) -> None:
     waiting = put(replace(put().state, content=await bench.content("on its way")))  # type: ignore[type-var]  # it has one
     record = MemoryLog()
     record.put(Topic.DOCUMENTS_SUBMITTED, document_key(ACME, waiting.document_id), encode(waiting))
@@ -227,7 +172,7 @@ async def test_contents_on_their_way_are_copied_too(bench: Bench) -> None:
     assert (await bench.backup()).blobs_copied == 1
 
 
-async def test_a_content_that_is_gone_is_named_and_the_rest_goes_on(bench: Bench) -> None:
+async def test_a_content_that_is_gone_is_named_and_the_rest_goes_on(bench: ArchiveBench) -> None:
     await bench.change(ONE, "there")
     lost = BlobRef(sha256="0" * 64, size_bytes=3)
     bench.log.change(changed(TWO, content=lost))
@@ -246,7 +191,7 @@ async def test_a_content_that_is_gone_is_named_and_the_rest_goes_on(bench: Bench
         ("damaged", "the last run is damaged"),
     ],
 )
-async def test_a_run_begins_anew_where_going_on_would_miss_something(bench: Bench, what: str, why: str) -> None:
+async def test_a_run_begins_anew_where_going_on_would_miss_something(bench: ArchiveBench, what: str, why: str) -> None:
     await bench.change(ONE, "text")
     first = await bench.backup()
     settings = BackupSettings(full_every_days=7 if what == "old" else 30)
@@ -261,7 +206,7 @@ async def test_a_run_begins_anew_where_going_on_would_miss_something(bench: Benc
     assert (await bench.restore(MemoryLog())).documents == 1
 
 
-async def test_a_log_that_is_not_empty_is_left_alone(bench: Bench) -> None:
+async def test_a_log_that_is_not_empty_is_left_alone(bench: ArchiveBench) -> None:
     await bench.change(ONE, "text")
     await bench.backup()
     with pytest.raises(FatalError, match="not empty"):
@@ -269,7 +214,7 @@ async def test_a_log_that_is_not_empty_is_left_alone(bench: Bench) -> None:
     assert len(bench.log.newest(Topic.DOCUMENTS_CHANGED)) == 1
 
 
-async def test_changed_bytes_are_noticed(bench: Bench) -> None:
+async def test_changed_bytes_are_noticed(bench: ArchiveBench) -> None:
     await bench.change(ONE, "text")
     run = await bench.backup()
     segment = run.topics[Topic.DOCUMENTS_CHANGED].segments[0].sha256
@@ -281,7 +226,7 @@ async def test_changed_bytes_are_noticed(bench: Bench) -> None:
         await choose_run(bench.archive, None)
 
 
-async def test_a_writer_beside_the_restore_is_noticed(bench: Bench) -> None:
+async def test_a_writer_beside_the_restore_is_noticed(bench: ArchiveBench) -> None:
     await bench.change(ONE, "text")
     await bench.backup()
     busy = MemoryLog()
@@ -298,12 +243,12 @@ async def test_a_writer_beside_the_restore_is_noticed(bench: Bench) -> None:
         await bench.restore(busy)
 
 
-async def test_an_archive_without_runs_says_so(bench: Bench) -> None:
+async def test_an_archive_without_runs_says_so(bench: ArchiveBench) -> None:
     with pytest.raises(FatalError, match="holds no run"):
         await choose_run(bench.archive, None)
 
 
-async def test_old_runs_expire_with_what_only_they_need(bench: Bench) -> None:
+async def test_old_runs_expire_with_what_only_they_need(bench: ArchiveBench) -> None:
     old = await bench.change(ONE, "old", revision=Revision(1))
     first = await bench.backup()
     bench.now += timedelta(days=20)
@@ -321,7 +266,7 @@ async def test_old_runs_expire_with_what_only_they_need(bench: Bench) -> None:
     assert (await bench.restore(MemoryLog())).documents == 1
 
 
-async def test_the_runs_of_an_archive_are_listed(bench: Bench) -> None:
+async def test_the_runs_of_an_archive_are_listed(bench: ArchiveBench) -> None:
     await bench.change(ONE, "text")
     runs = [await bench.backup(), await bench.backup()]
     listing = ["restore", str(bench.folder / "archive"), "--list", "--json"]
