@@ -17,10 +17,6 @@ class TopicMissingError(FatalError):
     """A topic or partition does not exist. Topics are created by `headwater topics apply`, never by accident."""
 
 
-class GroupMissingError(FatalError):
-    """No consumer group has this name: nobody has read for it yet."""
-
-
 class FencedError(FatalError):
     """Another process has taken over this one's transactions or partitions: exit and start again."""
 
@@ -45,7 +41,6 @@ _MISSING = frozenset(
         KafkaError.TOPIC_EXCEPTION,
     }
 )
-_NO_GROUP = frozenset({KafkaError.GROUP_ID_NOT_FOUND})
 _FENCED = frozenset(
     {
         KafkaError._FENCED,  # noqa: SLF001 - as above
@@ -98,7 +93,6 @@ def translate(error: KafkaError | KafkaException, doing: str) -> HeadwaterError:
     text = f"{detail.name()}: {detail.str()} while {doing}"
     kinds: tuple[tuple[frozenset[int], type[HeadwaterError], str], ...] = (
         (_MISSING, TopicMissingError, "run `headwater topics apply`"),
-        (_NO_GROUP, GroupMissingError, "start its consumers first"),
         (_FENCED, FencedError, "another process has taken over; this one must start again"),
         (_EXPIRED, OffsetExpiredError, "records were removed before they were read; rebuild what depends on them"),
         (_RECORD_REFUSED, RecordRefusedError, "the record breaks the broker's limits"),

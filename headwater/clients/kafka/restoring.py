@@ -41,7 +41,7 @@ class KafkaTargetLog:
 
     async def require_empty(self) -> None:
         """See the port."""
-        members = await self._admin.member_count(group_of(self._settings, "admit"))
+        members = await self._admin.members(group_of(self._settings, "admit"))
         if members:
             raise FatalError(
                 f"{members} admission workers run: stop everything but the components, then restore, then start"

@@ -5,7 +5,6 @@ from confluent_kafka import KafkaError, KafkaException
 
 from headwater.clients.kafka.errors import (
     FencedError,
-    GroupMissingError,
     KafkaRefusedError,
     KafkaUnavailableError,
     OffsetExpiredError,
@@ -26,7 +25,6 @@ from headwater.errors import HeadwaterError
         (KafkaError.REBALANCE_IN_PROGRESS, KafkaUnavailableError),
         (KafkaError.UNKNOWN_TOPIC_OR_PART, TopicMissingError),
         (KafkaError._UNKNOWN_PARTITION, TopicMissingError),
-        (KafkaError.GROUP_ID_NOT_FOUND, GroupMissingError),
         (KafkaError._FENCED, FencedError),
         (KafkaError.INVALID_PRODUCER_EPOCH, FencedError),
         (KafkaError.OFFSET_OUT_OF_RANGE, OffsetExpiredError),
