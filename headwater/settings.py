@@ -84,6 +84,17 @@ class BlobSettings(BaseModel, frozen=True, extra="forbid"):
     options: dict[str, SecretStr] = Field(default_factory=dict)
     max_content_bytes: PositiveInt = 100 * 1024 * 1024
     piece_bytes: PositiveInt = 1024 * 1024
+    orphan_grace_s: PositiveFloat = 24 * 3600.0  # what nothing refers to stays this long: its event may be on its way
+
+
+class BackupSettings(BaseModel, frozen=True, extra="forbid"):
+    """Copies of the log and the contents. Where they lie is an argument of the commands."""
+
+    options: dict[str, SecretStr] = Field(default_factory=dict)  # of the bucket, as in the blob store's group
+    retention_days: PositiveInt = 30  # runs older than this are removed by --expire, and erasure waits as long
+    full_every_days: PositiveInt = 7  # then a run begins anew, so that expired runs let go of what they held
+    segment_bytes: PositiveInt = 32 * 1024 * 1024
+    settle_wait_s: PositiveFloat = 30.0  # for admission to catch up, so that cursors are never ahead of documents
 
 
 class HeadsSettings(BaseModel, frozen=True, extra="forbid"):
@@ -166,6 +177,7 @@ class Settings(BaseSettings):
     triton: TritonSettings = TritonSettings()
     generator: GeneratorSettings = GeneratorSettings()
     blobs: BlobSettings = BlobSettings()
+    backup: BackupSettings = BackupSettings()
     heads: HeadsSettings = HeadsSettings()
     management: ManagementSettings = ManagementSettings()
     api: ApiSettings = ApiSettings()

@@ -19,9 +19,11 @@ from headwater.heads.environment import WritableEnvironment
 from headwater.settings import Settings
 from headwater.telemetry.management import Health, ManagementServer
 from headwater.telemetry.metrics import BACKFILL_PAUSED, SETTLE_SECONDS
-from streams.admit.assignment import Intake
+from streams.admit.assignment import BATCH, Intake
+from streams.admit.confirmations import Confirmations
 from streams.admit.credits import BackfillCredits
 from streams.admit.directory_log import DirectoryLog
+from streams.admit.erasure import Erasures, erasure_age
 from streams.admit.heads import LAYOUT, AdmissionHeads
 from streams.admit.intake import STAGE
 from streams.admit.purge import Purges
@@ -126,6 +128,9 @@ class Admission:
         self._credits = allowance
         self._heads = AdmissionHeads(environment.lmdb, changed=topics.changed, directory=topics.directory_changed)
         self._purges = Purges(self._heads, topics.directory_changed)
+        self._erasures = Erasures(
+            self._heads, Confirmations(settings, directory.table), age=lambda: erasure_age(settings.backup)
+        )
         self._planned_for: tuple[int, frozenset[int]] = (0, frozenset())
         self._intake = Intake(settings, topics)
         self._worker = AdmissionWorker(
@@ -159,6 +164,7 @@ class Admission:
             if records:
                 self._settle(records)
             self._purge()
+            self._erase()
         except RetryableError:
             self._intake.go_back(records)
             raise
@@ -201,6 +207,14 @@ class Admission:
             position = self._intake.position(purge.partition)
             self._worker.purge(self._purges, purge, position, self._intake.membership)
 
+    def _erase(self) -> None:
+        due = self._erasures.due(now_ms=_now_ms())
+        if due is not None:
+            partition, erasures = due
+            for first in range(0, len(erasures), BATCH):
+                part = erasures[first : first + BATCH]
+                self._worker.erase(partition, part, self._intake.position(partition), self._intake.membership)
+
     def _take_over(self) -> None:
         """After a change of hands: know the committed positions, the log and the directory to their ends."""
         if not self._intake.changed:
@@ -208,6 +222,7 @@ class Admission:
         self._purges.forget()
         self._planned_for = (0, frozenset())
         partitions = self._intake.partitions
+        self._erasures.own(partitions, now_ms=_now_ms())
         self._intake.settle_positions()
         if partitions:
             asyncio.run(

@@ -67,7 +67,7 @@ class PrepareStage:
             await self._send([step.batch_without_chunks(event, origin)])
             return Outcome.DONE
         prepared = await self._prepared(event, event.content)
-        canonical = await self._keep_canonical(event, prepared)
+        canonical = await self._keep_canonical(event, event.content, prepared)
         batches = step.chunk_batches(event, prepared, canonical, origin)
         for first in range(0, len(batches), _BATCHES_AT_ONCE):
             await self._send(batches[first : first + _BATCHES_AT_ONCE])
@@ -126,13 +126,15 @@ class PrepareStage:
             file.flush()
             return await self.pool.prepare(Path(file.name), declared=event.media_type, name=event.external_id)
 
-    async def _keep_canonical(self, event: DocumentChanged, prepared: Prepared) -> BlobRef:
-        """Store the text that the chunks' offsets point into, unless it is there."""
+    async def _keep_canonical(self, event: DocumentChanged, content: BlobRef, prepared: Prepared) -> BlobRef:
+        """Store the text that the chunks' offsets point into, and what it was made from, unless that was done."""
         text = prepared.text.encode()
         ref = BlobRef(sha256=hashlib.sha256(text).hexdigest(), size_bytes=len(text))
-        if await self.blobs.exists(event.tenant_id, ref):
-            return ref
-        return await self.blobs.write(event.tenant_id, _pieces(text))
+        if not await self.blobs.is_derived(event.tenant_id, ref, source=content):
+            # Written even where the same text is there from another content: that one may be about to be removed.
+            await self.blobs.write(event.tenant_id, _pieces(text))
+            await self.blobs.record_derived(event.tenant_id, ref, source=content)
+        return ref
 
     async def _send(self, batches: "tuple[ChunksPrepared, ...] | list[ChunksPrepared]") -> None:
         await self.publisher.publish(

@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 import structlog
 
+import headwater.clients.kafka.transactions
 import headwater.clients.triton.embedder
 import headwater.heads.follower
 import headwater.retry
@@ -18,7 +19,6 @@ import streams.admit.agent
 import streams.admit.assignment
 import streams.admit.directory_log
 import streams.admit.restore
-import streams.admit.transaction
 import streams.embed.agent
 import streams.index_keywords.agent
 import streams.index_vectors.agent
@@ -113,7 +113,7 @@ def seams() -> Iterator[None]:
 
         put(admit.assignment, "Consumer", SimConsumer)
         put(admit.directory_log, "Consumer", SimConsumer)
-        put(admit.transaction, "Producer", SimProducer)
+        put(headwater.clients.kafka.transactions, "Producer", SimProducer)
         put(admit.restore, "RecordStream", SimRecordStream)
         put(admit.agent, "KafkaAdmin", SimAdmin)
         put(admit.agent, "WritableEnvironment", _environment)
