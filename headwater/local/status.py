@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from headwater.local.lag import LagReader, StageLag
+from headwater.local.lag import LagReader
 from headwater.local.ports import LOOPBACK
 from headwater.local.process import Probe, Process
 from headwater.local.readiness import PROBE_TIMEOUT_S, is_ready
 from headwater.local.supervisor import ProcessState
+from headwater.ports.freshness import StageLag
 from headwater.settings import Settings
 
 _FRESHNESS = "headwater_freshness_seconds_bucket"

@@ -20,6 +20,7 @@ _ANALYTICS: Final[Mapping[Index, dict[str, Any]]] = {
     Index.QUERIES: mappings.QUERIES,
     Index.FEEDBACK: mappings.FEEDBACK,
     Index.INGESTIONS: mappings.INGESTIONS,
+    Index.CANARIES: mappings.CANARIES,
 }
 
 
@@ -102,7 +103,7 @@ MIGRATIONS: Final = (
         per_generation=False,
         apply=_create_analytics,
         revert=_drop_analytics,
-        revert_destroys="queries, feedback and usage; rebuilt only as far back as their topics are kept",
+        revert_destroys="queries, feedback, usage and freshness; rebuilt only as far back as their topics are kept",
     ),
     Migration(
         number=3,

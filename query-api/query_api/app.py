@@ -11,6 +11,7 @@ from query_api.directory import endpoints as directory
 from query_api.documents import endpoints as documents
 from query_api.documents.schemas import DocumentPut, Metadata
 from query_api.feedback import endpoints as feedback
+from query_api.freshness import endpoints as freshness
 from query_api.keys import endpoints as keys
 from query_api.limits import add_limits
 from query_api.openapi import DESCRIPTION, install_openapi
@@ -39,6 +40,6 @@ def create_app(runtime: Runtime) -> FastAPI:
 
 def _v1() -> APIRouter:
     router = APIRouter(prefix="/v1", dependencies=[Depends(waited_as_of)], responses=problems(*COMMON))
-    for resource in (search, answers, feedback, documents, directory, keys, parked):
+    for resource in (search, answers, feedback, documents, directory, keys, parked, freshness):
         router.include_router(resource.router)
     return router

@@ -22,6 +22,8 @@ class Action(StrEnum):
     MANAGE_OWN_KEYS = "keys.own"
     MANAGE_KEYS = "keys.manage"
     READ_PARKED = "parked.read"
+    READ_FRESHNESS = "freshness.read"
+    REPORT_ROUNDS = "freshness.report"
     MANAGE_TENANTS = "tenants.manage"
 
 
@@ -37,6 +39,8 @@ _ALLOWED_BY: Final = {
     Action.MANAGE_OWN_KEYS: frozenset(Scope),
     Action.MANAGE_KEYS: {Scope.ADMIN},
     Action.READ_PARKED: {Scope.ADMIN},
+    Action.READ_FRESHNESS: {Scope.ADMIN, Scope.SYSTEM},
+    Action.REPORT_ROUNDS: {Scope.WRITE},
     Action.MANAGE_TENANTS: {Scope.SYSTEM},
 }
 

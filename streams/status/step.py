@@ -63,4 +63,7 @@ def ingested(document: DocumentChanged, reports: dict[Store, DocumentProgressed]
         searchable_by_words_at=words_at,
         searchable_by_meaning_at=meaning_at,
         freshness_ms=max(0, round(fresh.total_seconds() * 1000)),
+        lane=meaning.lane,
+        prepared_at=meaning.trail.prepared_at or words.trail.prepared_at,
+        embedded_at=meaning.trail.embedded_at,
     )

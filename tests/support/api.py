@@ -30,7 +30,8 @@ from schemas.ids import SYSTEM_TENANT, KnowledgeBaseId, TenantId
 from tests.support.api_log import FakeClock, FakeDirectory, FakeHeads, FakeLog
 from tests.support.blobs import FakeBlobStore
 from tests.support.cache import FakeCache
-from tests.support.read_model import FakeDocuments
+from tests.support.freshness import FakeBacklog, FakeFreshness
+from tests.support.read_model import FakeAnalytics, FakeDocuments
 
 ACME = TenantId("acme")
 ALL_SCOPES = ("read", "write", "admin")
@@ -120,6 +121,8 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
         blobs=blobs,
         cache=FakeCache(),
         documents=documents,
+        freshness=FakeFreshness(FakeAnalytics()),
+        backlog=FakeBacklog(),
         generations=create_autospec(Generations, instance=True),
         models=create_autospec(Models, instance=True),
         now=clock,
