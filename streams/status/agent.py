@@ -1,6 +1,6 @@
 """Glue of stage `status`: the read model in Elasticsearch, and facts for everybody."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -9,12 +9,13 @@ import structlog
 
 from headwater.clients.elasticsearch.read_model import ElasticsearchDocuments
 from headwater.errors import PoisonError, RetryableError
+from headwater.freshness.objectives import Promise, targets
 from headwater.ports.read_model import DocumentReadModel, DocumentView, StoreStates
 from headwater.retry import RetryPolicy, retry
-from headwater.telemetry.metrics import FRESHNESS_SECONDS
+from headwater.telemetry.metrics import FRESHNESS_JUDGED, FRESHNESS_SECONDS
 from schemas.events import DocumentChanged, DocumentProgressed, EventParked
 from schemas.events.base import Position, Store
-from schemas.ids import DocumentId, GenerationName, Revision, document_key, progress_key
+from schemas.ids import DocumentId, GenerationName, Revision, TenantId, document_key, progress_key
 from schemas.topics import Topic
 from streams.harness.delivery import Delivery, Outcome
 from streams.harness.dispatcher import Limits
@@ -70,6 +71,8 @@ class StatusStage:
     model: DocumentReadModel
     writers: Writers
     publisher: Publisher
+    targets: Mapping[Promise, int]  # milliseconds
+    canary: TenantId
     # Highest revision that this worker has read of each report's key: what comes after it and is lower is late.
     _highest: Recent[bytes, Revision] = field(default_factory=lambda: Recent(_REMEMBERED))
     _announced: Recent[tuple[DocumentId, GenerationName], Revision] = field(default_factory=lambda: Recent(_REMEMBERED))
@@ -101,6 +104,7 @@ class StatusStage:
         fresh_s = step.freshness_s(report)
         if fresh_s is not None:
             FRESHNESS_SECONDS.labels(store=report.store.value, lane=report.lane.value).observe(fresh_s)
+            self._judge(report, fresh_s)
         states = await self.model.store_states(report.tenant_id, report.document_id, generation=report.generation)
         if await self._is_overtaken(report, states):
             return Outcome.SUPERSEDED
@@ -108,6 +112,13 @@ class StatusStage:
         if reports is not None:
             return await self._announce(report, reports)
         return Outcome.DONE
+
+    def _judge(self, report: DocumentProgressed, fresh_s: float) -> None:
+        """Count a live edit against its objective; the canary judges its own from outside."""
+        promise = step.promise_of(report)
+        if promise is not None and report.tenant_id != self.canary:
+            verdict = "within" if fresh_s * 1_000 <= self.targets[promise] else "late"
+            FRESHNESS_JUDGED.labels(objective=promise.value, view="documents", verdict=verdict).inc()
 
     async def _is_overtaken(self, report: DocumentProgressed, states: StoreStates) -> bool:
         """Say whether a zombie reported this after a higher one; the higher is then appended again.
@@ -157,7 +168,13 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
     async with ElasticsearchDocuments.open(resources.settings.elasticsearch) as model:
         writers = Writers.of(model)
         try:
-            yield StatusStage(model=model, writers=writers, publisher=resources.publisher)
+            yield StatusStage(
+                model=model,
+                writers=writers,
+                publisher=resources.publisher,
+                targets=targets(resources.settings.freshness),
+                canary=TenantId(resources.settings.canary.tenant),
+            )
         finally:
             await writers.close()
 

@@ -2,9 +2,10 @@
 
 from uuid import UUID, uuid5
 
+from headwater.freshness.objectives import Promise
 from headwater.ports.read_model import StoreStates
 from schemas.events import DocumentChanged, DocumentIngested, DocumentProgressed
-from schemas.events.base import Store
+from schemas.events.base import Lane, Store
 from schemas.events.documents import DocumentOp, ProgressOutcome
 from schemas.ids import Revision
 
@@ -18,6 +19,13 @@ def freshness_s(report: DocumentProgressed) -> float | None:
     if report.outcome not in _ENDED_WELL or indexed_at is None:
         return None
     return max(0.0, (indexed_at - report.observed_at).total_seconds())
+
+
+def promise_of(report: DocumentProgressed) -> Promise | None:
+    """Return which promise a report is about: a live edit that is searchable. Of a deletion the gate keeps it."""
+    if report.lane is not Lane.LIVE or report.outcome is not ProgressOutcome.COMPLETE:
+        return None
+    return Promise.WORDS if report.store is Store.KEYWORDS else Promise.MEANING
 
 
 def overtaken_by(report: DocumentProgressed, states: StoreStates) -> DocumentProgressed | None:

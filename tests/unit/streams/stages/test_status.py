@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+from headwater.freshness.objectives import Promise
+from headwater.telemetry.metrics import FRESHNESS_JUDGED
 from schemas.events import DocumentChanged, DocumentIngested, DocumentProgressed, EventParked
-from schemas.events.base import Store
+from schemas.events.base import Lane, Store
 from schemas.events.documents import DocumentOp, ProgressOutcome
-from schemas.ids import GenerationName
+from schemas.ids import GenerationName, TenantId
 from schemas.topics import Topic
 from streams.harness.delivery import Outcome
 from streams.status.agent import StatusStage, Writers
@@ -23,7 +25,13 @@ class Bench:
 
     def restart(self) -> None:
         """Forget what only the worker's memory holds."""
-        self.stage = StatusStage(model=self.model, writers=Writers.of(self.model), publisher=self.publisher)
+        self.stage = StatusStage(
+            model=self.model,
+            writers=Writers.of(self.model),
+            publisher=self.publisher,
+            targets={Promise.WORDS: 1_000, Promise.MEANING: 2_000},
+            canary=TenantId("the-canary"),
+        )
 
     async def handle(self, *events: DocumentChanged | DocumentProgressed | EventParked) -> list[Outcome]:
         return [await self.stage.handle(event, self.records.make(event)) for event in events]
@@ -46,6 +54,7 @@ async def test_a_revision_is_a_public_fact_when_both_stores_show_it() -> None:
     (fact,) = bench.facts
     assert (fact.document_id, fact.revision, fact.op, fact.chunks) == (HANDBOOK, 7, DocumentOp.UPSERTED, 2)
     assert fact.freshness_ms == 3000
+    assert (fact.lane, fact.prepared_at) == (Lane.LIVE, NOON)
     assert (fact.searchable_by_words_at, fact.searchable_by_meaning_at) == (NOON.replace(second=1), later)
 
 
@@ -123,3 +132,28 @@ async def test_a_letter_is_recorded() -> None:
     )
     await bench.handle(letter)
     assert [each.error for each in bench.model.parked.values()] == ["EmptyDocumentError"]
+
+
+def judged(objective: str, verdict: str) -> float:
+    counter = FRESHNESS_JUDGED.labels(objective=objective, view="documents", verdict=verdict)
+    return float(counter._value.get())
+
+
+async def test_live_edits_are_judged_against_their_objective_and_nothing_else_is() -> None:
+    bench = Bench()
+    before = {each: judged(*each) for each in (("words", "within"), ("words", "late"), ("meaning", "late"))}
+    slow = replace(trail(), indexed_at=NOON.replace(second=3))
+    await bench.handle(
+        changed(),
+        progressed(KEYWORDS),
+        progressed(VECTORS, trail=slow),
+        progressed(KEYWORDS, "bulk.md", trail=slow, lane=Lane.BACKFILL),
+        progressed(KEYWORDS, "gone.md", trail=slow, outcome=ProgressOutcome.GONE),
+        progressed(KEYWORDS, "broken.md", trail=slow, outcome=ProgressOutcome.FAILED),
+        progressed(KEYWORDS, "probe.md", trail=slow, tenant_id=TenantId("the-canary")),
+    )
+    assert {each: judged(*each) - count for each, count in before.items()} == {
+        ("words", "within"): 1,
+        ("words", "late"): 0,
+        ("meaning", "late"): 1,
+    }
