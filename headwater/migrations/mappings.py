@@ -142,6 +142,9 @@ INGESTIONS: Final[dict[str, Any]] = {
     "reused": LONG,
     "occurred_at": DATE,
     "freshness_ms": LONG,
+}
+
+INGESTION_LEGS: Final[dict[str, Any]] = {
     "lane": KEYWORD,
     "searchable_at": DATE,  # or gone: when the last store had it
     **{f"{leg}_ms": LONG for leg in Leg},

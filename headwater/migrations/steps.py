@@ -7,7 +7,7 @@ from headwater.clients.elasticsearch.names import Index, chunks_name, index_name
 from headwater.clients.milvus.collection import collection_name
 from headwater.migrations import mappings
 from headwater.migrations.collections import create_collection, drop_collection
-from headwater.migrations.indices import create_index, drop_index, passage_analysis
+from headwater.migrations.indices import add_fields, create_index, drop_index, passage_analysis
 from headwater.migrations.model import Findings, Migration, Target
 
 _READ_MODEL: Final[Mapping[Index, dict[str, Any]]] = {
@@ -20,8 +20,8 @@ _ANALYTICS: Final[Mapping[Index, dict[str, Any]]] = {
     Index.QUERIES: mappings.QUERIES,
     Index.FEEDBACK: mappings.FEEDBACK,
     Index.INGESTIONS: mappings.INGESTIONS,
-    Index.CANARIES: mappings.CANARIES,
 }
+_CANARIES: Final[Mapping[Index, dict[str, Any]]] = {Index.CANARIES: mappings.CANARIES}
 
 
 async def _create_read_model(target: Target) -> Findings:
@@ -68,6 +68,18 @@ async def _drop_vectors(target: Target) -> None:
     await drop_collection(target.milvus, collection_name(settings, target.generation), settings=settings)
 
 
+async def _create_freshness(target: Target) -> Findings:
+    settings = target.settings.elasticsearch
+    ingestions = index_name(settings, Index.INGESTIONS)
+    await add_fields(target.elasticsearch, ingestions, settings=settings, properties=mappings.INGESTION_LEGS)
+    return await _create_shared(target, _CANARIES)
+
+
+async def _drop_freshness(target: Target) -> None:
+    """A mapping only grows: the fields stay, and an earlier build leaves them empty."""
+    await _drop_shared(target, _CANARIES)
+
+
 async def _create_shared(target: Target, indices: Mapping[Index, dict[str, Any]]) -> Findings:
     settings = target.settings.elasticsearch
     analyzer, analysis = await passage_analysis(target.elasticsearch, settings=settings)
@@ -103,7 +115,7 @@ MIGRATIONS: Final = (
         per_generation=False,
         apply=_create_analytics,
         revert=_drop_analytics,
-        revert_destroys="queries, feedback, usage and freshness; rebuilt only as far back as their topics are kept",
+        revert_destroys="queries, feedback and usage; rebuilt only as far back as their topics are kept",
     ),
     Migration(
         number=3,
@@ -120,5 +132,13 @@ MIGRATIONS: Final = (
         apply=_create_vectors,
         revert=_drop_vectors,
         revert_destroys="all vectors of the generation; rebuilt from the log by index-vectors",
+    ),
+    Migration(
+        number=5,
+        name="freshness",
+        per_generation=False,
+        apply=_create_freshness,
+        revert=_drop_freshness,
+        revert_destroys="what the canary saw; rebuilt only as far back as its topic is kept",
     ),
 )
