@@ -38,14 +38,14 @@ COMMANDS: dict[str, Entry] = {
     "topics": Entry(module="headwater.cli.topics", help="Plan and apply the declared topics."),
     "schemas": Entry(module="headwater.cli.schemas", help="Check and add contracts."),
     "migrate": Entry(module="headwater.cli.migrate", help="Plan, apply and revert store migrations."),
-    "parked": Entry(module="headwater.cli.parked", help="List and show dead letters."),
+    "parked": Entry(module="headwater.cli.parked", help="Dead letters: list, show, replay, discard."),
     "freshness": Entry(
         module="headwater.cli.freshness", attribute="freshness", help="Objectives, error budgets, the canary."
     ),
     "keys": Entry(module="headwater.cli.keys", help="API keys: create, list, revoke."),
     "bench": Entry(module="headwater.cli.bench", help="Run a benchmark."),
     "sync": Entry(module="headwater.cli.sync", help="Bring a source in.", panel=_WORK),
-    "documents": Entry(module="headwater.cli.documents", help="Put, list, show, delete, trace.", panel=_WORK),
+    "documents": Entry(module="headwater.cli.documents", help="Put, list, show, delete, trace, explain.", panel=_WORK),
     "search": Entry(module="headwater.cli.search", attribute="search", help="Find passages.", panel=_WORK),
     "ask": Entry(module="headwater.cli.search", attribute="ask", help="Ask a question.", panel=_WORK),
     "evaluate": Entry(module="headwater.cli.evaluate", help="Judge retrieval on a BEIR folder.", panel=_WORK),

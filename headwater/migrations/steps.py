@@ -68,6 +68,24 @@ async def _drop_vectors(target: Target) -> None:
     await drop_collection(target.milvus, collection_name(settings, target.generation), settings=settings)
 
 
+async def _add_letter_states(target: Target) -> Findings:
+    settings = target.settings.elasticsearch
+    await add_fields(
+        target.elasticsearch,
+        index_name(settings, Index.PARKED),
+        settings=settings,
+        properties=mappings.LETTER_STATES,
+    )
+    return {}
+
+
+async def _drop_letter_states(target: Target) -> None:
+    """A mapping only grows: the index is made anew."""
+    letters = {Index.PARKED: mappings.PARKED}
+    await _drop_shared(target, letters)
+    await _create_shared(target, letters)
+
+
 async def _create_freshness(target: Target) -> Findings:
     settings = target.settings.elasticsearch
     ingestions = index_name(settings, Index.INGESTIONS)
@@ -135,6 +153,14 @@ MIGRATIONS: Final = (
     ),
     Migration(
         number=5,
+        name="letter_states",
+        per_generation=False,
+        apply=_add_letter_states,
+        revert=_drop_letter_states,
+        revert_destroys="parked rows and what was done about them; rebuilt by the status stage from its topics",
+    ),
+    Migration(
+        number=6,
         name="freshness",
         per_generation=False,
         apply=_create_freshness,

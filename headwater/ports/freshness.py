@@ -97,7 +97,7 @@ class StageLag:
     oldest: datetime | None  # time of the first waiting event, None when nothing waits
 
 
-class Backlog(Protocol):
+class Lags(Protocol):
     """What waits in the log."""
 
     async def stages(self) -> Sequence[StageLag]:

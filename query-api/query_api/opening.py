@@ -7,14 +7,16 @@ from headwater.clients.blobs import ObjectBlobStore
 from headwater.clients.elasticsearch.freshness import ElasticsearchFreshness
 from headwater.clients.elasticsearch.read_model import ElasticsearchDocuments
 from headwater.clients.kafka.admin import KafkaAdmin
+from headwater.clients.kafka.originals import KafkaOriginals
 from headwater.clients.kafka.producer import EventProducer
 from headwater.clients.redis_cache import RedisCache
 from headwater.heads.view import LmdbHeads
 from headwater.heads.waiting import AppliedPositions
+from headwater.local.backlogs import KafkaBacklogs
 from headwater.settings import Settings
 from query_api.credentials import load_server_secret
 from query_api.event_log import KafkaEventSink
-from query_api.freshness.backlog import KafkaBacklog
+from query_api.freshness.lags import KafkaLags
 from query_api.generations import OpenedGenerations
 from query_api.runtime import Models, Runtime
 
@@ -37,8 +39,10 @@ async def open_runtime(settings: Settings, models: Models) -> AsyncIterator[Runt
             blobs=ObjectBlobStore(settings.blobs),
             cache=await stack.enter_async_context(RedisCache.open(settings.redis)),
             documents=await stack.enter_async_context(ElasticsearchDocuments.open(settings.elasticsearch)),
+            originals=KafkaOriginals(settings.kafka),
+            backlogs=KafkaBacklogs(settings, admin),
             freshness=await stack.enter_async_context(ElasticsearchFreshness.open(settings.elasticsearch)),
-            backlog=await stack.enter_async_context(KafkaBacklog.open(settings)),
+            lags=await stack.enter_async_context(KafkaLags.open(settings)),
             generations=await stack.enter_async_context(OpenedGenerations.open(settings)),
             models=models,
         )

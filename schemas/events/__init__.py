@@ -13,7 +13,7 @@ from schemas.events.documents import (
     DocumentProgressed,
     DocumentSubmitted,
 )
-from schemas.events.parked import EventParked
+from schemas.events.parked import EventParked, EventResolved, LetterState
 from schemas.events.queries import AuditRecorded, FeedbackReceived, QueryExecuted, ReviewRequested
 from schemas.events.syncs import CursorSaved, SyncRequested
 
@@ -30,6 +30,7 @@ EVENT_TYPES: tuple[type, ...] = (
     DocumentProgressed,
     DocumentSubmitted,
     EventParked,
+    EventResolved,
     FeedbackReceived,
     QueryExecuted,
     ReviewRequested,
@@ -57,8 +58,10 @@ __all__ = [
     "DocumentSubmitted",
     "Event",
     "EventParked",
+    "EventResolved",
     "FeedbackReceived",
     "Lane",
+    "LetterState",
     "Position",
     "QueryExecuted",
     "ReviewRequested",

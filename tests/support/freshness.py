@@ -65,16 +65,16 @@ class FakeFreshness:
         )
 
 
-class FakeBacklog:
-    """Implements Backlog; `away` stands for a broker that does not answer."""
+class FakeLags:
+    """Implements Lags; `away` stands for a broker that does not answer."""
 
     def __init__(self, *stages: StageLag) -> None:
-        self.lags, self.away = stages, False
+        self.waiting, self.away = stages, False
 
     async def stages(self) -> Sequence[StageLag]:
         if self.away:
             raise RetryableError("Kafka does not answer")
-        return self.lags
+        return self.waiting
 
 
 def spread(times_ms: Sequence[float]) -> Spread:

@@ -127,7 +127,7 @@ class FreshnessService:
             return None
         try:
             stages: Sequence[WaitingView] = [
-                WaitingView.of(lag, self.runtime.now()) for lag in await self.runtime.backlog.stages()
+                WaitingView.of(lag, self.runtime.now()) for lag in await self.runtime.lags.stages()
             ]
         except RetryableError:
             return None  # the other figures do not need the broker, and are wanted most when it is away

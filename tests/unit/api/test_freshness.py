@@ -14,7 +14,7 @@ from schemas.events.canaries import CanaryMeasured, CanaryOutcome, CanaryStep
 from schemas.events.documents import DocumentIngested
 from schemas.ids import Revision, TenantId
 from tests.support.api import ACME, FakeApi
-from tests.support.freshness import FakeBacklog, FakeFreshness
+from tests.support.freshness import FakeFreshness, FakeLags
 from tests.support.golden import golden
 
 CANARY = TenantId(Settings().canary.tenant)
@@ -142,10 +142,10 @@ async def test_an_administrator_sees_their_tenant_and_an_operator_all(api: FakeA
 
 
 async def test_operators_see_what_waits_even_without_figures(api: FakeApi) -> None:
-    backlog = api.runtime.backlog
-    assert isinstance(backlog, FakeBacklog)
+    lags = api.runtime.lags
+    assert isinstance(lags, FakeLags)
     old, new = api.clock() - timedelta(seconds=90), api.clock() - timedelta(seconds=2)
-    backlog.lags = (
+    lags.waiting = (
         StageLag(stage="embed", group="g", events=3, oldest=new),
         StageLag(stage="index-vectors", group="g", events=7, oldest=old),
         StageLag(stage="status", group="g", events=0, oldest=None),
@@ -154,7 +154,7 @@ async def test_operators_see_what_waits_even_without_figures(api: FakeApi) -> No
     assert (body["oldest"]["stage"], body["oldest"]["age_ms"]) == ("index-vectors", 90_000)
     assert [each["events"] for each in body["waiting"]] == [3, 7, 0]
     assert (await report(api))["waiting"] is None
-    backlog.away = True
+    lags.away = True
     assert (await report(api, scopes=SYSTEM))["waiting"] is None
 
 

@@ -13,8 +13,8 @@ from headwater.settings import Settings
 KEPT_S: Final = 5.0
 
 
-class KafkaBacklog:
-    """Implements the Backlog port. The reader blocks and is not thread-safe: one call at a time, in a thread."""
+class KafkaLags:
+    """Implements the Lags port. The reader blocks and is not thread-safe: one call at a time, in a thread."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -27,11 +27,11 @@ class KafkaBacklog:
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Self]:
         """Open without a first call; the broker's clients start when somebody asks."""
-        backlog = cls(settings)
+        lags = cls(settings)
         try:
-            yield backlog
+            yield lags
         finally:
-            await asyncio.to_thread(backlog._close)
+            await asyncio.to_thread(lags._close)
 
     async def stages(self) -> Sequence[StageLag]:
         """See the port."""
