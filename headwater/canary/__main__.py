@@ -9,7 +9,7 @@ import structlog
 from headwater.canary.api import ApiCaller, open_http
 from headwater.canary.documents import probes
 from headwater.canary.home import settle_in
-from headwater.canary.rounds import Rounds
+from headwater.canary.rounds import Rounds, show_at_zero
 from headwater.errors import FatalError, RetryableError
 from headwater.freshness.objectives import targets
 from headwater.retry import RetryPolicy, retry
@@ -57,6 +57,8 @@ async def _until_stopped(settings: Settings, health: Health) -> None:
 
 
 async def _go(settings: Settings, health: Health) -> None:
+    each = probes(TenantId(settings.canary.tenant), settings.kafka.partitions)
+    show_at_zero(each)
     async with open_http(settings) as http:
         keys = await retry(lambda: settle_in(http, settings), policy=_SETTLING_IN)
         health.ready("home")
@@ -65,7 +67,6 @@ async def _go(settings: Settings, health: Health) -> None:
             settings=settings.canary,
             targets=dict(targets(settings.freshness)),
         )
-        each = probes(TenantId(settings.canary.tenant), settings.kafka.partitions)
         await asyncio.gather(*(rounds.go(probe, of=len(each)) for probe in each))
 
 

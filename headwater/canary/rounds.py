@@ -13,15 +13,28 @@ import structlog
 from headwater.canary.documents import Probe
 from headwater.canary.walk import UNAUTHENTICATED, Caller, CallFailedError, Walker
 from headwater.errors import FatalError
-from headwater.freshness.objectives import STEPS, Promise
+from headwater.freshness.objectives import STEPS, Promise, View
+from headwater.freshness.verdicts import count, start_at_zero
 from headwater.settings import CanarySettings
-from headwater.telemetry.metrics import CANARY_FAILURES, CANARY_STEP_SECONDS, FRESHNESS_JUDGED
+from headwater.telemetry.metrics import CANARY_FAILURES, CANARY_STEP_SECONDS
 from schemas.events.canaries import CanaryOutcome, CanaryStep, StepMeasured
 
 log = structlog.get_logger(__name__)
 
 # While the API is away rounds go on (they fail, and that is the news); this many are told when it is back.
 _KEPT: Final = 1_000
+
+
+def show_at_zero(each: Sequence[Probe]) -> None:
+    """Show every metric before the first round: a series that begins at one has no increase, one that is absent none.
+
+    A canary that never gets as far as a round is seen as silent, then.
+    """
+    start_at_zero(View.CANARY, Promise)
+    for step in CanaryStep:
+        CANARY_STEP_SECONDS.labels(step=step.value)
+        for probe in each:
+            CANARY_FAILURES.labels(step=step.value, partition=str(probe.partition))
 
 
 class Reporter(Caller, Protocol):
@@ -56,8 +69,6 @@ class Rounds:
 
         Raises FatalError when the keys are void: only a start makes new ones.
         """
-        for step in CanaryStep:  # at zero from the start: Prometheus sees no increase in a series that begins at one
-            CANARY_FAILURES.labels(step=step.value, partition=str(probe.partition))
         loop = asyncio.get_running_loop()
         due = loop.time() + self.settings.interval_s * probe.partition / of
         while True:
@@ -89,8 +100,7 @@ class Rounds:
             log.warning("canary_step_failed", kind=step.value, partition=probe.partition, code=measured.error)
         promise = STEPS.get(step)
         if promise is not None:
-            verdict = "within" if passed and measured.duration_ms <= self.targets[promise] else "late"
-            FRESHNESS_JUDGED.labels(objective=promise.value, view="canary", verdict=verdict).inc()
+            count(promise, View.CANARY, within=passed and measured.duration_ms <= self.targets[promise])
 
     async def _report(self) -> None:
         while self.unreported:

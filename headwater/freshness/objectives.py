@@ -19,6 +19,13 @@ class Promise(StrEnum):
     HIDDEN = "hidden"  # revoked or deleted: no longer found
 
 
+class View(StrEnum):
+    """Who measured."""
+
+    DOCUMENTS = "documents"  # live revisions, as the stages stamped them
+    CANARY = "canary"  # a caller from outside: it also sees what never arrives
+
+
 # What the canary sees of each promise. A grant is measured too, but nothing is promised of what is shown again.
 STEPS: Final[Mapping[CanaryStep, Promise]] = {
     CanaryStep.FOUND_BY_WORDS: Promise.WORDS,

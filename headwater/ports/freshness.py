@@ -8,7 +8,7 @@ from typing import Protocol
 from headwater.freshness.legs import Leg
 from headwater.freshness.objectives import Promise, Tally
 from schemas.events.canaries import CanaryMeasured, CanaryStep
-from schemas.ids import TenantId
+from schemas.ids import GenerationName, TenantId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +73,15 @@ class FreshnessReadModel(Protocol):
         tenant: TenantId | None,
         *,
         excluding: TenantId,
+        generation: GenerationName,
         since: datetime,
         until: datetime,
         targets: Mapping[Promise, int],
     ) -> DocumentsMeasured:
-        """Return the figures of live revisions of a tenant; `None`: of all tenants but the one to exclude."""
+        """Return the figures of live revisions of a tenant; `None`: of all tenants but the one to exclude.
+
+        Only of one generation, the one that serves: another is built from old events, long after they were observed.
+        """
         ...
 
     async def canary(

@@ -34,6 +34,11 @@ FRESHNESS_SECONDS = Histogram(
     "headwater_freshness_seconds", "Observed until searchable or gone.", ["store", "lane"], buckets=SECONDS
 )
 
+# The same way leg by leg, once a revision is everywhere. The leg whose p95 grew names the stage: runbook freshness.
+FRESHNESS_LEG_SECONDS = Histogram(
+    "headwater_freshness_leg_seconds", "Live revisions from moment to moment.", ["leg"], buckets=SECONDS
+)
+
 # Live edits judged against the objectives of HEADWATER_FRESHNESS__*, as the stages stamped them (`documents`) and as a
 # caller sees them (`canary`). More than one in twenty `late` breaks the promise: runbook freshness-objectives.
 FRESHNESS_JUDGED = Counter(

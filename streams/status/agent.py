@@ -10,13 +10,11 @@ import structlog
 
 from headwater.clients.elasticsearch.read_model import ElasticsearchDocuments
 from headwater.errors import PoisonError, RetryableError
-from headwater.freshness.objectives import Promise, targets
 from headwater.ports.read_model import DocumentReadModel, RefusedSubmission, StoreStates
 from headwater.retry import RetryPolicy, retry
-from headwater.telemetry.metrics import FRESHNESS_JUDGED, FRESHNESS_SECONDS
 from schemas.events import AuditRecorded, DocumentChanged, DocumentProgressed, EventParked, EventResolved
 from schemas.events.base import Lane, Position, Store
-from schemas.ids import DocumentId, GenerationName, Revision, TenantId, document_key, progress_key
+from schemas.ids import DocumentId, GenerationName, Revision, document_key, progress_key
 from schemas.topics import Topic
 from streams.harness.delivery import Delivery, Outcome
 from streams.harness.dispatcher import Limits
@@ -25,6 +23,7 @@ from streams.harness.publishing import Emission, Publisher
 from streams.harness.recent import Recent
 from streams.harness.stage import Failure, Resources, Stage, StageSpec
 from streams.status import step
+from streams.status.timing import Timing
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -80,8 +79,7 @@ class StatusStage:
     model: DocumentReadModel
     writers: Writers
     publisher: Publisher
-    targets: Mapping[Promise, int]  # milliseconds
-    canary: TenantId
+    timing: Timing
     # Highest revision that this worker has read of each report's key: what comes after it and is lower is late.
     _highest: Recent[bytes, Revision] = field(default_factory=lambda: Recent(_REMEMBERED))
     _addresses: Recent[DocumentId, step.Address] = field(default_factory=lambda: Recent(_REMEMBERED))
@@ -124,23 +122,13 @@ class StatusStage:
 
     async def _progressed(self, report: DocumentProgressed) -> Outcome:
         states = await self.writers.progress.add(report, weight=1, patient=report.lane is Lane.BACKFILL)
-        fresh_s = step.freshness_s(report)
-        if fresh_s is not None:
-            FRESHNESS_SECONDS.labels(store=report.store.value, lane=report.lane.value).observe(fresh_s)
-            self._judge(report, fresh_s)
+        self.timing.report(report)
         if await self._is_overtaken(report, states):
             return Outcome.SUPERSEDED
         reports = step.everywhere(report.revision, states)
         if reports is not None:
             return await self._announce(report, reports)
         return Outcome.DONE
-
-    def _judge(self, report: DocumentProgressed, fresh_s: float) -> None:
-        """Count a live edit against its objective; the canary judges its own from outside."""
-        promise = step.promise_of(report)
-        if promise is not None and report.tenant_id != self.canary:
-            verdict = "within" if fresh_s * 1_000 <= self.targets[promise] else "late"
-            FRESHNESS_JUDGED.labels(objective=promise.value, view="documents", verdict=verdict).inc()
 
     async def _is_overtaken(self, report: DocumentProgressed, states: StoreStates) -> bool:
         """Say whether a zombie reported this after a higher one; the higher is then appended again.
@@ -171,6 +159,7 @@ class StatusStage:
         key = document_key(report.tenant_id, report.document_id)
         fact = step.ingested(address, reports)
         await self.publisher.publish([Emission(topic=Topic.DOCUMENTS_INGESTED, key=key, event=fact)])
+        self.timing.fact(fact)
         self._announced.put(name, report.revision)
         return Outcome.DONE
 
@@ -207,8 +196,7 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
                 model=model,
                 writers=writers,
                 publisher=resources.publisher,
-                targets=targets(resources.settings.freshness),
-                canary=TenantId(resources.settings.canary.tenant),
+                timing=Timing.of(resources.settings),
             )
         finally:
             await writers.close()

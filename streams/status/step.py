@@ -1,6 +1,8 @@
 """The step: what a report means, given what both stores have reported so far. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID, uuid5
 
 from headwater.freshness.objectives import Promise
@@ -16,6 +18,7 @@ _NOT_ADMITTED = frozenset({"refused", "superseded"})
 # What admission decides of documents; a 403 of the API is "refused" as well, of `documents.read` and the like. A rerun
 # submits nothing: refused, it leaves the document as it is.
 _SUBMISSIONS = frozenset(f"documents.{op.value}" for op in SubmissionOp if op is not SubmissionOp.RERUN)
+JUDGED: Final[Mapping[Store, Promise]] = {Store.KEYWORDS: Promise.WORDS, Store.VECTORS: Promise.MEANING}
 _ENDED_WELL = frozenset({ProgressOutcome.COMPLETE, ProgressOutcome.GONE})
 
 
@@ -40,7 +43,7 @@ def promise_of(report: DocumentProgressed) -> Promise | None:
     """Return which promise a report is about: a live edit that is searchable. Of a deletion the gate keeps it."""
     if report.lane is not Lane.LIVE or report.outcome is not ProgressOutcome.COMPLETE:
         return None
-    return Promise.WORDS if report.store is Store.KEYWORDS else Promise.MEANING
+    return JUDGED[report.store]
 
 
 def overtaken_by(report: DocumentProgressed, states: StoreStates) -> DocumentProgressed | None:

@@ -12,7 +12,7 @@ from headwater.freshness.objectives import STEPS, Promise, Tally
 from headwater.ports.freshness import CanarySeen, DocumentsMeasured, PartitionSeen, Spread, StageLag, StepSeen
 from schemas.events.base import Lane
 from schemas.events.canaries import CanaryMeasured, CanaryOutcome, CanaryStep
-from schemas.ids import TenantId
+from schemas.ids import GenerationName, TenantId
 from tests.support.read_model import FakeAnalytics
 
 
@@ -32,6 +32,7 @@ class FakeFreshness:
         tenant: TenantId | None,
         *,
         excluding: TenantId,
+        generation: GenerationName,
         since: datetime,
         until: datetime,
         targets: Mapping[Promise, int],
@@ -40,6 +41,7 @@ class FakeFreshness:
             legs(fact)
             for fact in self.analytics.ingestions.values()
             if tenant in {None, fact.tenant_id} and fact.tenant_id != excluding and fact.lane is Lane.LIVE
+            if fact.generation == generation
             if since <= max(fact.searchable_by_words_at, fact.searchable_by_meaning_at) < until
         ]
         times = {leg: [each[leg] for each in taken if leg in each] for leg in Leg}

@@ -17,7 +17,7 @@ from headwater.ports.freshness import CanarySeen, DocumentsMeasured, PartitionSe
 from headwater.settings import ElasticsearchSettings
 from schemas.events.base import Lane
 from schemas.events.canaries import CanaryMeasured, CanaryOutcome, CanaryStep
-from schemas.ids import TenantId
+from schemas.ids import GenerationName, TenantId
 
 _PERCENTS: Final = [50, 95, 99]
 _MAX_PARTITIONS: Final = 10_000
@@ -52,12 +52,17 @@ class ElasticsearchFreshness:
         tenant: TenantId | None,
         *,
         excluding: TenantId,
+        generation: GenerationName,
         since: datetime,
         until: datetime,
         targets: Mapping[Promise, int],
     ) -> DocumentsMeasured:
         """See the port."""
-        filters: list[Query] = [{"term": {"lane": Lane.LIVE}}, _within("searchable_at", since, until)]
+        filters: list[Query] = [
+            {"term": {"lane": Lane.LIVE}},
+            {"term": {"generation": generation}},
+            _within("searchable_at", since, until),
+        ]
         if tenant is not None:
             filters.append({"term": {"tenant_id": tenant}})
         query = {"bool": {"filter": filters, "must_not": [{"term": {"tenant_id": excluding}}]}}

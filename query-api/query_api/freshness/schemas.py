@@ -1,24 +1,16 @@
 """Freshness as administrators read it, and the canary's rounds as it reports them."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from headwater.freshness.legs import Leg
-from headwater.freshness.objectives import PERCENT, Promise, Tally, Verdict
+from headwater.freshness.objectives import PERCENT, Promise, Tally, Verdict, View
 from headwater.ports.freshness import PartitionSeen, Spread, StageLag, StepSeen
 from schemas.events.canaries import CanaryOutcome, CanaryStep, StepMeasured
 from schemas.ids import DocumentId
-
-
-class View(StrEnum):
-    """Who measured."""
-
-    DOCUMENTS = "documents"  # live revisions of all tenants, as the stages stamped them
-    CANARY = "canary"  # a caller from outside: it also sees what never arrives
 
 
 class SpreadView(BaseModel, frozen=True):

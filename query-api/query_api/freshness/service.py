@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from headwater.errors import RetryableError
-from headwater.freshness.objectives import STEPS, Promise, Tally, judge, targets, worst
+from headwater.freshness.objectives import STEPS, Promise, Tally, View, judge, targets, worst
 from headwater.ports.freshness import CanarySeen, DocumentsMeasured
 from query_api.freshness.schemas import (
     CanaryView,
@@ -18,7 +18,6 @@ from query_api.freshness.schemas import (
     RoundReport,
     SpreadView,
     StepView,
-    View,
     ViewOfObjective,
     WaitingView,
 )
@@ -116,8 +115,11 @@ class FreshnessService:
         until, promised = self.runtime.now(), targets(self.runtime.settings.freshness)
         period = {"since": until - window, "until": until}
         tenant = None if self._sees_all else self.caller.tenant_id
+        generation = self.runtime.directory.serving_generation() or self.runtime.settings.generation
         documents, canary = await asyncio.gather(
-            self.runtime.freshness.documents(tenant, excluding=self._canary, targets=promised, **period),
+            self.runtime.freshness.documents(
+                tenant, excluding=self._canary, generation=generation, targets=promised, **period
+            ),
             self.runtime.freshness.canary(self._canary, targets=promised, **period),
         )
         return _Measured(documents=documents, canary=canary)

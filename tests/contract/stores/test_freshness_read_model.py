@@ -17,7 +17,7 @@ from headwater.settings import Settings
 from schemas.events.base import Lane
 from schemas.events.canaries import CanaryMeasured, CanaryStep
 from schemas.events.documents import DocumentIngested, DocumentOp
-from schemas.ids import Revision, TenantId
+from schemas.ids import GenerationName, Revision, TenantId
 from tests.support.freshness import FakeFreshness
 from tests.support.golden import golden
 from tests.support.polling import until
@@ -27,6 +27,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = {"since": NOON, "until": NOON + timedelta(hours=1)}
 TARGETS = {Promise.WORDS: 100, Promise.MEANING: 200, Promise.HIDDEN: 50}
 NOBODY = TenantId("nobody")
+G1 = GenerationName("g1")
 
 
 def at(ms: int) -> datetime:
@@ -54,7 +55,7 @@ class Models:
     freshness: FreshnessReadModel
 
     async def measured(self, tenant: TenantId | None, *, excluding: TenantId = NOBODY) -> DocumentsMeasured:
-        return await self.freshness.documents(tenant, excluding=excluding, targets=TARGETS, **HOUR)
+        return await self.freshness.documents(tenant, excluding=excluding, generation=G1, targets=TARGETS, **HOUR)
 
     async def seen(self, tenant: TenantId) -> CanarySeen:
         return await self.freshness.canary(tenant, targets=TARGETS, **HOUR)
@@ -74,7 +75,8 @@ class FreshnessReadModelContract:
         backfill = replace(fact(tenant, 4, words_ms=80, meaning_ms=100), lane=Lane.BACKFILL)
         older_build = replace(fact(tenant, 5, words_ms=80, meaning_ms=100), lane=None)
         late = fact(tenant, 6, words_ms=80, meaning_ms=3_600_000)
-        await models.analytics.record_ingestions([quick, slow, gone, backfill, older_build, late, quick])
+        rebuilt = replace(quick, generation=GenerationName("g2"), event_id=uuid4())
+        await models.analytics.record_ingestions([quick, slow, gone, backfill, older_build, late, rebuilt, quick])
 
         async def found() -> DocumentsMeasured | None:
             seen = await models.measured(tenant)

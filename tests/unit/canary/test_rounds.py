@@ -10,13 +10,13 @@ import pytest
 
 from headwater.canary.documents import Probe, probes
 from headwater.canary.plan import Change
-from headwater.canary.rounds import Rounds
+from headwater.canary.rounds import Rounds, show_at_zero
 from headwater.canary.walk import CallFailedError
 from headwater.errors import FatalError
 from headwater.freshness.objectives import Promise
 from headwater.settings import Settings
-from headwater.telemetry.metrics import CANARY_FAILURES, FRESHNESS_JUDGED
-from schemas.events.canaries import StepMeasured
+from headwater.telemetry.metrics import CANARY_FAILURES, CANARY_STEP_SECONDS, FRESHNESS_JUDGED
+from schemas.events.canaries import CanaryStep, StepMeasured
 from schemas.ids import TenantId
 from tests.unit.canary.test_plan import World
 
@@ -81,3 +81,16 @@ async def test_void_keys_end_it_because_only_a_start_makes_new_ones(monkeypatch:
     monkeypatch.setattr(world, "change", refuse)
     with pytest.raises(FatalError, match="withdrawn"):
         await rounds_of(world).go(PROBE, of=4)
+
+
+def test_every_metric_is_shown_before_the_first_round() -> None:
+    metrics = (CANARY_FAILURES, CANARY_STEP_SECONDS, FRESHNESS_JUDGED)
+    for metric in metrics:
+        metric.clear()
+    show_at_zero([PROBE])
+    shown = [
+        {tuple(each.labels.values()) for found in metric.collect() for each in found.samples} for metric in metrics
+    ]
+    assert shown[0] == {(step.value, "2") for step in CanaryStep}
+    assert {step for step, *_ in shown[1]} == {step.value for step in CanaryStep}
+    assert shown[2] == {(each.value, "canary", verdict) for each in Promise for verdict in ("within", "late")}

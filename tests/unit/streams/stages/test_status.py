@@ -1,9 +1,11 @@
 """Stage `status` with a read model in memory."""
 
 from dataclasses import replace
+from typing import Any
 
+from headwater.freshness.legs import Leg
 from headwater.freshness.objectives import Promise
-from headwater.telemetry.metrics import FRESHNESS_JUDGED
+from headwater.telemetry.metrics import FRESHNESS_JUDGED, FRESHNESS_LEG_SECONDS
 from schemas.events import (
     AuditRecorded,
     DocumentChanged,
@@ -18,11 +20,17 @@ from schemas.ids import GenerationName, TenantId
 from schemas.topics import Topic
 from streams.harness.delivery import Outcome
 from streams.status.agent import StatusStage, Writers
+from streams.status.timing import Timing
 from tests.support.events import HANDBOOK, NOON, TENANT, changed, deleted, position, progressed, trail
 from tests.support.golden import golden
 from tests.support.read_model import FakeDocuments
 from tests.support.stages import FakeDelivery, FakePublisher
 
+TIMING = Timing(
+    targets={Promise.WORDS: 1_000, Promise.MEANING: 2_000},
+    canary=TenantId("the-canary"),
+    generation=GenerationName("g1"),
+)
 VECTORS, KEYWORDS = Store.VECTORS, Store.KEYWORDS
 
 
@@ -37,8 +45,7 @@ class Bench:
             model=self.model,
             writers=Writers.of(self.model),
             publisher=self.publisher,
-            targets={Promise.WORDS: 1_000, Promise.MEANING: 2_000},
-            canary=TenantId("the-canary"),
+            timing=TIMING,
         )
 
     async def handle(
@@ -208,9 +215,29 @@ async def test_live_edits_are_judged_against_their_objective_and_nothing_else_is
         progressed(KEYWORDS, "gone.md", trail=slow, outcome=ProgressOutcome.GONE),
         progressed(KEYWORDS, "broken.md", trail=slow, outcome=ProgressOutcome.FAILED),
         progressed(KEYWORDS, "probe.md", trail=slow, tenant_id=TenantId("the-canary")),
+        progressed(KEYWORDS, trail=slow, generation=GenerationName("g2")),
     )
     assert {each: judged(*each) - count for each, count in before.items()} == {
         ("words", "within"): 1,
         ("words", "late"): 0,
         ("meaning", "late"): 1,
     }
+
+
+async def test_each_leg_of_a_live_revision_is_timed_once_it_is_everywhere_and_of_nothing_else() -> None:
+    def timed() -> dict[Leg, float]:
+        return {leg: FRESHNESS_LEG_SECONDS.labels(leg=leg.value)._sum.get() for leg in Leg}
+
+    async def live(**fields: Any) -> list[Outcome]:
+        late = replace(trail(), indexed_at=NOON.replace(second=3))
+        both = [progressed(store, trail=late, **fields) for store in (KEYWORDS, VECTORS)]
+        return await bench.handle(*both, *both)
+
+    bench, before = Bench(), timed()
+    await bench.handle(changed(), changed("bulk.md"))
+    await live()
+    await live(external_id="bulk.md", lane=Lane.BACKFILL)
+    await live(generation=GenerationName("g2"))
+    after = timed()
+    assert after[Leg.WORDS] - before[Leg.WORDS] == after[Leg.MEANING] - before[Leg.MEANING] == 3
+    assert after[Leg.REMOVED] == before[Leg.REMOVED]
