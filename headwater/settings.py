@@ -146,6 +146,25 @@ class StageSettings(BaseModel, frozen=True, extra="forbid"):
     removal_grace_s: PositiveFloat = 45.0  # older rows stay this long: above the staleness budget plus a request
 
 
+class FreshnessSettings(BaseModel, frozen=True, extra="forbid"):
+    """The objectives of live edits: 95 of 100 are as quick as this, or the promise is broken."""
+
+    words_ms: PositiveInt = 1_000  # from observed until found by words
+    meaning_ms: PositiveInt = 2_000  # from observed until found by meaning
+    hidden_ms: PositiveInt = 500  # from a revocation or a deletion until nobody finds it who must not
+    window_s: PositiveInt = 3_600  # over which they are judged, unless a reader asks for another window
+
+
+class CanarySettings(BaseModel, frozen=True, extra="forbid"):
+    """The canary: a caller that writes, finds, hides and deletes all the time, and says how long each took."""
+
+    api_url: str | None = None  # none: the API of these settings
+    tenant: str = "headwater-canary"  # its own: nobody else sees its documents, analytics tells its queries apart
+    keys_file: Path = Path(".headwater/canary.keys")  # made at the first start; 0600
+    interval_s: PositiveFloat = 60.0  # between the beginnings of two rounds on one partition
+    deadline_s: PositiveFloat = 10.0  # after which a step has failed
+
+
 class TelemetrySettings(BaseModel, frozen=True, extra="forbid"):
     """Logs and traces."""
 
@@ -182,5 +201,7 @@ class Settings(BaseSettings):
     management: ManagementSettings = ManagementSettings()
     api: ApiSettings = ApiSettings()
     stages: StageSettings = StageSettings()
+    freshness: FreshnessSettings = FreshnessSettings()
+    canary: CanarySettings = CanarySettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     local: LocalSettings = LocalSettings()

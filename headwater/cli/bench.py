@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from headwater.cli.output import AsJson, print_json, print_table, say
+from headwater.cli.stack import chosen_names
 from headwater.errors import FatalError
 from headwater.local.installation import install
 from headwater.local.stack import LocalStack
@@ -81,7 +82,7 @@ def _own_stack(given: Settings) -> Iterator[LocalStack]:
     stack.purge()
     try:
         say("starting a stack")
-        asyncio.run(stack.up(_silent))
+        asyncio.run(stack.up(_silent, names=chosen_names(stack, (), ("canary",))))  # it would be measured, too
         yield stack
     finally:
         asyncio.run(stack.down(_silent))

@@ -39,6 +39,9 @@ COMMANDS: dict[str, Entry] = {
     "schemas": Entry(module="headwater.cli.schemas", help="Check and add contracts."),
     "migrate": Entry(module="headwater.cli.migrate", help="Plan, apply and revert store migrations."),
     "parked": Entry(module="headwater.cli.parked", help="Dead letters: list, show, replay, discard."),
+    "freshness": Entry(
+        module="headwater.cli.freshness", attribute="freshness", help="Objectives, error budgets, the canary."
+    ),
     "keys": Entry(module="headwater.cli.keys", help="API keys: create, list, revoke."),
     "backup": Entry(module="headwater.cli.backup", attribute="backup", help="Copy the log and the contents."),
     "restore": Entry(module="headwater.cli.backup", attribute="restore", help="Restore into an empty installation."),

@@ -25,6 +25,7 @@ MANAGED = (
     "analytics",
     "sweep",
     "query-api",
+    "canary",
 )
 
 COMPONENT_LISTENERS = (

@@ -108,7 +108,7 @@ class LocalStack:
             shutil.rmtree(service_root(record.stack_id), ignore_errors=True)
         for name in ("data", "run", "logs", "blobs", "heads", "workers"):
             shutil.rmtree(self.places.state / name, ignore_errors=True)
-        for name in ("stack.json", "bootstrap.key", "api.secret"):
+        for name in ("stack.json", "bootstrap.key", "api.secret", "canary.keys"):
             (self.places.state / name).unlink(missing_ok=True)
 
     async def _gone(self, supervisor: Supervisor) -> None:

@@ -21,6 +21,7 @@ _ANALYTICS: Final[Mapping[Index, dict[str, Any]]] = {
     Index.FEEDBACK: mappings.FEEDBACK,
     Index.INGESTIONS: mappings.INGESTIONS,
 }
+_CANARIES: Final[Mapping[Index, dict[str, Any]]] = {Index.CANARIES: mappings.CANARIES}
 
 
 async def _create_read_model(target: Target) -> Findings:
@@ -85,6 +86,18 @@ async def _drop_letter_states(target: Target) -> None:
     await _create_shared(target, letters)
 
 
+async def _create_freshness(target: Target) -> Findings:
+    settings = target.settings.elasticsearch
+    ingestions = index_name(settings, Index.INGESTIONS)
+    await add_fields(target.elasticsearch, ingestions, settings=settings, properties=mappings.INGESTION_LEGS)
+    return await _create_shared(target, _CANARIES)
+
+
+async def _drop_freshness(target: Target) -> None:
+    """A mapping only grows: the fields stay, and an earlier build leaves them empty."""
+    await _drop_shared(target, _CANARIES)
+
+
 async def _create_shared(target: Target, indices: Mapping[Index, dict[str, Any]]) -> Findings:
     settings = target.settings.elasticsearch
     analyzer, analysis = await passage_analysis(target.elasticsearch, settings=settings)
@@ -145,5 +158,13 @@ MIGRATIONS: Final = (
         apply=_add_letter_states,
         revert=_drop_letter_states,
         revert_destroys="parked rows and what was done about them; rebuilt by the status stage from its topics",
+    ),
+    Migration(
+        number=6,
+        name="freshness",
+        per_generation=False,
+        apply=_create_freshness,
+        revert=_drop_freshness,
+        revert_destroys="what the canary saw; rebuilt only as far back as its topic is kept",
     ),
 )

@@ -34,6 +34,26 @@ FRESHNESS_SECONDS = Histogram(
     "headwater_freshness_seconds", "Observed until searchable or gone.", ["store", "lane"], buckets=SECONDS
 )
 
+# The same way leg by leg, once a revision is everywhere. The leg whose p95 grew names the stage: runbook freshness.
+FRESHNESS_LEG_SECONDS = Histogram(
+    "headwater_freshness_leg_seconds", "Live revisions from moment to moment.", ["leg"], buckets=SECONDS
+)
+
+# Live edits judged against the objectives of HEADWATER_FRESHNESS__*, as the stages stamped them (`documents`) and as a
+# caller sees them (`canary`). More than one in twenty `late` breaks the promise: runbook freshness-objectives.
+FRESHNESS_JUDGED = Counter(
+    "headwater_freshness_judged_total", "Live edits by objective and verdict.", ["objective", "view", "verdict"]
+)
+
+# Steps of the canary that passed. Compare with the freshness of documents: what is slow here alone is the API or the
+# gate: runbook freshness-objectives.
+CANARY_STEP_SECONDS = Histogram(
+    "headwater_canary_step_seconds", "Request until seen, by step of the canary.", ["step"], buckets=SECONDS
+)
+
+# Steps that were refused or not seen before the deadline. On one partition: its stage is stuck; on all: runbook canary.
+CANARY_FAILURES = Counter("headwater_canary_failures_total", "Steps of the canary that failed.", ["step", "partition"])
+
 # Vectors computed and reused. Reuse near zero after small edits: the cache is away or the chunker changed.
 VECTORS = Counter("headwater_vectors_total", "Vectors by origin.", ["origin"])
 

@@ -20,6 +20,7 @@ from headwater.clients.elasticsearch.usage import (
     ingestion_usage,
     query_usage,
 )
+from headwater.freshness.legs import legs
 from headwater.ports.read_model import JudgedQuery, Usage
 from headwater.settings import ElasticsearchSettings
 from schemas.conversion import READABLE
@@ -191,4 +192,7 @@ def _ingestion(event: DocumentIngested) -> dict[str, Any]:
         "reused": event.reused,
         "occurred_at": event.occurred_at.isoformat(),
         "freshness_ms": event.freshness_ms,
+        "lane": event.lane,
+        "searchable_at": max(event.searchable_by_words_at, event.searchable_by_meaning_at).isoformat(),
+        **{f"{leg}_ms": duration_ms for leg, duration_ms in legs(event).items()},
     }

@@ -22,6 +22,7 @@ class Index(StrEnum):
     QUERIES = "queries"
     FEEDBACK = "feedback"
     INGESTIONS = "ingestions"  # public facts, for usage and freshness per tenant
+    CANARIES = "canaries"  # one row for each step of each round
 
 
 def index_name(settings: ElasticsearchSettings, index: Index) -> str:

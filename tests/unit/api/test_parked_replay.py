@@ -11,6 +11,7 @@ from headwater.ports.heads import Head
 from headwater.settings import ApiSettings, Settings
 from schemas.codec import encode
 from schemas.events import (
+    CanaryMeasured,
     DocumentSubmitted,
     EventResolved,
     FeedbackReceived,
@@ -182,12 +183,18 @@ class TestPolicy:
 
 
 class TestReplayOfOtherEvents:
-    async def test_feedback_is_sent_again(self, api: FakeApi) -> None:
-        event = replace(golden(FeedbackReceived, "incorrect"), tenant_id=ACME)
-        letter = await park(api, None, 1, topic="rag.feedback.received", stage="feedback")
+    @pytest.mark.parametrize(
+        ("event", "stage"),
+        [(golden(FeedbackReceived, "incorrect"), "feedback"), (golden(CanaryMeasured, "failed"), "analytics")],
+    )
+    async def test_what_is_known_by_an_id_of_its_own_is_sent_again(
+        self, api: FakeApi, event: FeedbackReceived | CanaryMeasured, stage: str
+    ) -> None:
+        event = replace(event, tenant_id=ACME)
+        letter = await park(api, None, 1, topic=event.topic.value, stage=stage)
         api.originals.values[letter.origin] = encode(event)
         assert verdicts(await call(api, "replay")) == [("resend", 1)]
-        assert api.log.sent(FeedbackReceived) == [event]
+        assert api.log.sent(type(event)) == [event]
         assert resolutions(api) == [(1, LetterState.REPLAYED)]
 
     @pytest.mark.parametrize(
