@@ -67,6 +67,21 @@ class Migrator:
             await self._forget(migration)
         return [replace(planned, state=MigrationState.PENDING) for planned, _ in reverting]
 
+    async def renew(self, name: str) -> None:
+        """Revert one migration of the generation and apply it again: what it makes is there, and empty."""
+        await self._named(name).revert(self._target)
+        await self.ensure(name)
+
+    async def ensure(self, name: str) -> None:
+        """Create what one migration of the generation makes, where it is missing, whatever was recorded of it."""
+        await self._prepare()
+        migration = self._named(name)
+        await self._record(migration, await migration.apply(self._target))
+
+    def _named(self, name: str) -> Migration:
+        (migration,) = (each for each in self._migrations if each.per_generation and each.name == name)
+        return migration
+
     async def pending(self) -> Sequence[tuple[PlannedMigration, Migration]]:
         """Return what `apply` would run."""
         applied = await self._applied()

@@ -3,12 +3,15 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from headwater.errors import RetryableError
+import structlog
+
+from headwater.errors import FatalError, RetryableError
 from headwater.ports.heads import Directory, Heads
 from headwater.ports.models import Embedder
 from headwater.ports.rows import KeywordIndex, Scope, StoreHit, VectorIndex
@@ -23,6 +26,7 @@ from schemas.events.directory import RetrievalProfile
 from schemas.ids import DocumentId, GenerationName, Revision
 
 _T = TypeVar("_T")
+log = structlog.get_logger(__name__)
 
 # Where the gate refuses rows the query goes deeper, up to what both stores answer in one page.
 MAX_DEPTH: Final = 8_192
@@ -36,6 +40,13 @@ class Mode(StrEnum):
     HYBRID = "hybrid"
     VECTOR = "vector"
     KEYWORD = "keyword"
+
+
+_LEGS: Final = {
+    Mode.HYBRID: frozenset(Store),
+    Mode.VECTOR: frozenset({Store.VECTORS}),
+    Mode.KEYWORD: frozenset({Store.KEYWORDS}),
+}
 
 
 class Degradation(StrEnum):
@@ -71,6 +82,7 @@ class Dependencies:
     vectors: VectorIndex
     keywords: KeywordIndex
     breakers: Breakers
+    rebuilding: frozenset[Store] = frozenset()  # not asked: rows that are missing there would be missed silently
 
 
 class Retriever:
@@ -94,17 +106,18 @@ class Retriever:
         gate = self.gatekeeper(scope, user=user, generation=generation)
         depth = max(profile.candidates, top_k)
         timings: dict[str, float] = {}
+        wanted = _LEGS[mode]
         asked: dict[Store, Awaitable[list[StoreHit] | None]] = {}
-        if mode is not Mode.KEYWORD:
+        if Store.VECTORS in wanted - self._on.rebuilding:
             asked[Store.VECTORS] = self._vector_leg(query, scope, gate, depth=depth, want=top_k, timings=timings)
-        if mode is not Mode.VECTOR:
+        if Store.KEYWORDS in wanted - self._on.rebuilding:
             asked[Store.KEYWORDS] = self._keyword_leg(query, scope, gate, depth=depth, want=top_k, timings=timings)
         found = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
         legs = {store: hits for store, hits in found.items() if hits is not None}
         if not legs:
-            raise NoLegError("search: neither store answers; try again shortly")
+            raise NoLegError("search: no store that was asked for answers; try again shortly")
         passages = _merge(_newest_revisions(legs), profile)
-        return Retrieval(passages=passages[:top_k], degraded=_missing(asked, legs), timings_ms=timings)
+        return Retrieval(passages=passages[:top_k], degraded=_missing(wanted, legs), timings_ms=timings)
 
     def gatekeeper(self, scope: Scope, *, user: str, generation: GenerationName) -> Gatekeeper:
         """Return the gate for one caller; it is asked again just before passages are shown or sent to a model."""
@@ -127,6 +140,9 @@ class Retriever:
                 )
         except RetryableError:
             return None
+        except FatalError as error:  # an index that is gone, or no access: the other leg still answers
+            log.error("leg_failed", store=Store.VECTORS.value, error=type(error).__name__)  # noqa: TRY400 - its text says all
+            return None
 
     async def _keyword_leg(
         self, query: str, scope: Scope, gate: Gatekeeper, *, depth: int, want: int, timings: dict[str, float]
@@ -142,6 +158,9 @@ class Retriever:
                     want=want,
                 )
         except RetryableError:
+            return None
+        except FatalError as error:
+            log.error("leg_failed", store=Store.KEYWORDS.value, error=type(error).__name__)  # noqa: TRY400 - as above
             return None
 
     async def _deepen(
@@ -199,10 +218,10 @@ def _merge(legs: Mapping[Store, Sequence[StoreHit]], profile: RetrievalProfile) 
     return tuple(Passage(row=rows[row][0], store=rows[row][1], score=fused[row], legs=ranks[row]) for row in order)
 
 
-def _missing(asked: Mapping[Store, object], legs: Mapping[Store, object]) -> tuple[Degradation, ...]:
-    if Store.VECTORS in asked and Store.VECTORS not in legs:
+def _missing(wanted: AbstractSet[Store], legs: Mapping[Store, object]) -> tuple[Degradation, ...]:
+    if Store.VECTORS in wanted and Store.VECTORS not in legs:
         return (Degradation.KEYWORDS_ONLY,)
-    if Store.KEYWORDS in asked and Store.KEYWORDS not in legs:
+    if Store.KEYWORDS in wanted and Store.KEYWORDS not in legs:
         return (Degradation.VECTORS_ONLY,)
     return ()
 

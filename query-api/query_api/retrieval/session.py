@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headwater.access.scope import store_scope
+from headwater.generations.records import rebuilding_stores
 from headwater.ports.rows import Filter, Scope
 from query_api.identity import Identity
 from query_api.retrieval.gatekeeper import Gatekeeper
@@ -60,6 +61,7 @@ async def open_session(
         vectors=stores.vectors,
         keywords=stores.keywords,
         breakers=runtime.breakers,
+        rebuilding=frozenset(rebuilding_stores(runtime.directory, generation)),
     )
     return Session(
         caller=caller,
