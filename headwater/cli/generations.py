@@ -1,4 +1,4 @@
-"""`headwater generations list | create | switch | rollback | drop`."""
+"""`headwater generations list | create | compare | switch | rollback | drop`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from headwater.cli.comparison import compare_generations
 from headwater.cli.output import AsJson, print_json, print_table, say
 from headwater.errors import FatalError
 from headwater.generations.directory import GenerationsDirectory, read_directory
@@ -82,6 +83,9 @@ def drop(name: Name, *, force: Force = False, dry_run: DryRun = False) -> None:
         raise FatalError(f"drop destroys {gone}, and a rollback to it; look with --dry-run, then say --force")
     _run(lambda lifecycle: lifecycle.drop(GenerationName(name)))
     say(f"removed {gone}")
+
+
+app.command("compare")(compare_generations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,9 +50,10 @@ async def open_session(
     knowledge_bases: Sequence[KnowledgeBaseId] | None,
     where: Filter,
     profile: str | None,
+    generation: GenerationName | None = None,
 ) -> Session:
-    """Pin the serving generation and bind the caller's scope and profile."""
-    generation = runtime.directory.serving_generation() or runtime.settings.generation
+    """Pin the serving generation, or the one that is named, and bind the caller's scope and profile."""
+    generation = generation or runtime.directory.serving_generation() or runtime.settings.generation
     stores = await runtime.generations.stores(generation)
     dependencies = Dependencies(
         heads=runtime.heads,

@@ -361,3 +361,19 @@ async def test_an_index_that_is_gone_costs_its_leg_and_not_the_answer(
     monkeypatch.setattr(replica.keywords, "search", AsyncMock(side_effect=FatalError("the index does not exist")))
     found = await post(replica, "/search", ada, query="annual leave")
     assert ([hit["text"] for hit in found["hits"]], found["meta"]["degraded"]) == ([LEAVE], ["vectors_only"])
+
+
+async def test_another_generation_is_asked_by_name_only_by_who_runs_the_platform(
+    replica: AnsweringApi, ada: dict[str, str]
+) -> None:
+    await replica.publish("leave.md", LEAVE)
+    body = {"query": "annual leave", "generation": "g1"}
+    refused = await replica.api.client.post("/v1/search", json=body, headers=ada)
+    assert refused.status_code == 403
+    operator = await replica.api.key("operator", scopes=("read", "system"))
+    before = len(replica.api.log.sent(QueryExecuted))
+    found = await replica.api.client.post("/v1/search", json=body, headers=operator)
+    assert [hit["text"] for hit in found.json()["hits"]] == [LEAVE]
+    assert len(replica.api.log.sent(QueryExecuted)) == before, "a comparison is not recorded as a question"
+    unknown = await replica.api.client.post("/v1/search", json={**body, "generation": "g7"}, headers=operator)
+    assert (unknown.status_code, unknown.json()["field"]) == (422, "generation")
