@@ -12,8 +12,8 @@ from headwater.heads.topics import FollowedTopics
 from headwater.settings import Settings
 
 _CLIENT: Final = "headwater-positions"
-# So few offsets may be what no consumer is given: markers of transactions, or an aborted one.
-_MARKERS: Final = 16
+# So few offsets may be what no consumer is given: markers of transactions, or a whole one that was aborted.
+_MARKERS: Final = 1_000
 _LOOK_S: Final = 2.0
 
 
