@@ -11,6 +11,7 @@ import typer
 from headwater.cli.comparison import compare_generations
 from headwater.cli.output import AsJson, print_json, print_table, say
 from headwater.errors import FatalError
+from headwater.generations.catching_up import CatchUp
 from headwater.generations.directory import GenerationsDirectory, read_directory
 from headwater.generations.lifecycle import STAGES, Lifecycle
 from headwater.generations.policy import DEFAULT_POLICY
@@ -144,7 +145,11 @@ def _run(work: Callable[[Lifecycle], Awaitable[T]]) -> T:
         settings = Settings()
         async with GenerationsDirectory.open(settings) as directory:
             feeders = LocalFeeders(stack=LocalStack.of(settings))
-            return await work(Lifecycle(settings=settings, directory=directory, feeders=feeders))
+
+            async def prove(name: GenerationName, patience_s: float) -> None:
+                await CatchUp(settings=settings, generation=name, patience_s=patience_s).prove()
+
+            return await work(Lifecycle(settings=settings, directory=directory, feeders=feeders, prove=prove))
 
     return asyncio.run(opened())
 

@@ -1,22 +1,21 @@
 """Making, switching and dropping generations: what `headwater generations` does."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from headwater.clients.elasticsearch.names import chunks_name
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.config import group_of, topic_of
 from headwater.clients.kafka.topics import create_topics
 from headwater.clients.milvus.collection import collection_name
-from headwater.generations.catching_up import CatchUp
-from headwater.generations.directory import GenerationsDirectory
 from headwater.generations.policy import parse_policy
-from headwater.generations.records import GenerationRefusedError, Known, new_generation
+from headwater.generations.records import GenerationRefusedError, Generations, Known, new_generation
 from headwater.migrations import open_migrator
 from headwater.settings import Settings
-from schemas.events.directory import GenerationState
+from schemas.events.directory import Generation, GenerationState
 from schemas.ids import GenerationName, Revision
 from schemas.topics import PER_GENERATION
 
@@ -24,6 +23,20 @@ STAGES: Final = ("prepare", "embed", "index-keywords", "index-vectors", "sweep")
 _GROUPS: Final = (*STAGES, "rebuild-keywords", "rebuild-vectors")
 _SHARED_MIGRATIONS: Final = 2  # what is numbered above belongs to one generation
 _LOOK_EVERY_S: Final = 0.5
+# Returns once a generation has all that the log had, within so many seconds; NotCaughtUpError else.
+Prove: TypeAlias = Callable[[GenerationName, float], Awaitable[None]]
+
+
+class Records(Protocol):
+    """Reads and writes generation records: see GenerationsDirectory."""
+
+    async def read(self) -> Generations:
+        """Return all generations as of now."""
+        ...
+
+    async def put(self, record: Generation, *, over: Revision) -> Known:
+        """Write a record over the revision that was read; GenerationRefusedError when somebody else was quicker."""
+        ...
 
 
 class Feeders(Protocol):
@@ -43,8 +56,9 @@ class Lifecycle:
     """The commands on generations, on an installation that the settings name."""
 
     settings: Settings
-    directory: GenerationsDirectory
+    directory: Records
     feeders: Feeders
+    prove: Prove
 
     async def create(self, name: GenerationName, *, policy: str) -> Known:
         """Make a generation's topics and stores, describe it in the directory and have it built beside the others.
@@ -77,7 +91,7 @@ class Lifecycle:
         reports that the proof rests on would find nothing; after that long it refuses to answer instead.
         """
         await self._require_ready(name)
-        await CatchUp(settings=self.settings, generation=name, patience_s=patience_s).prove()
+        await self.prove(name, patience_s)
         await asyncio.sleep(self.settings.heads.staleness_budget_s)
         return await self._switch(name)
 
@@ -88,7 +102,7 @@ class Lifecycle:
         """
         name = (await self.directory.read()).previous.record.name
         await self._require_ready(name)
-        await CatchUp(settings=self.settings, generation=name, patience_s=patience_s).prove()
+        await self.prove(name, patience_s)
         return await self._switch(name)
 
     async def drop(self, name: GenerationName) -> None:
