@@ -142,7 +142,8 @@ class Lifecycle:
             raise GenerationRefusedError(f"{record.rebuilding[0]} of {name} are being rebuilt: wait for it")
 
     async def _until_left(self, admin: KafkaAdmin, groups: list[str]) -> None:
-        for _ in range(round(3 * self.settings.kafka.session_timeout_s / _LOOK_EVERY_S)):
+        leaving_s = self.settings.stages.grace_s + self.settings.kafka.session_timeout_s  # gracefully, or killed
+        for _ in range(round(leaving_s / _LOOK_EVERY_S)):
             left = [group for group in groups if await admin.members(group)]
             if not left:
                 return

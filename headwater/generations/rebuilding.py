@@ -95,7 +95,8 @@ class Rebuild:
 
     async def _is_left(self, admin: KafkaAdmin, group: str) -> bool:
         """Say whether a group has no members, waiting for one that was stopped just now."""
-        for _ in range(round(2 * self.settings.kafka.session_timeout_s / _LOOK_EVERY_S)):
+        leaving_s = self.settings.stages.grace_s + self.settings.kafka.session_timeout_s  # gracefully, or killed
+        for _ in range(round(leaving_s / _LOOK_EVERY_S)):
             if not await admin.members(group):
                 return True
             await asyncio.sleep(_LOOK_EVERY_S)
