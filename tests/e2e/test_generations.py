@@ -30,7 +30,8 @@ EVERY_S = 0.2
 QUICK = {"HEADWATER_HEADS__STALENESS_BUDGET_S": "1"}
 SHORT = "# Ferry\n\nThe night ferry leaves at nine."
 LONG = "\n\n".join(
-    f"## Rule {number}\n\n" + f"Rule {number} of the ferry says how rope number {number} is stowed. " * 12
+    f"## Rule {number}\n\n"
+    + " ".join(f"Part {part} of rule {number} says how ferry rope {part} is stowed." for part in range(12))
     for number in range(4)
 )
 
@@ -116,11 +117,11 @@ def feeding(platform: Platform, generation: str) -> Iterator[None]:
             worker.terminate()
 
 
-def vectors_of(library: Library, document: str, generation: str) -> tuple[int, int]:
-    """Return how many vectors a generation computed for a document, and how many it had already."""
+def vectors_of(library: Library, document: str, generation: str) -> tuple[int, int, int]:
+    """Return how many vectors a generation has of a document, how many it computed and how many were known."""
     steps = library.platform.acting_as(READER).call("GET", f"/documents/{document}/lineage")["steps"]
     (step,) = (each for each in steps if each["generation"] == generation and each["step"] == "vectors")
-    return step["embedded"], step["reused"]
+    return step["rows"], step["embedded"], step["reused"]
 
 
 def test_a_generation_comes_serves_and_goes_while_questions_are_answered(platform: Platform, library: Library) -> None:
@@ -140,11 +141,9 @@ def test_a_generation_comes_serves_and_goes_while_questions_are_answered(platfor
 
             wait_until("the generation to be built", built)
             assert set(asker.generations) == {"g1"}
-            embedded, reused = vectors_of(library, short["document_id"], SECOND)
-            assert (embedded, reused) == (0, 1), "a text that is cut as before is not embedded again"
-            assert sum(vectors_of(library, long["document_id"], SECOND)) > sum(
-                vectors_of(library, long["document_id"], "g1")
-            )
+            assert vectors_of(library, short["document_id"], SECOND) == (1, 0, 1), "cut as before: not embedded again"
+            rows = {name: vectors_of(library, long["document_id"], name)[0] for name in ("g1", SECOND)}
+            assert rows[SECOND] > rows["g1"]
 
             succeed(platform, "generations", "switch", SECOND)
             asker.until_answered_by(SECOND)
