@@ -32,7 +32,9 @@ _FLOW: Final = (
 )
 _LOOK_EVERY_S: Final = 0.2
 _NAMED: Final = 3  # documents that a refusal names
-_Wanted: TypeAlias = Mapping[tuple[TenantId, DocumentId, Store], Revision]
+_ASKED_AT_ONCE: Final = 250  # documents; each has four records in the read model
+# Revisions that a store has neither completed nor given up.
+Wanted: TypeAlias = Mapping[tuple[TenantId, DocumentId, Store], Revision]
 
 
 class NotCaughtUpError(GenerationRefusedError):
@@ -86,7 +88,7 @@ class CatchUp:
         finally:
             heads.close()
 
-    def _incomplete(self) -> _Wanted:
+    def _incomplete(self) -> Wanted:
         return {
             (head.tenant_id, head.document_id, store): head.revision
             for head in live_heads(self.settings.heads)
@@ -94,24 +96,31 @@ class CatchUp:
             if not is_complete(head, self.generation, store)
         }
 
-    async def _unexplained(self, wanted: _Wanted, model: DocumentReadModel) -> _Wanted:
+    async def _unexplained(self, wanted: Wanted, model: DocumentReadModel) -> Wanted:
         """Return what is wanted and neither complete by now, nor deleted, nor failed."""
         if not wanted:
             return {}
         current = self._incomplete()
         left = {each: revision for each, revision in wanted.items() if each in current}
-        return {each: revision for each, revision in left.items() if not await self._failed(each, revision, model)}
-
-    async def _failed(
-        self, each: tuple[TenantId, DocumentId, Store], revision: Revision, model: DocumentReadModel
-    ) -> bool:
-        tenant, document, store = each
-        states = await model.store_states(tenant, document, generation=self.generation)
-        latest = states[store].latest if store in states else None
-        return latest is not None and latest.revision >= revision and latest.outcome is ProgressOutcome.FAILED
+        return await without_failed(left, model, generation=self.generation)
 
 
-def _lacking(generation: GenerationName, wanted: _Wanted) -> str:
+async def without_failed(wanted: Wanted, model: DocumentReadModel, *, generation: GenerationName) -> Wanted:
+    """Return what is wanted without the revisions that have failed: no waiting completes these."""
+    documents = sorted({(tenant, document) for tenant, document, _ in wanted})
+    failed: set[tuple[TenantId, DocumentId, Store]] = set()
+    for first in range(0, len(documents), _ASKED_AT_ONCE):
+        page = documents[first : first + _ASKED_AT_ONCE]
+        states = await model.store_states(page, generation=generation)
+        for tenant, document in page:
+            for store, state in states[document].items():
+                latest, key = state.latest, (tenant, document, store)
+                if latest is not None and key in wanted and latest.outcome is ProgressOutcome.FAILED:
+                    failed |= {key} if latest.revision >= wanted[key] else set()
+    return {each: revision for each, revision in wanted.items() if each not in failed}
+
+
+def _lacking(generation: GenerationName, wanted: Wanted) -> str:
     named = ", ".join(sorted({document for _, document, _ in wanted})[:_NAMED])
     return (
         f"{generation} has not caught up: {len(wanted)} times a store lacks a document's newest revision, among them "

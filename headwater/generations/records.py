@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Self
 
-from headwater.clients.triton.embedder import DIMENSION, NAME
+from headwater.clients.triton.embedding_model import DIMENSION, NAME
 from headwater.errors import FatalError
 from headwater.generations.policy import DEFAULT_POLICY
 from headwater.ports.heads import Directory

@@ -7,7 +7,7 @@ from headwater.clients.elasticsearch.names import Index, chunks_name, index_name
 from headwater.clients.milvus.collection import collection_name
 from headwater.migrations import mappings
 from headwater.migrations.collections import create_collection, drop_collection
-from headwater.migrations.indices import create_index, drop_index, passage_analysis
+from headwater.migrations.indices import add_fields, create_index, drop_index, passage_analysis
 from headwater.migrations.model import Findings, Migration, Target
 
 _READ_MODEL: Final[Mapping[Index, dict[str, Any]]] = {
@@ -67,6 +67,24 @@ async def _drop_vectors(target: Target) -> None:
     await drop_collection(target.milvus, collection_name(settings, target.generation), settings=settings)
 
 
+async def _add_letter_states(target: Target) -> Findings:
+    settings = target.settings.elasticsearch
+    await add_fields(
+        target.elasticsearch,
+        index_name(settings, Index.PARKED),
+        settings=settings,
+        properties=mappings.LETTER_STATES,
+    )
+    return {}
+
+
+async def _drop_letter_states(target: Target) -> None:
+    """A mapping only grows: the index is made anew."""
+    letters = {Index.PARKED: mappings.PARKED}
+    await _drop_shared(target, letters)
+    await _create_shared(target, letters)
+
+
 async def _create_shared(target: Target, indices: Mapping[Index, dict[str, Any]]) -> Findings:
     settings = target.settings.elasticsearch
     analyzer, analysis = await passage_analysis(target.elasticsearch, settings=settings)
@@ -119,5 +137,13 @@ MIGRATIONS: Final = (
         apply=_create_vectors,
         revert=_drop_vectors,
         revert_destroys="all vectors of the generation; rebuilt from the log by index-vectors",
+    ),
+    Migration(
+        number=5,
+        name="letter_states",
+        per_generation=False,
+        apply=_add_letter_states,
+        revert=_drop_letter_states,
+        revert_destroys="parked rows and what was done about them; rebuilt by the status stage from its topics",
     ),
 )
