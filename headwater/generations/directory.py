@@ -23,6 +23,7 @@ from headwater.generations.records import (
 )
 from headwater.heads.directory_table import DirectoryTable
 from headwater.heads.ends import ask_ends
+from headwater.retry import RetryPolicy, retry
 from headwater.settings import Settings
 from schemas.codec import decode
 from schemas.events import DirectoryChanged, DirectorySubmitted
@@ -34,6 +35,7 @@ from schemas.topics import Topic
 _CLIENT: Final = "headwater-generations"
 _ADMISSION_S: Final = 30.0
 _ASK_AGAIN_S: Final = 0.05
+_STARTING: Final = RetryPolicy(attempts=60, first_delay_s=0.2, max_delay_s=5.0, budget_s=120.0)
 
 
 async def read_directory(settings: Settings) -> DirectoryTable:
@@ -59,13 +61,12 @@ async def read_directory(settings: Settings) -> DirectoryTable:
 
 
 async def own_generation(settings: Settings) -> Generation:
-    """Return the record that this process works by, for a worker that starts.
+    """Return the record that this process works by, for a worker that starts; wait some minutes for the broker.
 
     An installation without any record has one generation, with the built-in policy. Raises FatalError where others
     have records and this one has none: its worker would build what nobody described.
     """
-    table = await read_directory(settings)
-    known = known_generations(table)
+    known = known_generations(await retry(lambda: read_directory(settings), policy=_STARTING))
     if not known:
         return first_generation(settings.generation)
     for each in known:

@@ -19,7 +19,6 @@ from headwater.generations.directory import own_generation
 from headwater.generations.policy import ChunkPolicy, parse_policy
 from headwater.ports.blobs import BlobStore
 from headwater.ports.cache import Cache
-from headwater.retry import RetryPolicy, retry
 from headwater.settings import Settings, StageSettings
 from headwater.telemetry.metrics import CACHE_LOOKUPS
 from headwater.telemetry.tracing import current_trace_id
@@ -44,7 +43,6 @@ _CACHED_S: Final = 30 * 24 * 3600  # as long as metadata is likely to change aga
 _IN_MEMORY_BYTES: Final = 1024 * 1024
 # Batches sent before their confirmations are awaited: a 50,000-chunk document is not held twice.
 _BATCHES_AT_ONCE: Final = 16
-_DIRECTORY: Final = RetryPolicy(attempts=60, first_delay_s=0.2, max_delay_s=5.0, budget_s=120.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +160,7 @@ async def _pieces(text: bytes) -> AsyncIterator[bytes]:
 @asynccontextmanager
 async def _open(resources: Resources) -> AsyncIterator[Stage]:
     settings = resources.settings
-    generation = await retry(lambda: own_generation(settings), policy=_DIRECTORY)
+    generation = await own_generation(settings)
     policy = parse_policy(generation.policy)
     incoming = settings.stages.datadir / "incoming"
     incoming.mkdir(parents=True, exist_ok=True)
