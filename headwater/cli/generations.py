@@ -13,10 +13,11 @@ from headwater.cli.output import AsJson, print_json, print_table, say
 from headwater.errors import FatalError
 from headwater.generations.catching_up import CatchUp
 from headwater.generations.directory import GenerationsDirectory, read_directory
-from headwater.generations.lifecycle import STAGES, Lifecycle
+from headwater.generations.lifecycle import Lifecycle
 from headwater.generations.policy import DEFAULT_POLICY
 from headwater.generations.records import Generations, Known
 from headwater.heads.counting import Completeness, completeness
+from headwater.local.applications import PER_GENERATION
 from headwater.local.feeding import feed, unfeed
 from headwater.local.stack import LocalStack
 from headwater.settings import Settings
@@ -184,4 +185,4 @@ def _say(name: str, what: str) -> None:
 
 
 def _processes() -> str:
-    return ", ".join(f"`python -m streams {stage}`" for stage in STAGES)
+    return ", ".join(f"`python -m streams {stage}`" for stage in PER_GENERATION)

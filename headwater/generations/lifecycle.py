@@ -13,15 +13,14 @@ from headwater.clients.kafka.topics import create_topics
 from headwater.clients.milvus.collection import collection_name
 from headwater.generations.policy import parse_policy
 from headwater.generations.records import GenerationRefusedError, Generations, Known, new_generation
+from headwater.local import applications
 from headwater.migrations import open_migrator
 from headwater.settings import Settings
 from schemas.events.directory import Generation, GenerationState
 from schemas.ids import GenerationName, Revision
 from schemas.topics import PER_GENERATION
 
-STAGES: Final = ("prepare", "embed", "index-keywords", "index-vectors", "sweep")
-_GROUPS: Final = (*STAGES, "rebuild-keywords", "rebuild-vectors")
-_SHARED_MIGRATIONS: Final = 2  # what is numbered above belongs to one generation
+_GROUPS: Final = (*applications.PER_GENERATION, "rebuild-keywords", "rebuild-vectors")
 _LOOK_EVERY_S: Final = 0.5
 # Returns once a generation has all that the log had, within so many seconds; NotCaughtUpError else.
 Prove: TypeAlias = Callable[[GenerationName, float], Awaitable[None]]
@@ -43,7 +42,7 @@ class Feeders(Protocol):
     """Who runs a generation's workers: the embedded stack, or an operator, who is told what to do."""
 
     async def start(self, generation: GenerationName) -> None:
-        """Start one worker for each of STAGES, or say that they are to be started."""
+        """Start one worker for each stage of a generation, or say that they are to be started."""
         ...
 
     async def stop(self, generation: GenerationName) -> None:
@@ -125,7 +124,7 @@ class Lifecycle:
         topics = {topic_of(self.settings, topic, generation=name) for topic in PER_GENERATION}
         await admin.delete(topics & await admin.topic_names())
         async with open_migrator(self._of(name)) as migrator:
-            await migrator.rollback(to=_SHARED_MIGRATIONS, force=True)
+            await migrator.remove_generation()
 
     async def _switch(self, name: GenerationName) -> Known:
         generations = await self.directory.read()

@@ -62,10 +62,17 @@ class Migrator:
         reverting = await self.reverting(to=to)
         if reverting and not force:
             raise ForceNeededError(_explain([planned for planned, _ in reverting], verb="rollback"))
-        for _, migration in reverting:
+        await self._revert([migration for _, migration in reverting])
+        return [replace(planned, state=MigrationState.PENDING) for planned, _ in reverting]
+
+    async def remove_generation(self) -> None:
+        """Revert what was applied for this generation alone, newest first: its stores go, what all share stays."""
+        await self._revert([migration for _, migration in await self.reverting(to=0) if migration.per_generation])
+
+    async def _revert(self, migrations: Sequence[Migration]) -> None:
+        for migration in migrations:
             await migration.revert(self._target)
             await self._forget(migration)
-        return [replace(planned, state=MigrationState.PENDING) for planned, _ in reverting]
 
     async def renew(self, name: str) -> None:
         """Revert one migration of the generation and apply it again: what it makes is there, and empty."""

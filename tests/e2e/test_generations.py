@@ -16,7 +16,7 @@ import pytest
 from headwater.cli.api_client import ApiClient
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.demo.stage import wait_until
-from headwater.generations.lifecycle import STAGES
+from headwater.local.applications import PER_GENERATION
 from tests.support.library import READER, Library
 from tests.support.platform import KEYS_VALID_S, Platform
 
@@ -109,7 +109,7 @@ def feeding(platform: Platform, generation: str) -> Iterator[None]:
             stack.enter_context(
                 platform.child("-m", "streams", stage, log=f"{stage}-{generation}", HEADWATER_GENERATION=generation)
             )
-            for stage in STAGES
+            for stage in PER_GENERATION
         ]
         yield
         for worker in workers:
