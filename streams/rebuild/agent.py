@@ -10,8 +10,6 @@ from schemas.topics import Topic
 from streams.embed.agent import EMBED, EmbedStage
 from streams.harness.dispatcher import Limits
 from streams.harness.stage import Resources, Stage, StageSpec
-from streams.index_keywords.agent import INDEX_KEYWORDS
-from streams.index_vectors.agent import INDEX_VECTORS
 from streams.indexing.stage import IndexStage
 from streams.prepare.agent import PREPARE, PrepareStage
 from streams.rebuild.stage import RebuildStage
@@ -21,6 +19,8 @@ S = TypeVar("S", PrepareStage, EmbedStage, IndexStage)
 
 @asynccontextmanager
 async def _open_keywords(resources: Resources) -> AsyncIterator[Stage]:
+    from streams.index_keywords.agent import INDEX_KEYWORDS  # each worker loads its own store's client only
+
     async with AsyncExitStack() as stack:
         yield RebuildStage(
             prepare=await _enter(stack, PREPARE.open(resources), PrepareStage),
@@ -32,6 +32,8 @@ async def _open_keywords(resources: Resources) -> AsyncIterator[Stage]:
 
 @asynccontextmanager
 async def _open_vectors(resources: Resources) -> AsyncIterator[Stage]:
+    from streams.index_vectors.agent import INDEX_VECTORS
+
     async with AsyncExitStack() as stack:
         yield RebuildStage(
             prepare=await _enter(stack, PREPARE.open(resources), PrepareStage),
