@@ -23,6 +23,8 @@ STAGES: Final = {
     "feedback": "streams.feedback.agent:FEEDBACK",
     "analytics": "streams.analytics.agent:ANALYTICS",
     "sweep": "streams.sweep.agent:run",
+    "rebuild-keywords": "streams.rebuild.agent:REBUILD_KEYWORDS",
+    "rebuild-vectors": "streams.rebuild.agent:REBUILD_VECTORS",
 }
 
 

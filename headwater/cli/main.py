@@ -38,6 +38,8 @@ COMMANDS: dict[str, Entry] = {
     "topics": Entry(module="headwater.cli.topics", help="Plan and apply the declared topics."),
     "schemas": Entry(module="headwater.cli.schemas", help="Check and add contracts."),
     "migrate": Entry(module="headwater.cli.migrate", help="Plan, apply and revert store migrations."),
+    "generations": Entry(module="headwater.cli.generations", help="Build, compare, switch and drop generations."),
+    "rebuild": Entry(module="headwater.cli.rebuild", help="Empty one store and fill it again from the log."),
     "parked": Entry(module="headwater.cli.parked", help="Dead letters: list, show, replay, discard."),
     "freshness": Entry(
         module="headwater.cli.freshness", attribute="freshness", help="Objectives, error budgets, the canary."

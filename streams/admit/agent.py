@@ -154,6 +154,7 @@ class Admission:
         Raises RetryableError when nothing came of it; the next step reads the same again.
         """
         self._health.beat()
+        self._credits.follow(self._directory.table.serving_generation() or self._settings.generation)
         self._pace_backfill()
         busy = self._purges.due(_now_ms()) is not None or not self._credits.available
         records = self._intake.read(_BUSY_WAIT_S if busy else _IDLE_WAIT_S)

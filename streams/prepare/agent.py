@@ -5,7 +5,7 @@ import hashlib
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,8 @@ import structlog
 from headwater.clients.blobs import ObjectBlobStore
 from headwater.clients.redis_cache import RedisCache
 from headwater.errors import FatalError
+from headwater.generations.directory import own_generation
+from headwater.generations.policy import ChunkPolicy, parse_policy
 from headwater.ports.blobs import BlobStore
 from headwater.ports.cache import Cache
 from headwater.settings import Settings, StageSettings
@@ -31,7 +33,6 @@ from streams.harness.publishing import Emission, Publisher
 from streams.harness.stage import Failure, Resources, Stage, StageSpec
 from streams.prepare import step
 from streams.prepare.limits import ParserLimits
-from streams.prepare.policy import ChunkPolicy
 from streams.prepare.pool import ParserPool, open_pool
 from streams.prepare.prepared import Prepared, dump_prepared, load_prepared, prepared_key
 
@@ -59,9 +60,11 @@ class PrepareStage:
     # Bulk documents at the parsers: one fewer than there are, so that an edit finds a free one; with a single parser an
     # edit waits for one document at the most.
     bulk_parses: asyncio.Semaphore
+    history_until: datetime | None = None  # what was admitted before a new generation began is bulk work for it
 
     async def handle(self, event: DocumentChanged, delivery: Delivery) -> Outcome:
         """See Stage."""
+        event = self._laned(event)
         origin = self._origin(delivery)
         if event.op is DocumentOp.DELETED or event.content is None:
             await self._send([step.batch_without_chunks(event, origin)])
@@ -76,7 +79,13 @@ class PrepareStage:
     async def give_up(self, event: DocumentChanged, delivery: Delivery, failure: Failure) -> None:
         """See Stage."""
         reason = step.Failure(error=failure.error, reason=failure.reason, stage=failure.stage)
-        await self._send([step.failed_batch(event, reason, self._origin(delivery))])
+        await self._send([step.failed_batch(self._laned(event), reason, self._origin(delivery))])
+
+    def _laned(self, event: DocumentChanged) -> DocumentChanged:
+        """Return the event in the lane that it has for this generation: an edit never waits behind its history."""
+        if self.history_until is None or event.admitted_at >= self.history_until:
+            return event
+        return replace(event, lane=Lane.BACKFILL)
 
     def _origin(self, delivery: Delivery) -> step.Origin:
         return step.Origin(
@@ -152,7 +161,9 @@ async def _pieces(text: bytes) -> AsyncIterator[bytes]:
 
 @asynccontextmanager
 async def _open(resources: Resources) -> AsyncIterator[Stage]:
-    settings, policy = resources.settings, ChunkPolicy()
+    settings = resources.settings
+    generation = await own_generation(settings)
+    policy = parse_policy(generation.policy)
     incoming = settings.stages.datadir / "incoming"
     incoming.mkdir(parents=True, exist_ok=True)
     async with (
@@ -174,6 +185,7 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
             generation=settings.generation,
             incoming=incoming,
             bulk_parses=asyncio.Semaphore(max(1, settings.stages.parser_processes - 1)),
+            history_until=generation.created_at,
         )
 
 

@@ -25,9 +25,12 @@ import streams.index_vectors.agent
 import streams.prepare.agent
 import streams.prepare.step
 import streams.status.agent
+from headwater.generations.policy import ChunkPolicy
+from headwater.generations.records import first_generation
 from headwater.settings import Settings
+from schemas.events.directory import Generation
+from schemas.ids import GenerationName
 from streams.prepare.parsers.text import parse_text
-from streams.prepare.policy import ChunkPolicy
 from streams.prepare.prepared import Prepared, prepare
 from tests.simulation.confluent import SimConsumer, SimProducer
 from tests.simulation.kafka_clients import SimAdmin, SimRecordStream
@@ -73,6 +76,9 @@ class SimCredits:
     def __exit__(self, *_: object) -> None:
         """Nothing to stop."""
 
+    def follow(self, generation: GenerationName) -> None:
+        """There is one generation."""
+
     def spend(self, content_bytes: int) -> None:
         """Nothing is counted."""
 
@@ -95,6 +101,11 @@ def _opened(make: Any) -> Any:
 @contextlib.asynccontextmanager
 async def _open_pool(**_: object) -> AsyncIterator[SimParserPool]:
     yield SimParserPool()
+
+
+async def _own_generation(settings: Settings) -> Generation:
+    """Stand for the directory's record: a world has one generation, which no command has made."""
+    return first_generation(settings.generation)
 
 
 def _uniform(low: float, high: float) -> float:
@@ -124,6 +135,7 @@ def seams() -> Iterator[None]:
         put(headwater.heads.follower, "ENDS_INTERVAL_S", 1.0)
         put(headwater.heads.follower, "_READ_WAIT_S", 1.0)  # news ends a wait in any case
         put(prepare_agent, "RedisCache", cache)
+        put(prepare_agent, "own_generation", _own_generation)
         put(prepare_agent, "open_pool", _open_pool)
         put(prepare_agent, "ObjectBlobStore", lambda _: SimBlobStore(WORLD.get().service("blobs"), WORLD.get().blobs))
         put(prepare_agent, "_fingerprint", lambda _: "words")

@@ -83,6 +83,11 @@ class ElasticsearchAnalytics:
         queries = await self._queries(tenant, [feedback.query_id for feedback in given])
         return [JudgedQuery(feedback=feedback, query=queries.get(feedback.query_id)) for feedback in given]
 
+    async def list_queries(self, tenant: TenantId, *, limit: int) -> Sequence[QueryExecuted]:
+        """See the port."""
+        found = await self._search(Index.QUERIES, {"bool": {"filter": [{"term": {"tenant_id": tenant}}]}}, limit=limit)
+        return [READABLE.load(source["record"], QueryExecuted) for source in found]
+
     async def list_unanswered(
         self, tenant: TenantId, *, since: datetime, until: datetime, limit: int
     ) -> Sequence[QueryExecuted]:

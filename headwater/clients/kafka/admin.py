@@ -155,6 +155,16 @@ class KafkaAdmin:
         )
         return sum(len(each.members) for each in described.values())
 
+    async def forget_groups(self, groups: Collection[str]) -> None:
+        """Delete the positions of groups, so that each begins again. RetryableError while one has members."""
+        names = list(groups)
+        if names:
+            await self._ask(
+                lambda: self._client.delete_consumer_groups(names, request_timeout=self._timeout_s),
+                doing=f"deleting the positions of {', '.join(names)}",
+                missing=KafkaError.GROUP_ID_NOT_FOUND,
+            )
+
     async def _offsets(self, topics: Collection[str], spec: Any) -> Offsets:
         counts = {topic: await self.partition_count(topic) for topic in topics}
         partitions = {topic: range(count) for topic, count in counts.items()}
