@@ -134,6 +134,18 @@ class StageSettings(BaseModel, frozen=True, extra="forbid"):
     removal_grace_s: PositiveFloat = 45.0  # older rows stay this long: above the staleness budget plus a request
 
 
+class AuditSettings(BaseModel, frozen=True, extra="forbid"):
+    """The continuous comparison of the stores with the log."""
+
+    interval_s: PositiveFloat = 300.0  # between the end of a pass and the next one
+    grace_s: PositiveFloat = 300.0  # a revision that is not complete is judged when it is older
+    sweep_leeway_s: PositiveFloat = 60.0  # older rows are judged this long after the sweeper might have removed them
+    share: float = Field(default=0.5, gt=0.0, le=1.0)  # of a pass's time in which stores are read; else they rest
+    repair: bool = False  # what is found is repaired without being asked
+    repair_documents: PositiveInt = 500  # in one pass; the next one goes on
+    unknown_share: float = Field(default=0.1, ge=0.0, le=1.0)  # more documents that the log lacks, and none is removed
+
+
 class TelemetrySettings(BaseModel, frozen=True, extra="forbid"):
     """Logs and traces."""
 
@@ -169,5 +181,6 @@ class Settings(BaseSettings):
     management: ManagementSettings = ManagementSettings()
     api: ApiSettings = ApiSettings()
     stages: StageSettings = StageSettings()
+    audit: AuditSettings = AuditSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     local: LocalSettings = LocalSettings()
