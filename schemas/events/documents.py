@@ -22,11 +22,12 @@ class DocumentOp(StrEnum):
 
 
 class SubmissionOp(StrEnum):
-    """What a source wants."""
+    """What is wanted of a document."""
 
     PUT = "put"  # `state` is the document's full state
     PATCH = "patch"  # `patch` changes the fields it names
     DELETE = "delete"
+    RERUN = "rerun"  # append the head again, unchanged, if it is still `expected_revision`; never a source's wish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,7 @@
 """Who did what to what: one audit event for each decision."""
 
+from typing import Final
+
 from schemas.events.base import Event, Lane
 from schemas.events.directory import DirectorySubmitted
 from schemas.events.documents import DocumentSubmitted
@@ -18,6 +20,8 @@ from streams.admit.outcomes import (
 )
 from streams.admit.step import event_id_of
 
+_DROPPED: Final = {Drop.REPLAYED: "replayed", Drop.SUPERSEDED: "superseded"}
+
 
 def outcome_of(decision: DocumentDecision | DirectoryDecision) -> str:
     """Return the decision as one word of a closed set: for the audit trail and as a metric label."""
@@ -25,7 +29,7 @@ def outcome_of(decision: DocumentDecision | DirectoryDecision) -> str:
         case Admitted() | AdmittedDirectory():
             return "accepted"
         case Dropped(reason=reason):
-            return "replayed" if reason is Drop.REPLAYED else "unchanged"
+            return _DROPPED.get(reason, "unchanged")
         case Refused(reason=Refusal.STALE):
             return "superseded"
         case Refused():

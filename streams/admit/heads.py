@@ -168,7 +168,7 @@ class AdmissionHeads:
             key = stored.tenant_key(partition, record.tenant_id)
             documents, size = self._pair(key)
             self._new_counters[key] = (documents + after[0] - before[0], size + after[1] - before[1])
-        if record.op is DocumentOp.DELETED and not stored.is_purge(record, self._directory):
+        if _is_deleting(previous, record) and not stored.is_purge(record, self._directory):
             key = stored.source_key(partition, record.tenant_id, record.source)
             hour = stored.hour_of(int(record.admitted_at.timestamp() * 1000))
             known_hour, deletions = self._pair(key)
@@ -184,6 +184,11 @@ def _weight(record: DocumentChanged | None) -> tuple[int, int]:
     if record is None or record.op is DocumentOp.DELETED:
         return (0, 0)
     return (1, 0 if record.content is None else record.content.size_bytes)
+
+
+def _is_deleting(previous: DocumentChanged | None, record: DocumentChanged) -> bool:
+    """Say whether a record takes a document away; a deletion that runs again takes none."""
+    return record.op is DocumentOp.DELETED and (previous is None or previous.op is not DocumentOp.DELETED)
 
 
 def _restored(record: DocumentChanged, previous: DocumentHead | None, *, directory: str) -> DocumentHead:

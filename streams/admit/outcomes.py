@@ -41,6 +41,7 @@ class Drop(StrEnum):
     UNCHANGED = "unchanged"
     REPLAYED = "replayed"
     GONE_ALREADY = "gone_already"
+    SUPERSEDED = "superseded"  # a rerun of what is not the newest revision (any more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,8 @@ def decide(submission: DocumentSubmitted, head: DocumentHead | None, context: Co
         return Dropped(reason=Drop.REPLAYED)
     try:
         check_submission(submission)
+        if submission.op is SubmissionOp.RERUN:
+            return _rerun(submission, head, context)
         _check_rights(submission, head, context)
         _check_order(submission, head)
         if submission.op is SubmissionOp.DELETE:
@@ -176,6 +178,27 @@ def _delete(submission: DocumentSubmitted, head: DocumentHead | None, context: C
         occurred_at=submission.occurred_at,
         observed_at=submission.observed_at,
         source_version=_version(submission, head),
+    )
+    return _admitted(record, submission, head, context)
+
+
+def _rerun(submission: DocumentSubmitted, head: DocumentHead | None, context: Context) -> DocumentDecision:
+    """Append the head again. It was judged when it was first admitted: no directory, quota or budget is asked now.
+
+    `directory_position` stays too. Were it newer, a document of a knowledge base that has been deleted would look
+    admitted after the deletion, and be passed over when the documents are purged.
+    """
+    if head is None or head.record.revision != submission.expected_revision:
+        learnt = None if head is None else _learnt(submission, head, context)
+        return Dropped(reason=Drop.SUPERSEDED, head=learnt)
+    record = replace(
+        head.record,
+        event_id=event_id_of(context.position, "changed"),
+        observed_at=submission.observed_at,  # freshness is counted from here, not from the first attempt
+        revision=next_revision(head.record.revision, context.now_ms),
+        lane=submission.lane,
+        admitted_at=context.now,
+        submitted=context.position,
     )
     return _admitted(record, submission, head, context)
 

@@ -26,6 +26,8 @@ def check_submission(submission: DocumentSubmitted) -> None:
         raise _invalid("state: give it for op `put`, and only there")
     if (submission.op is SubmissionOp.PATCH) != (submission.patch is not None):
         raise _invalid("patch: give it for op `patch`, and only there")
+    if submission.op is SubmissionOp.RERUN:
+        _check_rerun(submission)
 
 
 def check_state(state: DocumentState) -> None:
@@ -41,6 +43,15 @@ def check_principals(field: str, principals: Iterable[str]) -> None:
     """Refuse what is not a principal."""
     if not all(_PRINCIPAL.fullmatch(principal) for principal in principals):
         raise _invalid(f"{field}: write principals as `user:ID`, `group:SOURCE:ID` or `everyone`")
+
+
+def _check_rerun(submission: DocumentSubmitted) -> None:
+    if submission.expected_revision is None:
+        raise _invalid("expected_revision: give the revision that is to run again")
+    if submission.actor is None:
+        raise _invalid("actor: say who asks; a source never asks for a rerun")
+    if submission.source_version is not None:
+        raise _invalid("source_version: leave it out; a rerun says nothing of the source")
 
 
 def _check_attributes(state: DocumentState) -> None:

@@ -100,6 +100,13 @@ def test_a_purge_costs_no_budget(heads: AdmissionHeads) -> None:
     assert usage(heads) == Usage()
 
 
+def test_a_deletion_that_runs_again_costs_no_budget(heads: AdmissionHeads) -> None:
+    put(heads, changed(ONE))
+    for revision in (NOON_MS + 1, NOON_MS + 2):
+        put(heads, changed(ONE, op=DocumentOp.DELETED, content=None, revision=Revision(revision)))
+    assert usage(heads) == Usage(deletions=1)
+
+
 def test_the_log_restores_heads_offsets_and_counters(heads: AdmissionHeads) -> None:
     put(heads, changed(ONE, source_version=3), backfill_offset=40)
     heads.persist()
