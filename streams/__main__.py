@@ -23,6 +23,7 @@ STAGES: Final = {
     "feedback": "streams.feedback.agent:FEEDBACK",
     "analytics": "streams.analytics.agent:ANALYTICS",
     "sweep": "streams.sweep.agent:run",
+    "audit": "streams.audit.agent:run",
 }
 
 

@@ -1,13 +1,18 @@
 """Opens what an audit of one generation needs, and closes it in reverse order."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from headwater.audit.backlog import Backlog
-from headwater.audit.log import LogReader
+from headwater.audit.log import CLIENT_ID, LogReader
 from headwater.audit.passes import Auditor
+from headwater.audit.recording import Verification
+from headwater.audit.repairing import Repairer
+from headwater.audit.sending import Sender
+from headwater.clients.elasticsearch.consistency import ElasticsearchConsistency
 from headwater.clients.elasticsearch.holdings import DocumentHoldings, KeywordHoldings
+from headwater.clients.kafka.producer import EventProducer
 from headwater.clients.milvus.holdings import VectorHoldings
 from headwater.ports.consistency import Holdings, Projection
 from headwater.settings import Settings
@@ -29,17 +34,21 @@ async def open_projections(settings: Settings) -> AsyncIterator[Mapping[Projecti
 
 
 @asynccontextmanager
-async def open_auditor(
-    settings: Settings, folder: Path, *, on_progress: Callable[[], None] = lambda: None
-) -> AsyncIterator[Auditor]:
-    """Open an auditor that keeps the log's documents in `folder`, which no other process uses."""
+async def open_verification(settings: Settings, folder: Path) -> AsyncIterator[Verification]:
+    """Open an audit that keeps the log's documents in `folder`, which no other process uses."""
     async with AsyncExitStack() as stack:
-        yield Auditor(
-            log=await stack.enter_async_context(LogReader.open(settings, folder)),
-            projections=await stack.enter_async_context(open_projections(settings)),
-            generation=settings.generation,
-            settings=settings.audit,
-            removal_grace_s=settings.stages.removal_grace_s,
-            behind=(await stack.enter_async_context(Backlog.open(settings))).is_old,
-            on_progress=on_progress,
+        projections = await stack.enter_async_context(open_projections(settings))
+        send = Sender(await stack.enter_async_context(EventProducer.open(settings, client_id=CLIENT_ID))).send
+        yield Verification(
+            auditor=Auditor(
+                log=await stack.enter_async_context(LogReader.open(settings, folder)),
+                projections=projections,
+                generation=settings.generation,
+                settings=settings.audit,
+                removal_grace_s=settings.stages.removal_grace_s,
+                behind=(await stack.enter_async_context(Backlog.open(settings))).is_old,
+            ),
+            repairer=Repairer(projections=projections, send=send, settings=settings.audit),
+            kept=await stack.enter_async_context(ElasticsearchConsistency.open(settings.elasticsearch)),
+            send=send,
         )

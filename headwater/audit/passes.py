@@ -91,7 +91,6 @@ class Auditor:
     removal_grace_s: float  # of the sweeper
     behind: Callable[[], Awaitable[bool]]  # have stages of the generation old events to read?
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
-    on_progress: Callable[[], None] = lambda: None
 
     async def run_pass(self) -> PassResult:
         """Compare everything once; look twice at what differs. Raises what the stores and the log raise."""
@@ -130,7 +129,6 @@ class Auditor:
         documents = list(self.log.table.documents(ids))
         held = {projection: await source.holdings(ids) for projection, source in self.projections.items()}
         look = compare(documents, held, horizon)
-        self.on_progress()
         # Queries come first: the stores rest between two ranges, longer the longer a range took them.
         await asyncio.sleep((time.monotonic() - began) * (1 / self.settings.share - 1))
         return look

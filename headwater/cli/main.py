@@ -39,6 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "schemas": Entry(module="headwater.cli.schemas", help="Check and add contracts."),
     "migrate": Entry(module="headwater.cli.migrate", help="Plan, apply and revert store migrations."),
     "parked": Entry(module="headwater.cli.parked", help="List and show dead letters."),
+    "verify": Entry(module="headwater.cli.verify", help="Compare the stores with the log, and repair."),
     "keys": Entry(module="headwater.cli.keys", help="API keys: create, list, revoke."),
     "bench": Entry(module="headwater.cli.bench", help="Run a benchmark."),
     "sync": Entry(module="headwater.cli.sync", help="Bring a source in.", panel=_WORK),

@@ -142,6 +142,13 @@ INGESTIONS: Final[dict[str, Any]] = {
     "freshness_ms": LONG,
 }
 
+CONSISTENCY: Final[dict[str, Any]] = {
+    "tenant_id": KEYWORD,
+    "finished_at": DATE,
+    "clean": FLAG,
+    "record": OPAQUE,
+}
+
 MIGRATIONS: Final[dict[str, Any]] = {
     "number": LONG,
     "name": KEYWORD,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from headwater.clients.elasticsearch.names import Index, chunks_name, index_name
+from headwater.clients.elasticsearch.names import Index, chunks_name, consistency_name, index_name
 from headwater.clients.milvus.collection import collection_name
 from headwater.migrations import mappings
 from headwater.migrations.collections import create_collection, drop_collection
@@ -67,6 +67,22 @@ async def _drop_vectors(target: Target) -> None:
     await drop_collection(target.milvus, collection_name(settings, target.generation), settings=settings)
 
 
+async def _create_consistency(target: Target) -> Findings:
+    settings = target.settings.elasticsearch
+    await create_index(
+        target.elasticsearch,
+        consistency_name(settings, target.generation),
+        settings=settings,
+        mappings=mappings.mapping(mappings.CONSISTENCY, generation=target.generation),
+    )
+    return {}
+
+
+async def _drop_consistency(target: Target) -> None:
+    settings = target.settings.elasticsearch
+    await drop_index(target.elasticsearch, consistency_name(settings, target.generation), settings=settings)
+
+
 async def _create_shared(target: Target, indices: Mapping[Index, dict[str, Any]]) -> Findings:
     settings = target.settings.elasticsearch
     analyzer, analysis = await passage_analysis(target.elasticsearch, settings=settings)
@@ -119,5 +135,13 @@ MIGRATIONS: Final = (
         apply=_create_vectors,
         revert=_drop_vectors,
         revert_destroys="all vectors of the generation; rebuilt from the log by index-vectors",
+    ),
+    Migration(
+        number=5,
+        name="consistency",
+        per_generation=True,
+        apply=_create_consistency,
+        revert=_drop_consistency,
+        revert_destroys="the reports of the last audit; the next pass writes them again",
     ),
 )

@@ -22,6 +22,7 @@ class Action(StrEnum):
     MANAGE_OWN_KEYS = "keys.own"
     MANAGE_KEYS = "keys.manage"
     READ_PARKED = "parked.read"
+    READ_CONSISTENCY = "consistency.read"
     MANAGE_TENANTS = "tenants.manage"
 
 
@@ -37,6 +38,7 @@ _ALLOWED_BY: Final = {
     Action.MANAGE_OWN_KEYS: frozenset(Scope),
     Action.MANAGE_KEYS: {Scope.ADMIN},
     Action.READ_PARKED: {Scope.ADMIN},
+    Action.READ_CONSISTENCY: {Scope.ADMIN},
     Action.MANAGE_TENANTS: {Scope.SYSTEM},
 }
 

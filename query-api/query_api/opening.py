@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from headwater.clients.blobs import ObjectBlobStore
+from headwater.clients.elasticsearch.consistency import ElasticsearchConsistency
 from headwater.clients.elasticsearch.read_model import ElasticsearchDocuments
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.producer import EventProducer
@@ -35,6 +36,7 @@ async def open_runtime(settings: Settings, models: Models) -> AsyncIterator[Runt
             blobs=ObjectBlobStore(settings.blobs),
             cache=await stack.enter_async_context(RedisCache.open(settings.redis)),
             documents=await stack.enter_async_context(ElasticsearchDocuments.open(settings.elasticsearch)),
+            consistency=await stack.enter_async_context(ElasticsearchConsistency.open(settings.elasticsearch)),
             generations=await stack.enter_async_context(OpenedGenerations.open(settings)),
             models=models,
         )

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from headwater.ports.blobs import BlobStore
 from headwater.ports.cache import Cache
+from headwater.ports.consistency import ConsistencyReports
 from headwater.ports.heads import Directory, Heads, Positions
 from headwater.ports.models import Embedder, Generator, Reranker
 from headwater.ports.read_model import DocumentReadModel
@@ -73,6 +74,7 @@ class Runtime:
     blobs: BlobStore
     cache: Cache
     documents: DocumentReadModel
+    consistency: ConsistencyReports
     generations: Generations
     models: Models
     breakers: Breakers = field(default_factory=Breakers)

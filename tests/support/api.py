@@ -30,6 +30,7 @@ from schemas.ids import SYSTEM_TENANT, KnowledgeBaseId, TenantId
 from tests.support.api_log import FakeClock, FakeDirectory, FakeHeads, FakeLog
 from tests.support.blobs import FakeBlobStore
 from tests.support.cache import FakeCache
+from tests.support.consistency import KeptReports
 from tests.support.read_model import FakeDocuments
 
 ACME = TenantId("acme")
@@ -120,6 +121,7 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
         blobs=blobs,
         cache=FakeCache(),
         documents=documents,
+        consistency=KeptReports(),
         generations=create_autospec(Generations, instance=True),
         models=create_autospec(Models, instance=True),
         now=clock,

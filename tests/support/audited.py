@@ -31,7 +31,7 @@ from schemas.events.documents import (
     DocumentProgressed,
     ProgressOutcome,
 )
-from schemas.ids import DocumentId, Principal, Revision, document_id, document_key, progress_key
+from schemas.ids import Principal, document_key, progress_key
 from schemas.topics import Topic
 from tests.support.events import changed, progressed
 from tests.support.installations import installed_stores
@@ -66,7 +66,9 @@ class World:
             rows = [row for state in batch for row in rows_of_state(state, chunks=chunks)]
             await self.vectors.upsert(rows, some_vectors(len(rows), self.settings.milvus.dimension))
             await self.keywords.upsert(rows)
-            await self.documents.record_states([(state, Position(topic="log", partition=0, offset=0)) for state in batch])
+            await self.documents.record_states(
+                [(state, Position(topic="log", partition=0, offset=0)) for state in batch]
+            )
 
     async def publish(self, *states: DocumentChanged, chunks: int = 3) -> None:
         """Do both: afterwards log and projections agree."""
@@ -153,9 +155,7 @@ async def audited_world(stack: RunningStack, *, dimension: int, **audit: float) 
             }
         )
         await create_topics(settings)
-        opened.push_async_callback(
-            KafkaAdmin(settings.kafka).delete, [each.name for each in desired_topics(settings)]
-        )
+        opened.push_async_callback(KafkaAdmin(settings.kafka).delete, [each.name for each in desired_topics(settings)])
         yield World(
             settings=settings,
             producer=await opened.enter_async_context(EventProducer.open(settings, client_id="test")),
