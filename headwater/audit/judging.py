@@ -89,17 +89,10 @@ def differences(
     wanted = None if expected.fact is None else expected.fact.revision
     stray = tuple(sorted(each.revision for each in held if each.revision != wanted))
     found: list[tuple[Difference, tuple[Revision, ...]]] = []
-    if expected.fact is not None:
-        right = next((each for each in held if each.revision == wanted), None)
-        older = tuple(each for each in stray if each < expected.fact.revision)
-        if right is None:
-            found.append((Difference.OUTDATED if older else Difference.MISSING, ()))
-            # What is older goes with the sweeper once the newest is complete: it is the last that is there.
-            stray = tuple(each for each in stray if each > expected.fact.revision)
-        elif right.rows != expected.fact.rows:
-            found.append((Difference.INCOMPLETE, ()))
-        elif right.policy != expected.fact.policy:
-            found.append((Difference.WRONG_POLICY, ()))
+    if expected.fact is not None and (fault := _fault(expected.fact, held)) is not None:
+        found.append((fault, ()))
+        # While the newest is not right, an older one may be what still answers: it goes once the newest is complete.
+        stray = tuple(each for each in stray if each > expected.fact.revision)
     if stray:
         found.append((Difference.EXTRA, stray))
     subject = document or next(iter(held), None)
@@ -116,6 +109,16 @@ def differences(
         )
         for difference, revisions in found
     )
+
+
+def _fault(fact: Fact, held: Sequence[Holding]) -> Difference | None:
+    right = next((each for each in held if each.revision == fact.revision), None)
+    if right is None:
+        older = any(each.revision < fact.revision for each in held)
+        return Difference.OUTDATED if older else Difference.MISSING
+    if right.rows != fact.rows:
+        return Difference.INCOMPLETE
+    return Difference.WRONG_POLICY if right.policy != fact.policy else None
 
 
 def facts_of(held: Iterable[Holding]) -> list[Fact]:

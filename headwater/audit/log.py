@@ -15,7 +15,7 @@ from headwater.clients.kafka.consumer import RecordStream, next_offsets
 from headwater.clients.kafka.errors import OffsetExpiredError
 from headwater.clients.kafka.records import Item, Offsets, Record
 from headwater.errors import FatalError
-from headwater.heads.ends import Ends, ask_ends
+from headwater.heads.ends import Ends
 from headwater.heads.environment import WritableEnvironment
 from headwater.heads.follower import MAX_CHECKPOINT_AGE_S
 from headwater.settings import Settings
@@ -79,11 +79,7 @@ class LogReader:
         """Ask for the end of the reports first: what a store reported has been in the log for longer."""
         found: Offsets = {}
         for topic in (self._progressed, self._changed):
-            numbers = {topic: range(await self._admin.partition_count(topic))}
-            found |= {
-                name: dict(by)
-                for name, by in (await ask_ends(self._admin, numbers, transactional={self._changed})).offsets.items()
-            }
+            found |= await self._admin.log_ends({topic: range(await self._admin.partition_count(topic))})
         return Ends(offsets=found)
 
     async def _must_begin_again(self) -> bool:

@@ -10,6 +10,7 @@ from headwater.audit.fingerprints import spelled
 from headwater.audit.passes import PassResult
 from headwater.audit.repairing import ACTOR
 from headwater.ports.consistency import ConsistencyReport, Difference, Projection, Repairs, Tally
+from schemas.events.base import Position
 from schemas.events.queries import AuditRecorded
 from schemas.ids import TenantId
 
@@ -62,14 +63,17 @@ def _event(report: ConsistencyReport, *, action: str, outcome: str, said: Mappin
 
 def _report(result: PassResult, tenant: TenantId, repairs: Repairs, clean_before: datetime | None) -> ConsistencyReport:
     population = result.population.get(tenant, Population())
-    counts = {projection: _counts(result, tenant, projection) for projection in Projection}
-    found = {projection: each for projection, each in counts.items() if each}
+    found = {projection.value: counts for projection in Projection if (counts := _counts(result, tenant, projection))}
     return ConsistencyReport(
         tenant_id=tenant,
         generation=result.generation,
         started_at=result.started_at,
         finished_at=result.finished_at,
-        positions=result.positions,
+        positions=tuple(
+            Position(topic=topic, partition=partition, offset=offset)
+            for topic, offsets in sorted(result.positions.items())
+            for partition, offset in sorted(offsets.items())
+        ),
         documents=population.documents,
         under_way=population.under_way,
         parked=population.parked,
@@ -81,9 +85,9 @@ def _report(result: PassResult, tenant: TenantId, repairs: Repairs, clean_before
     )
 
 
-def _counts(result: PassResult, tenant: TenantId, projection: Projection) -> dict[Difference, int]:
+def _counts(result: PassResult, tenant: TenantId, projection: Projection) -> Mapping[str, int]:
     found = {difference: result.counts.get((tenant, projection, difference), 0) for difference in Difference}
-    return {difference: count for difference, count in found.items() if count}
+    return {difference.value: count for difference, count in found.items() if count}
 
 
 def _tally(sums: Sums) -> Tally:

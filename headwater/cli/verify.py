@@ -13,6 +13,7 @@ from headwater.cli.output import AsJson, print_json, print_table, say
 from headwater.clients.kafka.schema_ids import configure_codec
 from headwater.ports.consistency import Finding
 from headwater.settings import Settings
+from headwater.telemetry.logging import configure_logging
 from schemas.conversion import READABLE
 from schemas.ids import GenerationName
 
@@ -37,6 +38,8 @@ def verify(
         settings = settings.model_copy(update={"generation": GenerationName(generation)})
     # A person waits: the stores get no rest between two ranges.
     settings = settings.model_copy(update={"audit": settings.audit.model_copy(update={"share": 1.0})})
+    # Standard output is for what was asked: what a pass logs goes to standard error, and only what is worth a look.
+    configure_logging(settings.telemetry.model_copy(update={"log_level": "WARNING"}), process="verify")
     configure_codec(settings.kafka)
     outcome = asyncio.run(_verify(settings, repair=repair))
     if as_json:
@@ -74,14 +77,14 @@ def _show(outcome: PassOutcome) -> None:
     rows = [
         (
             report.tenant_id,
-            projection.value,
+            store,
             tally.documents,
             tally.rows,
             tally.fingerprint[:16],
             "agrees" if tally.fingerprint == tally.expected else f"expected {tally.expected[:16]}",
         )
         for report in outcome.reports
-        for projection, tally in report.projections.items()
+        for store, tally in report.projections.items()
     ]
     print_table(("tenant", "store", "documents", "rows", "fingerprint", ""), rows, title=_title(outcome))
     if result.behind:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final, Protocol, Self
 
 from headwater.access.policies import Policy
-from headwater.ports.heads import Positions
+from schemas.events.base import Position
 from schemas.ids import DocumentId, GenerationName, Revision, TenantId
 
 _BITS: Final = 32  # of an id's 128 that the bounds of a range spell out
@@ -135,12 +135,12 @@ class ConsistencyReport:
     generation: GenerationName
     started_at: datetime
     finished_at: datetime
-    positions: Positions  # of the log: next offsets, all below is compared
+    positions: tuple[Position, ...]  # of the log: the next offset of each partition, all below is compared
     documents: int  # that the log has, deleted ones included
     under_way: int  # newer than what is complete, and young: not judged
     parked: int  # failed in a stage: dead letters, not judged
-    projections: Mapping[Projection, Tally]
-    counts: Mapping[Projection, Mapping[Difference, int]]  # documents; no entry: none
+    projections: Mapping[str, Tally]  # by Projection
+    counts: Mapping[str, Mapping[str, int]]  # documents by Projection and Difference; no entry: none
     findings: tuple[Finding, ...]  # a bounded sample
     repairs: Repairs
     clean_at: datetime | None  # when a pass last found nothing

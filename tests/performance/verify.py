@@ -15,7 +15,7 @@ from headwater.settings import AuditSettings, Settings
 from schemas.events.documents import DocumentChanged
 from tests.performance.bench import Bench
 from tests.performance.figures import Figure
-from tests.support.audited import World, audited_world, some_vectors, state_of
+from tests.support.audited import World, audited_world, never_behind, some_vectors, state_of
 from tests.support.rows import scope_of
 from tests.support.stack import RunningStack
 
@@ -48,7 +48,8 @@ async def _measured(world: World, chunks: int, say: Callable[[str], None]) -> li
     await asyncio.wait_for(_warm(world), timeout=120)
     alone = await _asked(world, until=asyncio.create_task(asyncio.sleep(_BASELINE_S)))
     with TemporaryDirectory() as folder:
-        async with open_verification(world.settings, Path(folder)) as verification:
+        async with open_verification(world.settings, Path(folder)) as opened:
+            verification = never_behind(opened)
             passing = asyncio.create_task(verification.run(repair=False))
             beside = await _asked(world, until=passing)
             result = (await passing).result

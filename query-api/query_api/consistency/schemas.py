@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from headwater.ports.consistency import ConsistencyReport, Difference, Finding, Projection, Repairs, Tally
+from query_api.documents.views import PositionView
 from schemas.ids import DocumentId, GenerationName, Revision
 
 
@@ -62,7 +63,7 @@ class Consistency(BaseModel, frozen=True):
     started_at: datetime
     finished_at: datetime
     clean_at: datetime | None = Field(description="When a pass last found nothing.")
-    positions: dict[str, dict[int, int]] = Field(description="Of the log: everything below was compared.")
+    positions: list[PositionView] = Field(description="Of the log: everything below was compared.")
     documents: int
     under_way: int = Field(description="Newer than what is complete, and young: not judged.")
     parked: int = Field(description="Failed in a stage: see /v1/parked.")
@@ -80,12 +81,18 @@ class Consistency(BaseModel, frozen=True):
             started_at=report.started_at,
             finished_at=report.finished_at,
             clean_at=report.clean_at,
-            positions={topic: dict(offsets) for topic, offsets in report.positions.items()},
+            positions=[
+                PositionView(topic=each.topic, partition=each.partition, offset=each.offset)
+                for each in report.positions
+            ],
             documents=report.documents,
             under_way=report.under_way,
             parked=report.parked,
-            stores={projection: TallyView.of(tally) for projection, tally in report.projections.items()},
-            differences={projection: dict(counts) for projection, counts in report.counts.items()},
+            stores={Projection(name): TallyView.of(tally) for name, tally in report.projections.items()},
+            differences={
+                Projection(name): {Difference(difference): count for difference, count in counts.items()}
+                for name, counts in report.counts.items()
+            },
             findings=[FindingView.of(finding) for finding in report.findings],
             repairs=RepairsView.of(report.repairs),
         )

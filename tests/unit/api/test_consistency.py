@@ -11,6 +11,7 @@ from headwater.ports.consistency import (
     Repairs,
     Tally,
 )
+from schemas.events.base import Position
 from schemas.ids import DocumentId, GenerationName, Revision, TenantId
 from tests.support.api import ACME, FakeApi
 
@@ -30,7 +31,7 @@ def report(api: FakeApi) -> ConsistencyReport:
         generation=GenerationName("g1"),
         started_at=api.clock(),
         finished_at=api.clock() + timedelta(seconds=5),
-        positions={"rag.documents.changed": {0: 17}},
+        positions=(Position(topic="rag.documents.changed", partition=0, offset=17),),
         documents=4,
         under_way=1,
         parked=0,
@@ -49,7 +50,7 @@ async def test_administrators_see_what_the_last_pass_found_about_their_tenant(ap
     await api.runtime.consistency.save([report(api), theirs])
     shown = (await api.client.get("/v1/consistency", headers=await api.key())).json()
     assert (shown["clean"], shown["documents"], shown["under_way"], shown["clean_at"]) == (False, 4, 1, None)
-    assert shown["positions"] == {"rag.documents.changed": {"0": 17}}
+    assert shown["positions"] == [{"topic": "rag.documents.changed", "partition": 0, "offset": 17}]
     assert shown["stores"]["vectors"] == {"documents": 3, "rows": 9, "fingerprint": "a", "expected": "b"}
     assert shown["differences"] == {"vectors": {"extra": 1}}
     assert shown["findings"] == [{"document_id": "d" * 32, "store": "vectors", "difference": "extra", "revision": 9}]

@@ -1,7 +1,7 @@
 """`headwater verify`: what it prints, and its exit status."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,8 +13,15 @@ from headwater.cli import verify
 from headwater.cli.main import app
 from headwater.ports.consistency import Projection
 from headwater.settings import Settings
+from tests.support.telemetry import undisturbed_logging
 from tests.unit.audit.test_passes import Site, site
 from tests.unit.audit.worlds import logged
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    with undisturbed_logging():
+        yield
 
 
 def run(monkeypatch: pytest.MonkeyPatch, here: Site, *arguments: str) -> Result:
