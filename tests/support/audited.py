@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from headwater.clients.kafka.records import Outgoing
 from headwater.clients.kafka.topics import create_topics, desired_topics
 from headwater.clients.milvus import MilvusVectorIndex
 from headwater.ports.rows import ChunkRow
+from headwater.retry import RetryPolicy, retry
 from headwater.settings import Settings
 from schemas.codec import encode
 from schemas.events.base import Position, Store
@@ -41,6 +43,7 @@ from tests.support.stack import RunningStack
 
 LONG_AGO = timedelta(hours=1)
 _BATCH = 60
+_PATIENCE = RetryPolicy(attempts=5, first_delay_s=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +67,13 @@ class World:
         """Write the rows of documents to both stores, and their states to the read model."""
         remaining = iter(states)
         while batch := list(islice(remaining, _BATCH)):
-            rows = [row for state in batch for row in rows_of_state(state, chunks=chunks)]
-            await self.vectors.upsert(rows, some_vectors(len(rows), self.settings.milvus.dimension))
-            await self.keywords.upsert(rows)
-            await self.documents.record_states(
-                [(state, Position(topic="log", partition=0, offset=0)) for state in batch]
-            )
+            await retry(partial(self._write, batch, chunks), policy=_PATIENCE)  # a busy machine: writes can be repeated
+
+    async def _write(self, batch: Sequence[DocumentChanged], chunks: int) -> None:
+        rows = [row for state in batch for row in rows_of_state(state, chunks=chunks)]
+        await self.vectors.upsert(rows, some_vectors(len(rows), self.settings.milvus.dimension))
+        await self.keywords.upsert(rows)
+        await self.documents.record_states([(state, Position(topic="log", partition=0, offset=0)) for state in batch])
 
     async def publish(self, *states: DocumentChanged, chunks: int = 3) -> None:
         """Do both: afterwards log and projections agree."""

@@ -35,6 +35,8 @@ class PolicyReader:
 
     async def policies(self, within: str, rows: Mapping[Place, int]) -> Mapping[Place, Policy]:
         """Return the policy of each place, MIXED where its rows disagree; `rows` are all that `within` admits."""
+        if not rows:
+            return {}
         claims = await self._claims(within)
         found: dict[Place, Policy] = {}
         for readers, places in _shared(claims, rows).items():
