@@ -1,7 +1,7 @@
 """One range of documents, compared: fingerprints first, documents only where fingerprints differ. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from headwater.audit.bisection import differing
 from headwater.audit.fingerprints import MODULUS, NOTHING, Fingerprint, fingerprint
@@ -14,7 +14,7 @@ from headwater.audit.judging import (
     expectation,
     facts_of,
 )
-from headwater.ports.consistency import Finding, Holding, Projection
+from headwater.ports.consistency import Difference, Finding, Holding, Projection
 from schemas.ids import DocumentId, TenantId
 
 _NOTHING_EXPECTED = Expectation(how=Expecting.SETTLED)
@@ -88,12 +88,18 @@ def compare(
 
 
 def confirmed(first: Look, second: Look) -> Look:
-    """Return the second look with those of its findings that the first one had, too.
+    """Return the second look with those of its findings, and of their stray revisions, that the first one had, too.
 
-    Between the two the log was read on: what only looked different because something was happening is gone.
+    Between the two the log was read on. What only looked different because something was happening is gone, and a
+    revision that was seen before the log was read, and is not in it, never was: one that came later may well be.
     """
-    before = {_identity(each) for each in first.findings}
-    findings = tuple(each for each in second.findings if _identity(each) in before)
+    before = {_identity(each): frozenset(each.stray) for each in first.findings}
+    again = (
+        replace(each, stray=tuple(revision for revision in each.stray if revision in before[_identity(each)]))
+        for each in second.findings
+        if _identity(each) in before
+    )
+    findings = tuple(each for each in again if each.stray or each.difference is not Difference.EXTRA)
     return Look(population=second.population, sums=second.sums, findings=findings, subjects=second.subjects)
 
 

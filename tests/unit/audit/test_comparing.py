@@ -157,6 +157,16 @@ def test_rows_under_another_tenant_are_nobodys() -> None:
     assert (finding.tenant_id, finding.difference, finding.revision) == (RIVAL, Difference.EXTRA, None)
 
 
+def test_a_revision_that_was_seen_once_is_never_stray() -> None:
+    document = logged()
+    first = compare([document], in_stores(document, held_of(document), held_of(document, revision=5)), HORIZON)
+    newer = [held_of(document, revision=revision) for revision in (7, 5, 9)]
+    told = confirmed(first, compare([document], in_stores(document, *newer), HORIZON)).findings
+    assert {each.stray for each in told} == {(5,)}
+    second = compare([document], in_stores(document, held_of(document), held_of(document, revision=9)), HORIZON)
+    assert confirmed(first, second).findings == ()
+
+
 def test_only_what_both_looks_saw_is_told() -> None:
     one, two = logged(1), logged(2)
     first = compare([one, two], in_stores(one), HORIZON)
