@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NATIVE_TLS := true
 HEADWATER := $(BIN)/headwater
 
-.PHONY: help setup demo test check unit bench up down status doctor topics schemas migrate docs clean
+.PHONY: help setup demo test chaos simulate check unit bench up down status doctor topics schemas migrate docs clean
 
 help: ## List the targets.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,10 +36,17 @@ demo: setup ## Show the product on a small handbook: eight acts, each asserted a
 	@$(HEADWATER) demo
 
 test: setup ## Pass all tests on the real components, started for the run and stopped after it.
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2
+
+chaos: setup ## Kill every process while the whole handbook and all its edits arrive; `make test` has a part of it.
+	@HEADWATER_CHAOS_PAGES=400 $(BIN)/pytest tests/chaos
 
 unit: $(BIN)/.synced ## Pass the quick tests, without network or components.
 	@$(BIN)/pytest tests/unit tests/architecture tests/contract -m "not real"
+
+SEEDS ?= 0:5000
+simulate: $(BIN)/.synced ## Run the deterministic simulation for long: make simulate SEEDS=0:5000.
+	@PYTHONHASHSEED=0 PYTHONPATH=. $(BIN)/python -m tests.simulation run --seeds $(SEEDS)
 
 check: $(BIN)/.synced ## Lint, format, types, direction of imports, schema gate, declared dependencies.
 	$(BIN)/ruff check .

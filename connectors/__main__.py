@@ -4,6 +4,8 @@ import asyncio
 import json
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +16,10 @@ import typer
 from connectors.cursors import CursorStore
 from connectors.endings import Ending, SyncReport
 from connectors.filesystem.connector import FilesystemConnector
+from connectors.pausing import pauses, unless_paused
 from connectors.registration import Registration, register
 from connectors.runner import Runner
+from headwater import event_loop
 from headwater.clients.blobs import ObjectBlobStore
 from headwater.clients.kafka.producer import EventProducer
 from headwater.clients.kafka.schema_ids import configure_codec
@@ -28,7 +32,7 @@ from schemas.ids import KnowledgeBaseId, SourceId, TenantId
 
 log = structlog.get_logger(__name__)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Run one source.")
-_GOOD = frozenset({Ending.COMPLETED, Ending.NOTHING_NEW, Ending.SUSPENDED})
+_GOOD = frozenset({Ending.COMPLETED, Ending.NOTHING_NEW, Ending.SUSPENDED, Ending.PAUSED})
 
 
 @app.callback()
@@ -59,7 +63,7 @@ def filesystem(
     )
     connector = FilesystemConnector(root=path.absolute(), knowledge_base=registration.knowledge_base)
     try:
-        report = asyncio.run(_run(settings, connector, registration, watch=watch))
+        report = event_loop.run(_run(settings, connector, registration, watch=watch))
     except HeadwaterError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
@@ -85,10 +89,14 @@ async def _run(
                 tenant=registration.tenant,
                 source=registration.source,
             )
-            return await _until_stopped(runner, connector, health, watch=watch)
+            tenant, source = registration.tenant, registration.source
+            async with aclosing(pauses(settings, producer, tenant=tenant, source=source)) as states:
+                return await _until_stopped(runner, connector, health, states, watch=watch)
 
 
-async def _until_stopped(runner: Runner, connector: FilesystemConnector, health: Health, *, watch: bool) -> SyncReport:
+async def _until_stopped(
+    runner: Runner, connector: FilesystemConnector, health: Health, states: AsyncIterator[bool], *, watch: bool
+) -> SyncReport:
     async def work() -> SyncReport:
         report = await runner.sync()
         log.info("sync_ended", outcome=report.ending.value, count=report.upserted)
@@ -96,7 +104,7 @@ async def _until_stopped(runner: Runner, connector: FilesystemConnector, health:
             return report
         return await runner.follow(connector)
 
-    working = asyncio.create_task(work())
+    working = asyncio.create_task(unless_paused(states, work))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, working.cancel)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Ending(StrEnum):
@@ -11,6 +12,7 @@ class Ending(StrEnum):
     NOTHING_NEW = "nothing_new"
     PARTIAL = "partial"
     SUSPENDED = "suspended"
+    PAUSED = "paused"
     SOURCE_REFUSED = "source_refused"
     FAILED = "failed"
 
@@ -32,16 +34,16 @@ class SyncReport:
     def message(self) -> str:
         """Return the one sentence an operator reads."""
         done = f"{self.upserted} written, {self.patched} changed in metadata, {self.deleted} deleted"
-        match self.ending:
-            case Ending.COMPLETED:
-                return f"The source is in sync: {done}."
-            case Ending.NOTHING_NEW:
-                return "The source is in sync: nothing had changed."
-            case Ending.PARTIAL:
-                return f"{done}; {self.failures} items could not be read and are tried again on the next pass."
-            case Ending.SUSPENDED:
-                return f"Stopped on request after {done}; the next pass goes on from there."
-            case Ending.SOURCE_REFUSED:
-                return f"The source refuses: {self.reason}"
-            case Ending.FAILED:
-                return f"Not finished, after {done}: {self.reason}. The next pass goes on from there."
+        return _SENTENCES[self.ending].format(done=done, failures=self.failures, reason=self.reason)
+
+
+_SENTENCES: Final = {
+    Ending.COMPLETED: "The source is in sync: {done}.",
+    Ending.NOTHING_NEW: "The source is in sync: nothing had changed.",
+    Ending.PARTIAL: "{done}; {failures} items could not be read and are tried again on the next pass.",
+    Ending.SUSPENDED: "Stopped on request after {done}; the next pass goes on from there.",
+    Ending.PAUSED: "The source is paused in the directory and is not read. Let an administrator resume it "
+    "(`paused: false`), then sync again: the next pass goes on where the last one stopped.",
+    Ending.SOURCE_REFUSED: "The source refuses: {reason}",
+    Ending.FAILED: "Not finished, after {done}: {reason}. The next pass goes on from there.",
+}

@@ -19,6 +19,7 @@ class KafkaSettings(BaseModel, frozen=True, extra="forbid"):
     sasl_password: SecretStr | None = None
     ssl_ca_file: Path | None = None
     topic_prefix: str = ""  # sets one installation (or one test) apart on a shared broker; also prefixes group names
+    compression: Literal["none", "gzip"] = "gzip"  # what every reader has; costs more than it saves on loopback
     partitions: PositiveInt = 4  # of the document topics, when they are created; never grows in place
     replication_factor: PositiveInt = 1
     session_timeout_s: PositiveInt = 12  # how long a killed worker's partitions wait for a new owner

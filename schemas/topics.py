@@ -24,6 +24,7 @@ class Topic(StrEnum):
     SYNCS_REQUESTED = "rag.syncs.requested"
     CONNECTORS_CURSORS = "rag.connectors.cursors"
     EVENTS_PARKED = "rag.events.parked"
+    EVENTS_RESOLVED = "rag.events.resolved"
 
 
 PER_GENERATION = frozenset({Topic.CHUNKS_PREPARED, Topic.CHUNKS_EMBEDDED})

@@ -3,10 +3,24 @@
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.platform import Platform, running_platform
+from tests.support.scheduling import StackScheduling
 from tests.support.stack import RunningStack, running_stack
+
+# How long an example takes is the machine's business, not the code's: a busy machine must not fail a property.
+hypothesis.settings.register_profile("headwater", deadline=None)
+hypothesis.settings.load_profile("headwater")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Keep tests that share the stack in one process; those without one run beside them (`-n 2`)."""
+    return StackScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""`headwater documents`: put, list, show, delete, lineage."""
+"""`headwater documents`: put, list, show, delete, lineage, explain."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from headwater.cli.api_client import open_api, path_id
-from headwater.cli.output import AsJson, print_json, print_table
-from headwater.cli.search import AsUser
+from headwater.cli.output import AsJson, print_json, print_table, say
+from headwater.cli.search import AsUser, KnowledgeBases, Mode
 from headwater.settings import Settings
 
 app = typer.Typer(
@@ -72,6 +72,35 @@ def lineage(document_id: DocumentId, as_user: AsUser = None, *, as_json: AsJson 
     """Show every revision's way: submission, log position, stages, stores."""
     with open_api(Settings().api, as_user=as_user) as api:
         _print(api.call("GET", f"/documents/{document_id}/lineage"), as_json=as_json)
+
+
+@app.command()
+def explain(
+    document: Annotated[str, typer.Argument(help="The document's id; with --source, its id at its source.")],
+    question: Annotated[str, typer.Option(help="The words or the question that did not find it.")],
+    source: Annotated[str | None, typer.Option(help="Name the document by its id at this source.")] = None,
+    as_user: Annotated[str | None, typer.Option("--as", help="Who did not find it; it is in the audit trail.")] = None,
+    kind: Annotated[str, typer.Option(help="How it was asked: answer or search.")] = "answer",
+    kb: KnowledgeBases = None,
+    mode: Mode = "hybrid",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a document does not answer a question: the first cause on its way, the evidence, the remedy."""
+    body = {"query": question, "as_user": as_user, "kind": kind, "knowledge_bases": kb or None, "mode": mode}
+    path = f"/documents/{document}" if source is None else f"/documents/{source}/{path_id(document)}"
+    with open_api(Settings().api) as api:
+        told = api.call("POST", f"{path}/explain", json=body)
+    if as_json:
+        print_json(told)
+        return
+    typer.echo(f"{told['verdict']['cause']}: {told['detail']}")
+    typer.echo(told["remedy"])
+    evidence = {name: value for name, value in told["verdict"].items() if name != "cause"}
+    if evidence:
+        _print(evidence, as_json=False)
+    if told["degraded"]:
+        say(f"degraded: {', '.join(told['degraded'])}; with all of it the verdict might be another")
 
 
 @app.command()

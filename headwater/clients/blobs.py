@@ -21,6 +21,23 @@ T = TypeVar("T")
 CALL_TIMEOUT_S: Final = 60.0  # one piece of at most 5 MiB, not a whole blob
 # Up to here content is hashed in memory and put at once; above, it is streamed to a temporary name and renamed.
 INLINE_BYTES: Final = 5 * 1024 * 1024
+# Of `blobs.options`, what obstore takes apart from the store's own: mixed in, a name of these ends the process.
+CLIENT_OPTIONS: Final = frozenset(
+    {
+        "allow_http",
+        "allow_invalid_certificates",
+        "connect_timeout",
+        "http1_only",
+        "http2_only",
+        "pool_idle_timeout",
+        "pool_max_idle_per_host",
+        "proxy_ca_certificate",
+        "proxy_excludes",
+        "proxy_url",
+        "timeout",
+        "user_agent",
+    }
+)
 
 
 class BlobMissingError(PoisonError):
@@ -142,7 +159,10 @@ def _open(settings: BlobSettings) -> ObjectStore:
             folder = Path(settings.url.removeprefix("file:")).absolute()
             return store.LocalStore(folder, mkdir=True)
         options = {name: value.get_secret_value() for name, value in settings.options.items()}
-        return store.from_url(settings.url, config=options, retry_config={"max_retries": 0})  # type: ignore[call-overload, no-any-return]  # the options' names depend on the URL
+        client = {name: options.pop(name) for name in CLIENT_OPTIONS & options.keys()}
+        return store.from_url(  # type: ignore[call-overload, no-any-return]  # the options' names depend on the URL
+            settings.url, config=options, client_options=client, retry_config={"max_retries": 0}
+        )
     except (exceptions.BaseError, ValueError) as error:
         raise FatalError(
             f"HEADWATER_BLOBS__URL {settings.url!r}: cannot be opened; check it and HEADWATER_BLOBS__OPTIONS"

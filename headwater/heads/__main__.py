@@ -6,6 +6,7 @@ import sys
 
 import structlog
 
+from headwater import event_loop
 from headwater.clients.kafka.schema_ids import configure_codec
 from headwater.errors import FatalError
 from headwater.heads.environment import WritableEnvironment
@@ -35,7 +36,7 @@ def main() -> int:
             ManagementServer(settings.management, health) as server,
         ):
             log.info("heads_started", port=server.port)
-            asyncio.run(_follow(Follower(settings, environment, health)))
+            event_loop.run(_follow(Follower(settings, environment, health)))
     except FatalError as error:
         log.error("heads_failed", exc_info=error)  # noqa: TRY400 - one sentence is wanted, not a traceback
         return 1

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from headwater.heads.environment import Database, Environment, Transaction
 
-_POSITION, _TOPIC_ID, _AS_OF = b"p", b"t", b"a"
+_POSITION, _TOPIC_ID, _AS_OF, _STEADY = b"p", b"t", b"a", b"s"
 _PARTITION = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
 
@@ -49,9 +49,15 @@ class Checkpoints:
         value = txn.get(_AS_OF, db=self.db)
         return 0 if value is None else int(_U64.unpack(value)[0])
 
-    def set_as_of_ms(self, txn: Transaction, as_of_ms: int) -> None:
-        """Record that everything appended before this instant has been applied."""
+    def steady_ms(self, txn: Transaction) -> int:
+        """Return the same instant on the host's steady clock; 0 when unknown."""
+        value = txn.get(_STEADY, db=self.db)
+        return 0 if value is None else int(_U64.unpack(value)[0])
+
+    def set_current(self, txn: Transaction, *, as_of_ms: int, steady_ms: int) -> None:
+        """Record that everything appended before this instant has been applied: by the wall and the steady clock."""
         txn.put(_AS_OF, _U64.pack(as_of_ms), db=self.db)
+        txn.put(_STEADY, _U64.pack(steady_ms), db=self.db)
 
     def _under(self, txn: Transaction, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         cursor = txn.cursor(db=self.db)

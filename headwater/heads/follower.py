@@ -5,7 +5,6 @@ applied. If the follower dies or the broker goes away, it stands still, and read
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 
 import structlog
@@ -16,6 +15,7 @@ from headwater.clients.kafka.errors import OffsetExpiredError
 from headwater.clients.kafka.records import Offsets
 from headwater.errors import RetryableError
 from headwater.heads.applying import Applier
+from headwater.heads.clocks import steady_ms, wall_ms
 from headwater.heads.ends import Ends, ask_ends
 from headwater.heads.environment import WritableEnvironment, writing
 from headwater.heads.replica import Replica
@@ -36,11 +36,6 @@ _MAX_RECORDS = 1_000
 MAX_CHECKPOINT_AGE_S = 12 * 3600.0
 
 
-def wall_ms() -> int:
-    """Return the time in ms since 1970."""
-    return time.time_ns() // 1_000_000
-
-
 class Follower:
     """Applies documents.changed, directory.changed and documents.progressed until it is cancelled."""
 
@@ -51,16 +46,18 @@ class Follower:
         health: Health,
         *,
         now_ms: Callable[[], int] = wall_ms,
+        steady_ms: Callable[[], int] = steady_ms,
     ) -> None:
         self._settings = settings
         self._environment = environment
         self._health = health
         self._now_ms = now_ms
+        self._steady_ms = steady_ms
         self._topics = FollowedTopics.of(settings)
         self._replica = Replica(environment.lmdb, create=True)
         self._applier = Applier(self._replica, self._topics)
         self._admin = KafkaAdmin(settings.kafka, client_id="headwater-heads")
-        self._pending: tuple[int, Ends] | None = None  # asked at, ends
+        self._pending: tuple[int, int, Ends] | None = None  # asked at, by the wall and the steady clock; ends
 
     async def run(self) -> None:
         """Follow for ever. Waits for a broker that is away; raises FatalError for what no waiting mends."""
@@ -97,14 +94,15 @@ class Follower:
 
     def _settle_ends(self) -> None:
         with self._replica.environment.begin() as txn:
-            as_of = self._replica.checkpoints.as_of_ms(txn)
+            steady = self._replica.checkpoints.steady_ms(txn)
             applied = self._replica.checkpoints.positions(txn) if self._pending else {}
-        if self._pending is not None and self._pending[1].reached(applied):
-            as_of, self._pending = max(as_of, self._pending[0]), None
+        if self._pending is not None and self._pending[2].reached(applied):
+            as_of, steady, _ = self._pending
+            self._pending = None
             self._environment.check()
             with writing(self._replica.environment) as txn:
-                self._replica.checkpoints.set_as_of_ms(txn, as_of)
-        self._report((self._now_ms() - as_of) / 1000)
+                self._replica.checkpoints.set_current(txn, as_of_ms=as_of, steady_ms=steady)
+        self._report((self._steady_ms() - steady) / 1000)
 
     def _report(self, age_s: float) -> None:
         HEADS_STALENESS_SECONDS.set(age_s)
@@ -118,13 +116,13 @@ class Follower:
         numbers = {topic: tuple(offsets) for topic, offsets in partitions.items()}
         while True:
             if self._pending is None:
-                asked_at = self._now_ms()
+                asked_at, asked_steady = self._now_ms(), self._steady_ms()
                 try:
                     ends = await ask_ends(self._admin, numbers, transactional=self._topics.transactional)
                 except RetryableError as error:  # as_of stands still: that is the signal
                     log.warning("ends_unknown", error=type(error).__name__)
                 else:
-                    self._pending = (asked_at, ends)
+                    self._pending = (asked_at, asked_steady, ends)
             await asyncio.sleep(ENDS_INTERVAL_S)
 
     async def _start(self) -> Offsets:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import lmdb
 
+from headwater.heads.clocks import steady_ms, wall_ms
 from headwater.heads.directory_table import DirectoryTable
 from headwater.heads.environment import DATA_FILE, Environment, Transaction, open_reader
 from headwater.heads.replica import Replica, replica_folder
@@ -29,7 +30,14 @@ class LmdbHeads:
     never holds back the follower's space.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        now_ms: Callable[[], int] = wall_ms,
+        steady_ms: Callable[[], int] = steady_ms,
+    ) -> None:
+        self._now_ms, self._steady_ms = now_ms, steady_ms
         self._folder: Path = replica_folder(settings.heads)
         self._topics = FollowedTopics.of(settings)
         self._replica: Replica | None = None
@@ -68,9 +76,16 @@ class LmdbHeads:
         return self._directory_position
 
     def as_of(self) -> datetime:
-        """Return the latest instant of which it is certain that everything appended before has been applied."""
-        as_of_ms = self._read(lambda replica, txn: replica.checkpoints.as_of_ms(txn), 0)
-        return datetime.fromtimestamp(as_of_ms / 1000, tz=UTC) if as_of_ms else _EPOCH
+        """Return the latest instant of which it is certain that everything appended before has been applied.
+
+        By this host's clock as it is set now: the age is measured on the steady clock, so that setting the other one
+        makes nothing look younger (ADR 0071). What comes from before the host's last start is of no age: 1970.
+        """
+        then = self._read(lambda replica, txn: replica.checkpoints.steady_ms(txn), 0)
+        age_ms = self._steady_ms() - then
+        if not then or age_ms < 0:
+            return _EPOCH
+        return datetime.fromtimestamp((self._now_ms() - age_ms) / 1000, tz=UTC)
 
     def get(self, tenant: TenantId, kind: DirectoryKind, record_id: str) -> DirectoryEntry | None:
         """Return the record, None where there is none or it was deleted."""

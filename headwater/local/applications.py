@@ -5,15 +5,15 @@ import sys
 from headwater.local.ports import Ports
 from headwater.local.process import Probe, Process, Task, Tier
 
-_STORES = ("topics", "migrations")
-_EMBEDDING = (*_STORES, "triton")
+_LOG = ("topics",)
+_STORES = (*_LOG, "migrations")
 
 # name -> (module and arguments, what must be ready before)
 TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "heads": (("headwater.heads",), _STORES),
-    "admit": (("streams", "admit"), _STORES),
-    "prepare": (("streams", "prepare"), _STORES),
-    "embed": (("streams", "embed"), _EMBEDDING),
+    "heads": (("headwater.heads",), _LOG),
+    "admit": (("streams", "admit"), _LOG),
+    "prepare": (("streams", "prepare"), (*_LOG, "redis")),
+    "embed": (("streams", "embed"), (*_LOG, "redis", "triton")),
     "index-vectors": (("streams", "index-vectors"), _STORES),
     "index-keywords": (("streams", "index-keywords"), _STORES),
     "status": (("streams", "status"), _STORES),
@@ -21,7 +21,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "analytics": (("streams", "analytics"), _STORES),
     "sweep": (("streams", "sweep"), _STORES),
     "audit": (("streams", "audit"), _STORES),
-    "query-api": (("query_api",), ("heads", "admit", "triton")),  # its first start submits a tenant and a key
+    "query-api": (("query_api",), (*_STORES, "heads", "admit", "triton")),  # its first start submits a tenant and a key
 }
 
 

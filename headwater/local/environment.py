@@ -33,6 +33,7 @@ def _addresses(site: Site) -> Mapping[str, str]:
 def _places(site: Site, settings: Settings) -> Iterator[tuple[str, str]]:
     state = site.places.state
     ours: tuple[tuple[str, BaseModel, str, str], ...] = (
+        ("KAFKA", settings.kafka, "compression", "none"),  # loopback carries more than two cores compress
         ("BLOBS", settings.blobs, "url", f"file:{state / 'blobs'}"),
         ("HEADS", settings.heads, "folder", str(state / "heads")),
         ("STAGES", settings.stages, "datadir", str(state / "workers")),

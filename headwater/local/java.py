@@ -7,6 +7,8 @@ from pathlib import Path
 
 from headwater.errors import FatalError
 
+# The optimizing compiler spends more of two cores than its code gives back before a local stack ends: ADR 0066.
+QUICK_JVM = "-XX:TieredStopAtLevel=1"
 MINIMUM_VERSION = 21  # Elasticsearch 9 is compiled for it; Kafka 4 would do with 17
 _VERSION = re.compile(r'^JAVA_VERSION="(\d+)', re.MULTILINE)
 

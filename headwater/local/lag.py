@@ -20,7 +20,13 @@ INPUTS: Mapping[str, tuple[Topic, ...]] = {
     "embed": (Topic.CHUNKS_PREPARED,),
     "index-vectors": (Topic.CHUNKS_EMBEDDED,),
     "index-keywords": (Topic.CHUNKS_PREPARED,),
-    "status": (Topic.DOCUMENTS_PROGRESSED, Topic.DOCUMENTS_CHANGED, Topic.EVENTS_PARKED),
+    "status": (
+        Topic.DOCUMENTS_PROGRESSED,
+        Topic.DOCUMENTS_CHANGED,
+        Topic.EVENTS_PARKED,
+        Topic.EVENTS_RESOLVED,
+        Topic.AUDIT_RECORDED,
+    ),
     "feedback": (Topic.FEEDBACK_RECEIVED,),
     "analytics": (Topic.QUERIES_EXECUTED, Topic.DOCUMENTS_INGESTED),
 }

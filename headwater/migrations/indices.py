@@ -35,6 +35,14 @@ async def create_index(
                 raise
 
 
+async def add_fields(
+    client: AsyncElasticsearch, name: str, *, settings: ElasticsearchSettings, properties: Mapping[str, Any]
+) -> None:
+    """Add fields to an index's mapping; those that are there already stay."""
+    async with translated(settings):
+        await client.indices.put_mapping(index=name, properties=dict(properties))
+
+
 async def drop_index(client: AsyncElasticsearch, name: str, *, settings: ElasticsearchSettings) -> None:
     """Drop an index if it exists."""
     async with translated(settings):

@@ -97,6 +97,11 @@ PARKED: Final[dict[str, Any]] = {
     "record": OPAQUE,
 }
 
+LETTER_STATES: Final[dict[str, Any]] = {
+    "resolution": KEYWORD,  # only where somebody has dealt with the letter
+    "resolved": OPAQUE,
+}
+
 QUERIES: Final[dict[str, Any]] = {
     "tenant_id": KEYWORD,
     "query_id": KEYWORD,

@@ -7,7 +7,7 @@ from headwater.clients.elasticsearch.names import Index, chunks_name, consistenc
 from headwater.clients.milvus.collection import collection_name
 from headwater.migrations import mappings
 from headwater.migrations.collections import create_collection, drop_collection
-from headwater.migrations.indices import create_index, drop_index, passage_analysis
+from headwater.migrations.indices import add_fields, create_index, drop_index, passage_analysis
 from headwater.migrations.model import Findings, Migration, Target
 
 _READ_MODEL: Final[Mapping[Index, dict[str, Any]]] = {
@@ -65,6 +65,24 @@ async def _create_vectors(target: Target) -> Findings:
 async def _drop_vectors(target: Target) -> None:
     settings = target.settings.milvus
     await drop_collection(target.milvus, collection_name(settings, target.generation), settings=settings)
+
+
+async def _add_letter_states(target: Target) -> Findings:
+    settings = target.settings.elasticsearch
+    await add_fields(
+        target.elasticsearch,
+        index_name(settings, Index.PARKED),
+        settings=settings,
+        properties=mappings.LETTER_STATES,
+    )
+    return {}
+
+
+async def _drop_letter_states(target: Target) -> None:
+    """A mapping only grows: the index is made anew."""
+    letters = {Index.PARKED: mappings.PARKED}
+    await _drop_shared(target, letters)
+    await _create_shared(target, letters)
 
 
 async def _create_consistency(target: Target) -> Findings:
@@ -138,6 +156,14 @@ MIGRATIONS: Final = (
     ),
     Migration(
         number=5,
+        name="letter_states",
+        per_generation=False,
+        apply=_add_letter_states,
+        revert=_drop_letter_states,
+        revert_destroys="parked rows and what was done about them; rebuilt by the status stage from its topics",
+    ),
+    Migration(
+        number=7,
         name="consistency",
         per_generation=True,
         apply=_create_consistency,

@@ -19,9 +19,9 @@ from schemas.events.documents import (
     DocumentProgressed,
     ProgressOutcome,
 )
-from schemas.events.parked import EventParked
+from schemas.events.parked import EventParked, EventResolved, LetterState
 from schemas.events.queries import FeedbackReceived, FeedbackType, QueryExecuted
-from schemas.ids import DocumentId, GenerationName, Revision, TenantId
+from schemas.ids import DocumentId, GenerationName, Principal, Revision, TenantId
 
 
 class DocumentStatus(StrEnum):
@@ -94,6 +94,19 @@ class DocumentPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedSubmission:
+    """The newest submission of a document that admission did not admit, as the audit trail tells of it."""
+
+    tenant_id: TenantId
+    document_id: DocumentId
+    action: str  # documents.put, documents.patch, documents.delete
+    actor: Principal
+    reason: str  # a closed set: docs/admission.md
+    detail: str  # names the field and the remedy; never quotes the document
+    refused_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineageRow:
     """One step of one revision: what the log records of it, or what one store of one generation reported."""
 
@@ -104,11 +117,48 @@ class LineageRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ParkedPage:
+class Letter:
+    """A dead letter and what became of it."""
+
+    parked: EventParked  # without key, value and headers: those stay in the log, at `origin`
+    resolved: EventResolved | None = None  # the latest
+
+    @property
+    def state(self) -> LetterState:
+        """What became of it."""
+        return LetterState.PARKED if self.resolved is None else self.resolved.state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterFilter:
+    """Which dead letters; `None` leaves a field open."""
+
+    tenant: TenantId | None  # None: of all tenants, also those that could not be decoded (for operators)
+    stage: str | None = None
+    error: str | None = None
+    document: DocumentId | None = None
+    parked_from: datetime | None = None  # inclusive
+    parked_until: datetime | None = None  # exclusive
+    state: LetterState | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterPage:
     """Dead letters, newest first."""
 
-    letters: tuple[EventParked, ...]  # without keys, values and headers: those stay in the log, at `origin`
+    letters: tuple[Letter, ...]
     cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterGroup:
+    """Dead letters of one cause."""
+
+    stage: str
+    error: str
+    count: int
+    oldest: datetime
+    newest: datetime
 
 
 class DocumentReadModel(Protocol):
@@ -130,14 +180,28 @@ class DocumentReadModel(Protocol):
         """Record dead letters, without the bytes that were parked."""
         ...
 
+    async def record_resolved(self, events: Sequence[EventResolved]) -> None:
+        """Record what was done about dead letters; the latest counts, and a letter that comes late undoes nothing."""
+        ...
+
+    async def record_refusals(self, refusals: Sequence[RefusedSubmission]) -> None:
+        """Record refused submissions; of each document the newest one is kept."""
+        ...
+
+    async def last_refusal(self, tenant: TenantId, document: DocumentId) -> RefusedSubmission | None:
+        """Return the newest refused submission of a document, whatever was admitted since."""
+        ...
+
     async def get_document(
         self, tenant: TenantId, document: DocumentId, *, generation: GenerationName
     ) -> DocumentView | None:
         """Return a document, None where it was never recorded. Whether the caller may see it is the gate's business."""
         ...
 
-    async def store_states(self, tenant: TenantId, document: DocumentId, *, generation: GenerationName) -> StoreStates:
-        """Return what both stores reported, also before any state was recorded."""
+    async def store_states(
+        self, documents: Sequence[tuple[TenantId, DocumentId]], *, generation: GenerationName
+    ) -> Mapping[DocumentId, StoreStates]:
+        """Return what both stores reported of each document, also before any state was recorded."""
         ...
 
     async def list_documents(
@@ -150,10 +214,16 @@ class DocumentReadModel(Protocol):
         """Return every recorded step, newest revision first; within one, the log before the stores."""
         ...
 
-    async def list_parked(
-        self, tenant: TenantId | None, *, document: DocumentId | None = None, limit: int, cursor: str | None = None
-    ) -> ParkedPage:
-        """Return dead letters of a tenant; `None`: of all, also those that could not be decoded (for operators)."""
+    async def get_letter(self, tenant: TenantId | None, origin: Position) -> Letter | None:
+        """Return one dead letter by where its event lies, None where there is none or it is another tenant's."""
+        ...
+
+    async def list_letters(self, wanted: LetterFilter, *, limit: int, cursor: str | None = None) -> LetterPage:
+        """Return a page of dead letters."""
+        ...
+
+    async def group_letters(self, wanted: LetterFilter) -> Sequence[LetterGroup]:
+        """Return the causes of dead letters, the most frequent first, 100 at the most."""
         ...
 
 

@@ -59,6 +59,9 @@ QUERY_SECONDS = Histogram("headwater_query_seconds", "Time to answer a query.", 
 # Query events that the log did not take. Analytics is short of these, answers are not: runbook dependency-down.
 QUERY_EVENTS_LOST = Counter("headwater_query_events_lost_total", "Query events that the log did not take.")
 
+# Refused attempts that the log did not take: the audit trail has a gap, the refusals hold: runbook dependency-down.
+AUDIT_EVENTS_LOST = Counter("headwater_audit_events_lost_total", "Refusals that the audit trail lacks.")
+
 # Items that connectors brought into the log or could not read. `failed`: see the report: runbook sync-failed.
 SYNC_ITEMS = Counter("headwater_sync_items_total", "Items of sources by outcome.", ["outcome"])
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import structlog
 import uvicorn
 
+from headwater import event_loop
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.schema_ids import configure_codec
 from headwater.errors import FatalError, RetryableError
@@ -45,7 +46,7 @@ def main() -> int:
         with _listen(settings.api) as listener, ManagementServer(settings.management, health) as management:
             log.info("api_started", port=listener.getsockname()[1], kind="public")
             log.info("api_started", port=management.port, kind="management")
-            asyncio.run(_run(settings, health, listener))
+            event_loop.run(_run(settings, health, listener))
     except (FatalError, RetryableError) as error:
         log.error("api_failed", exc_info=error)  # noqa: TRY400 - one sentence is wanted, not a traceback
         return 1

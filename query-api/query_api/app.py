@@ -11,12 +11,14 @@ from query_api.dependencies import waited_as_of
 from query_api.directory import endpoints as directory
 from query_api.documents import endpoints as documents
 from query_api.documents.schemas import DocumentPut, Metadata
+from query_api.explain import endpoints as explain
 from query_api.feedback import endpoints as feedback
 from query_api.keys import endpoints as keys
 from query_api.limits import add_limits
 from query_api.openapi import DESCRIPTION, install_openapi
 from query_api.parked import endpoints as parked
 from query_api.problems import COMMON, problems, register_problems
+from query_api.refusals import register_refusals
 from query_api.runtime import Runtime
 from query_api.search import endpoints as search
 
@@ -32,6 +34,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     )
     app.state.runtime = runtime
     register_problems(app)
+    register_refusals(app)
     add_limits(app, runtime)
     app.include_router(_v1())
     install_openapi(app, DocumentPut, Metadata)
@@ -40,6 +43,6 @@ def create_app(runtime: Runtime) -> FastAPI:
 
 def _v1() -> APIRouter:
     router = APIRouter(prefix="/v1", dependencies=[Depends(waited_as_of)], responses=problems(*COMMON))
-    for resource in (search, answers, feedback, documents, directory, keys, parked, consistency):
+    for resource in (search, answers, feedback, documents, explain, directory, keys, parked, consistency):
         router.include_router(resource.router)
     return router

@@ -16,12 +16,15 @@ class Action(StrEnum):
     GIVE_FEEDBACK = "feedback.give"
     READ_DOCUMENTS = "documents.read"
     WRITE_DOCUMENTS = "documents.write"
+    EXPLAIN_FOR_OTHERS = "documents.explain"  # with another user's eyes
     READ_COLLECTIONS = "collections.read"  # knowledge bases and retrieval profiles: names, no members
     READ_DIRECTORY = "directory.read"
     WRITE_DIRECTORY = "directory.write"
     MANAGE_OWN_KEYS = "keys.own"
     MANAGE_KEYS = "keys.manage"
     READ_PARKED = "parked.read"
+    RESOLVE_PARKED = "parked.resolve"
+    OPERATE_PARKED = "parked.operate"  # dead letters of every tenant, and of none
     READ_CONSISTENCY = "consistency.read"
     MANAGE_TENANTS = "tenants.manage"
 
@@ -32,12 +35,15 @@ _ALLOWED_BY: Final = {
     Action.GIVE_FEEDBACK: {Scope.READ},
     Action.READ_DOCUMENTS: {Scope.READ},
     Action.WRITE_DOCUMENTS: {Scope.WRITE},
+    Action.EXPLAIN_FOR_OTHERS: {Scope.ADMIN},
     Action.READ_COLLECTIONS: {Scope.READ, Scope.ADMIN},
     Action.READ_DIRECTORY: {Scope.ADMIN},
     Action.WRITE_DIRECTORY: {Scope.ADMIN},
     Action.MANAGE_OWN_KEYS: frozenset(Scope),
     Action.MANAGE_KEYS: {Scope.ADMIN},
     Action.READ_PARKED: {Scope.ADMIN},
+    Action.RESOLVE_PARKED: {Scope.ADMIN},
+    Action.OPERATE_PARKED: {Scope.SYSTEM},
     Action.READ_CONSISTENCY: {Scope.ADMIN},
     Action.MANAGE_TENANTS: {Scope.SYSTEM},
 }
@@ -55,11 +61,22 @@ class Resource:
         return f"{self.kind}/{self.id}"
 
 
+class RefusedError(ForbiddenError):
+    """A known caller asked for what their key does not allow. The audit trail gets it before the caller does."""
+
+    def __init__(
+        self, detail: str, *, caller: Identity, action: Action, resource: Resource, field: str | None = None
+    ) -> None:
+        super().__init__(detail, field=field)
+        self.caller, self.action, self.resource = caller, action, resource
+
+
 def authorize(caller: Identity, action: Action, resource: Resource) -> None:
-    """Return where the caller may; raise NotFoundError across tenants, ForbiddenError where a scope is missing."""
+    """Return where the caller may; raise NotFoundError across tenants, RefusedError where a scope is missing."""
     if resource.tenant_id != caller.tenant_id and action is not Action.MANAGE_TENANTS:
         raise NotFoundError(f"{resource}: not found")
     allowed_by = _ALLOWED_BY[action]
     if caller.scopes.isdisjoint(allowed_by):
         needed = " or ".join(sorted(allowed_by))
-        raise ForbiddenError(f"{action} needs a key with the scope {needed}")
+        detail = f"{action} needs a key with the scope {needed}"
+        raise RefusedError(detail, caller=caller, action=action, resource=resource)

@@ -11,7 +11,15 @@ from headwater.ports.heads import Positions
 from query_api.authorization import Resource
 from query_api.event_log import EventSink
 from query_api.identity import Identity
-from schemas.events import AuditRecorded, DirectorySubmitted, DocumentSubmitted, Event, Position, SyncRequested
+from schemas.events import (
+    AuditRecorded,
+    DirectorySubmitted,
+    DocumentSubmitted,
+    Event,
+    EventResolved,
+    Position,
+    SyncRequested,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,22 +39,30 @@ class ChangeLog:
 
     async def append(
         self,
-        wish: DocumentSubmitted | DirectorySubmitted | SyncRequested,
+        wish: DocumentSubmitted | DirectorySubmitted | EventResolved | SyncRequested,
         *,
         action: str,
         resource: Resource,
         origin: Origin,
+        outcome: str = "submitted",
+        reason: str | None = None,
     ) -> Positions:
-        """Return the position of the wish once the broker holds both records.
+        """Return the position of the wish once the broker holds both records; `outcome` is the audit record's.
 
         Raise RetryableError where it does not: nothing or the wish alone may then be in the log, and repeating the
         request is harmless.
         """
-        audit = self._audit(action, resource, origin)
+        audit = self._audit(action, resource, origin, outcome=outcome, reason=reason)
         position, _ = await _both(self.events, wish, audit)
         return {position.topic: {position.partition: position.offset}}
 
-    def _audit(self, action: str, resource: Resource, origin: Origin) -> AuditRecorded:
+    async def record(self, *, action: str, resource: Resource, origin: Origin, outcome: str, reason: str) -> None:
+        """Append an audit record of what changes nothing; return once the broker holds it, else RetryableError."""
+        await self.events.send(self._audit(action, resource, origin, outcome=outcome, reason=reason))
+
+    def _audit(
+        self, action: str, resource: Resource, origin: Origin, *, outcome: str, reason: str | None
+    ) -> AuditRecorded:
         now = self.now()
         return AuditRecorded(
             event_id=uuid4(),
@@ -56,8 +72,8 @@ class ChangeLog:
             actor=origin.caller.principal,
             action=action,
             resource=str(resource),
-            outcome="submitted",
-            reason=None,
+            outcome=outcome,
+            reason=reason,
             client_address=origin.client_address,
         )
 

@@ -9,12 +9,14 @@ from schemas.events import (
     DirectorySubmitted,
     DocumentSubmitted,
     Event,
+    EventResolved,
     FeedbackReceived,
     Lane,
     Position,
     QueryExecuted,
     SyncRequested,
 )
+from schemas.events.base import place_of
 from schemas.ids import directory_key, document_key, scoped_key
 from schemas.topics import Topic
 
@@ -56,6 +58,8 @@ def key_of(event: Event) -> bytes:
             return scoped_key(event.tenant_id, event.query_id)
         case AuditRecorded():
             return scoped_key(event.tenant_id, event.actor)
+        case EventResolved(letter=letter):
+            return scoped_key(event.tenant_id, place_of(letter.origin))
         case SyncRequested():
             return scoped_key(event.tenant_id, event.source)
         case _:

@@ -22,7 +22,7 @@ TAGS: Final = [
     {"name": "search", "description": "Find passages by words and by meaning."},
     {"name": "answers", "description": "Ask; answers cite what they rest on."},
     {"name": "feedback", "description": "Say what an answer was worth."},
-    {"name": "documents", "description": "Submit, change, delete; state and lineage."},
+    {"name": "documents", "description": "Submit, change, delete; state, lineage and why one is not found."},
     {"name": "directory", "description": "Knowledge bases, users, groups, sources, retrieval profiles, tenants."},
     {"name": "keys", "description": "API keys."},
     {"name": "parked", "description": "Dead letters and why they are there."},

@@ -7,10 +7,12 @@ from headwater.clients.blobs import ObjectBlobStore
 from headwater.clients.elasticsearch.consistency import ElasticsearchConsistency
 from headwater.clients.elasticsearch.read_model import ElasticsearchDocuments
 from headwater.clients.kafka.admin import KafkaAdmin
+from headwater.clients.kafka.originals import KafkaOriginals
 from headwater.clients.kafka.producer import EventProducer
 from headwater.clients.redis_cache import RedisCache
 from headwater.heads.view import LmdbHeads
 from headwater.heads.waiting import AppliedPositions
+from headwater.local.backlogs import KafkaBacklogs
 from headwater.settings import Settings
 from query_api.credentials import load_server_secret
 from query_api.event_log import KafkaEventSink
@@ -36,6 +38,8 @@ async def open_runtime(settings: Settings, models: Models) -> AsyncIterator[Runt
             blobs=ObjectBlobStore(settings.blobs),
             cache=await stack.enter_async_context(RedisCache.open(settings.redis)),
             documents=await stack.enter_async_context(ElasticsearchDocuments.open(settings.elasticsearch)),
+            originals=KafkaOriginals(settings.kafka),
+            backlogs=KafkaBacklogs(settings, admin),
             consistency=await stack.enter_async_context(ElasticsearchConsistency.open(settings.elasticsearch)),
             generations=await stack.enter_async_context(OpenedGenerations.open(settings)),
             models=models,

@@ -103,6 +103,13 @@ class ConflictError(ApiError):
     remedy = "Resolve what `detail` names first."
 
 
+class SourcePausedError(ApiError):
+    status, code, title = HTTPStatus.CONFLICT, "source_paused", "The source is paused"
+    remedy = (
+        "Let an administrator resume it (PUT /v1/directory/sources/{id} with `paused: false`), then send this again."
+    )
+
+
 class ContentTooLargeError(ApiError):
     status, code, title = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content_too_large", "The body is too large"
     remedy = "Send less at once; /docs states the limit of each path."

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+from headwater.ports.backlogs import Backlogs
 from headwater.ports.blobs import BlobStore
 from headwater.ports.cache import Cache
 from headwater.ports.consistency import ConsistencyReports
 from headwater.ports.heads import Directory, Heads, Positions
 from headwater.ports.models import Embedder, Generator, Reranker
+from headwater.ports.originals import Originals
 from headwater.ports.read_model import DocumentReadModel
 from headwater.ports.rows import KeywordIndex, VectorIndex
 from headwater.settings import Settings
@@ -74,6 +76,8 @@ class Runtime:
     blobs: BlobStore
     cache: Cache
     documents: DocumentReadModel
+    originals: Originals
+    backlogs: Backlogs
     consistency: ConsistencyReports
     generations: Generations
     models: Models

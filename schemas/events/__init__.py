@@ -12,7 +12,7 @@ from schemas.events.documents import (
     DocumentProgressed,
     DocumentSubmitted,
 )
-from schemas.events.parked import EventParked
+from schemas.events.parked import EventParked, EventResolved, LetterState
 from schemas.events.queries import AuditRecorded, FeedbackReceived, QueryExecuted, ReviewRequested
 from schemas.events.syncs import CursorSaved, SyncRequested
 
@@ -28,6 +28,7 @@ EVENT_TYPES: tuple[type, ...] = (
     DocumentProgressed,
     DocumentSubmitted,
     EventParked,
+    EventResolved,
     FeedbackReceived,
     QueryExecuted,
     ReviewRequested,
@@ -54,8 +55,10 @@ __all__ = [
     "DocumentSubmitted",
     "Event",
     "EventParked",
+    "EventResolved",
     "FeedbackReceived",
     "Lane",
+    "LetterState",
     "Position",
     "QueryExecuted",
     "ReviewRequested",

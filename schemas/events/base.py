@@ -30,6 +30,11 @@ class Position:
     offset: int
 
 
+def place_of(position: Position) -> str:
+    """Write a position as one word: topic/partition/offset."""
+    return f"{position.topic}/{position.partition}/{position.offset}"
+
+
 class Lane(StrEnum):
     """Live work goes before backfill in every stage."""
 

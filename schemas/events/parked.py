@@ -1,11 +1,12 @@
-"""Dead letters of all stages."""
+"""Dead letters of all stages, and what was done about them."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import ClassVar
 
-from schemas.events.base import Position
-from schemas.ids import DocumentId, GenerationName, Revision, TenantId
+from schemas.events.base import Event, Position
+from schemas.ids import DocumentId, GenerationName, Principal, Revision, TenantId
 from schemas.topics import Topic
 
 
@@ -27,3 +28,27 @@ class EventParked:  # not an Event: bytes that cannot be decoded have no tenant 
     tenant_id: TenantId | None  # these three where the event could be decoded
     document_id: DocumentId | None
     revision: Revision | None
+
+
+class LetterState(StrEnum):
+    """What became of a dead letter."""
+
+    PARKED = "parked"  # nobody has dealt with it
+    REPLAYED = "replayed"  # its revision, or its event, was sent again
+    SUPERSEDED = "superseded"  # a newer revision of its document exists: there is nothing left to run
+    DISCARDED = "discarded"  # an administrator decided to leave it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventResolved(Event):
+    """What an administrator did about a dead letter. Key: tenant/origin of the letter.
+
+    The tenant is the letter's, the system's where the letter names none. `occurred_at` is when it was done.
+    """
+
+    topic: ClassVar[Topic] = Topic.EVENTS_RESOLVED
+    letter: EventParked  # whole, but for key, value and headers: whoever records this need not have seen the letter
+    state: LetterState  # never `parked`
+    actor: Principal
+    reason: str | None  # why, in the administrator's or our own words
+    sent: Position | None  # the submission or event that the replay sent

@@ -90,6 +90,6 @@ class AuditRecorded(Event):
     actor: Principal
     action: str  # documents.put, directory.delete, keys.create, ...
     resource: str  # kind/id, opaque
-    outcome: str  # accepted, refused, unchanged, superseded
+    outcome: str  # submitted, accepted, refused, unchanged, superseded; of a dead letter: replayed, discarded
     reason: str | None
     client_address: str | None

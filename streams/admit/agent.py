@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -46,7 +47,7 @@ def run(settings: Settings) -> None:
     with ManagementServer(settings.management, health) as server:
         log.info("stage_started", stage=STAGE, port=server.port)
         while not stop.is_set():
-            _patiently(lambda: _admit(settings, health, stop), health, stop)
+            _patiently(lambda: admit_until_stopped(settings, health, stop), health, stop)
         log.info("stage_stopped", stage=STAGE)
 
 
@@ -55,7 +56,20 @@ def heads_folder(settings: Settings) -> Path:
     return settings.heads.folder / f"admit-{settings.stages.slot}"
 
 
-def _admit(settings: Settings, health: Health, stop: threading.Event) -> None:
+class Stop(Protocol):
+    """The part of `threading.Event` that the loop needs."""
+
+    def is_set(self) -> bool:
+        """Say whether the process is to stop."""
+        ...
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for that, at most this many seconds."""
+        ...
+
+
+def admit_until_stopped(settings: Settings, health: Health, stop: Stop) -> None:
+    """Open everything and admit. Raises RetryableError when Kafka was away at the start, FatalError for the rest."""
     admin = KafkaAdmin(settings.kafka, client_id="headwater-admit")
     topics = asyncio.run(admission_topics(settings, admin))
     writer = TransactionalWriter(settings)
@@ -79,7 +93,7 @@ def _admit(settings: Settings, health: Health, stop: threading.Event) -> None:
             _patiently(loop.step, health, stop)
 
 
-def _patiently(call: Callable[[], None], health: Health, stop: threading.Event) -> None:
+def _patiently(call: Callable[[], None], health: Health, stop: Stop) -> None:
     try:
         call()
     except RetryableError as error:

@@ -27,8 +27,8 @@ from streams.harness.stage import Failure, Resources, Stage, StageSpec, require_
 # A bulk call holds the model for at most this many texts (0.2 s on two cores), so that the live instance, which shares
 # the cores, soon gets its turn. Measured: calls of 16 are as fast as of 64.
 TEXTS_PER_CALL: Final = 16
-# Bulk calls under way: one at work and one waiting keep the model busy; more would only queue up in it.
-_BULK_CALLS: Final = 2
+# Bulk calls under way: what the client lets through; more would only queue up in it.
+_BULK_CALLS: Final = 3
 _CACHED_S: Final = 90 * 24 * 3600
 _REMEMBERED: Final = 10_000  # revisions
 
@@ -123,8 +123,9 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
 
 
 def _limits(settings: Settings) -> Limits:
-    # Two bulk documents keep the model busy and their events in order; live ones go to an instance of their own.
-    return Limits(live_keys=8, backfill_keys=4, buffer_bytes=settings.stages.buffer_bytes)
+    # While some bulk documents are at the model, others wait for their turn or send what they got; live ones go to an
+    # instance of their own.
+    return Limits(live_keys=8, backfill_keys=8, buffer_bytes=settings.stages.buffer_bytes)
 
 
 EMBED = StageSpec(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from headwater import event_loop
 from headwater.errors import FatalError
 from headwater.retry import RetryPolicy
 from headwater.settings import Settings
@@ -31,7 +32,7 @@ _LEAVING_S = 8.0
 
 
 @dataclass(slots=True, kw_only=True)
-class _Keeper:
+class Keeper:
     """What the consumer tells the harness, passed on."""
 
     health: Health
@@ -69,8 +70,8 @@ async def run_stage(spec: StageSpec, settings: Settings) -> None:
         folder = settings.stages.datadir / spec.group(settings)
         journal = stack.enter_context(AttemptJournal.open(folder / "attempts"))
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        keeper = _Keeper(health=health, ended=ended)
-        dispatcher, watchdog = _assemble(spec, settings, stage, publisher, journal, keeper)
+        keeper = Keeper(health=health, ended=ended)
+        dispatcher, watchdog = assemble(spec, settings, stage, publisher, journal, keeper)
         stack.enter_context(watchdog)
         app = build_app(spec, settings, keeper=keeper, datadir=folder)
         register_agent(app, spec, settings, dispatcher)
@@ -84,13 +85,13 @@ async def run_stage(spec: StageSpec, settings: Settings) -> None:
         log.info("stage_stopped", stage=spec.name)
 
 
-def _assemble(
+def assemble(
     spec: StageSpec,
     settings: Settings,
     stage: Stage,
     publisher: Publisher,
     journal: AttemptJournal,
-    keeper: _Keeper,
+    keeper: Keeper,
 ) -> tuple[Dispatcher, Watchdog]:
     # A rebalance that does not end is a stall as well: without it nothing is delivered, and nobody would notice.
     watchdog = Watchdog(limit_s=settings.stages.watchdog_s, is_busy=lambda: dispatcher.busy or keeper.rebalancing)
@@ -118,7 +119,7 @@ def _assemble(
     return dispatcher, watchdog
 
 
-async def _until_ended(app: StageApp, keeper: _Keeper) -> None:
+async def _until_ended(app: StageApp, keeper: Keeper) -> None:
     """Start the app and return on a signal. Raises what made the stage end otherwise."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -167,7 +168,7 @@ async def _pulse(stage: str, health: Health, watchdog: Watchdog, dispatcher: Dis
 def run(spec: StageSpec, settings: Settings) -> int:
     """Run a stage and return the exit code; a fatal error becomes one sentence on stderr."""
     try:
-        asyncio.run(run_stage(spec, settings))
+        event_loop.run(run_stage(spec, settings))
     except FatalError as error:
         log.error("stage_failed", stage=spec.name, error=type(error).__name__)  # noqa: TRY400 - the sentence below says it all
         sys.stderr.write(f"{spec.name}: {error}\n")

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TypeVar
 
 import structlog
@@ -71,7 +72,9 @@ class Settler:
                 outcome = await self._end(delivery, tries)
             finally:
                 self._no_longer_waiting(delivery)
-            if tries.count > 1:
+            # A killer's count is kept: its position may not be committed before another one kills the worker, and it
+            # would be tried three times more (ADR 0072).
+            if tries.count > 1 and self.journal.deaths(delivery.origin) < DEATHS_ALLOWED:
                 self.journal.forget(delivery.origin)
             delivery.settle()
             EVENTS_SETTLED.labels(stage=self.name, outcome=outcome.value).inc()
@@ -127,7 +130,7 @@ class Settler:
     async def _until_done(self, call: Callable[[], Awaitable[T]], delivery: Delivery, tries: _Tries) -> T:
         """Call until it returns, waiting out what is only busy. The mark of the attempt does not cover the waits."""
         while True:
-            for delay_s in (0.0, *self.retry.delays()):
+            for delay_s in chain((0.0,), self.retry.delays()):
                 await self._wait(delay_s)
                 tries.count += 1
                 try:

@@ -1,15 +1,30 @@
 """The step: what a report means, given what both stores have reported so far. Pure."""
 
+from dataclasses import dataclass
 from uuid import UUID, uuid5
 
-from headwater.ports.read_model import StoreStates
-from schemas.events import DocumentChanged, DocumentIngested, DocumentProgressed
+from headwater.ports.read_model import RefusedSubmission, StoreStates
+from schemas.events import AuditRecorded, DocumentChanged, DocumentIngested, DocumentProgressed
 from schemas.events.base import Store
-from schemas.events.documents import DocumentOp, ProgressOutcome
-from schemas.ids import Revision
+from schemas.events.documents import DocumentOp, ProgressOutcome, SubmissionOp
+from schemas.ids import DocumentId, KnowledgeBaseId, Revision, SourceId
 
 _NAMESPACE = UUID("4c7b8f56-7a36-4b3f-9f0a-3f1f8f1f6f0e")
+# How admission ends a submission that it does not admit: docs/admission.md.
+_NOT_ADMITTED = frozenset({"refused", "superseded"})
+# What admission decides of documents; a 403 of the API is "refused" as well, of `documents.read` and the like. A rerun
+# submits nothing: refused, it leaves the document as it is.
+_SUBMISSIONS = frozenset(f"documents.{op.value}" for op in SubmissionOp if op is not SubmissionOp.RERUN)
 _ENDED_WELL = frozenset({ProgressOutcome.COMPLETE, ProgressOutcome.GONE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a document belongs, in its source's terms."""
+
+    knowledge_base: KnowledgeBaseId
+    source: SourceId
+    external_id: str
 
 
 def freshness_s(report: DocumentProgressed) -> float | None:
@@ -38,7 +53,31 @@ def everywhere(revision: Revision, states: StoreStates) -> dict[Store, DocumentP
     return reports if len(reports) == len(Store) and len(outcomes) == 1 else None
 
 
-def ingested(document: DocumentChanged, reports: dict[Store, DocumentProgressed]) -> DocumentIngested:
+def address_of(document: DocumentChanged) -> Address:
+    """Return what a public fact says of a document beside its progress."""
+    return Address(knowledge_base=document.knowledge_base, source=document.source, external_id=document.external_id)
+
+
+def refusal_of(audit: AuditRecorded) -> RefusedSubmission | None:
+    """Return the refused submission that an audit event tells of, None for any other."""
+    kind, _, document = audit.resource.partition("/")
+    if kind != "documents" or audit.outcome not in _NOT_ADMITTED or audit.reason is None:
+        return None
+    if audit.action not in _SUBMISSIONS:
+        return None
+    reason, _, detail = audit.reason.partition(": ")
+    return RefusedSubmission(
+        tenant_id=audit.tenant_id,
+        document_id=DocumentId(document),
+        action=audit.action,
+        actor=audit.actor,
+        reason=reason,
+        detail=detail,
+        refused_at=audit.observed_at,
+    )
+
+
+def ingested(address: Address, reports: dict[Store, DocumentProgressed]) -> DocumentIngested:
     """Return the public fact. The same revision and generation give the same event id."""
     words, meaning = reports[Store.KEYWORDS], reports[Store.VECTORS]
     words_at = words.trail.indexed_at or words.observed_at
@@ -50,9 +89,9 @@ def ingested(document: DocumentChanged, reports: dict[Store, DocumentProgressed]
         occurred_at=meaning.occurred_at,
         observed_at=meaning.observed_at,
         document_id=meaning.document_id,
-        knowledge_base=document.knowledge_base,
-        source=document.source,
-        external_id=document.external_id,
+        knowledge_base=address.knowledge_base,
+        source=address.source,
+        external_id=address.external_id,
         revision=meaning.revision,
         generation=meaning.generation,
         op=DocumentOp.DELETED if meaning.outcome is ProgressOutcome.GONE else DocumentOp.UPSERTED,

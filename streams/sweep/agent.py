@@ -5,6 +5,7 @@ import signal
 
 import structlog
 
+from headwater import event_loop
 from headwater.clients.elasticsearch import ElasticsearchKeywordIndex
 from headwater.clients.kafka.config import group_of, topic_of
 from headwater.clients.kafka.consumer import RecordStream
@@ -24,7 +25,7 @@ def run(settings: Settings) -> None:
 
     Stopping loses nothing: what was not committed is read, and removed, again.
     """
-    asyncio.run(_until_stopped(settings))
+    event_loop.run(_until_stopped(settings))
 
 
 async def _until_stopped(settings: Settings) -> None:

@@ -28,7 +28,7 @@ class Waiting:
     """A record that was read and is not done yet; without a removal it only carries the position on."""
 
     offset: int
-    due_ms: int  # of the wall clock, as records carry it
+    due_ms: int  # on the sweeper's own monotonic clock
     removal: Removal | None
 
 
@@ -57,9 +57,12 @@ class Backlog:
         self._waiting: dict[Partition, deque[Waiting]] = {}
 
     def add(self, record: Record, removal: Removal | None, *, now_ms: int) -> None:
-        """Take a record in; a removal waits until the grace after its record was written."""
-        written_ms = now_ms if record.timestamp_ms is None else record.timestamp_ms
-        due_ms = now_ms if removal is None else written_ms + self._grace_ms
+        """Take a record in; a removal waits until the grace after it was read.
+
+        Not after it was written: that would compare the clocks of two machines, and a sweeper whose clock runs ahead
+        would remove rows that a replica within its staleness budget still shows (ADR 0070).
+        """
+        due_ms = now_ms if removal is None else now_ms + self._grace_ms
         position = record.position
         waiting = self._waiting.setdefault((position.topic, position.partition), deque())
         waiting.append(Waiting(offset=position.offset, due_ms=due_ms, removal=removal))

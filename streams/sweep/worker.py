@@ -55,7 +55,7 @@ class Sweeper:
     generation: GenerationName
     backlog: Backlog
     health: Health
-    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    now_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
     most_waiting: int = _MOST_WAITING
     retry_s: float = _RETRY_S
     _paused: frozenset[Partition] = field(default_factory=frozenset)

@@ -140,6 +140,28 @@ def test_a_broken_file_is_parked_with_its_reason_and_the_older_content_stays(lib
 
     library.settled(library.put("plan", "# Plan\n\nThe evacuation assembles at the lighthouse."))
     assert "lighthouse" in library.search("evacuation")[0]["text"]
+    replayed = library.replay(broken["document_id"])
+    assert [result["verdict"] for result in replayed["results"]] == ["superseded"]
+    wait_until("the letter to be superseded", lambda: library.letter_state(broken["document_id"]) == "superseded")
+
+
+def test_what_was_parked_runs_again_once_its_cause_is_mended(library: Library) -> None:
+    text = b"# Pilots\n\nThe harbour pilot boards at the outer buoy."
+    accepted = library.submit_unstored("pilots", text)
+    state = library.settled(accepted, status="failed")
+    assert state["failure"]["error"] == "BlobMissingError"
+    wait_until("the dead letter to be listed", lambda: library.parked(accepted["document_id"]))
+
+    library.store(text)
+    looked = library.replay(accepted["document_id"], dry_run=True)
+    assert [result["verdict"] for result in looked["results"]] == ["rerun"]
+    replayed = library.replay(accepted["document_id"])
+    assert [(each["verdict"], each["ended"]) for each in replayed["results"]] == [("rerun", "done")], replayed
+    assert library.found("harbour pilot") == {"pilots"}
+    after = library.state(accepted["document_id"])
+    assert (after["status"], after["failure"]) == ("searchable", None)
+    assert after["revision"] > state["revision"]
+    wait_until("the letter to be replayed", lambda: library.letter_state(accepted["document_id"]) == "replayed")
 
 
 def test_the_lineage_leads_from_a_source_to_its_events(library: Library) -> None:

@@ -206,6 +206,10 @@ class FailingVectors(FakeVectorIndex, Outage):
         self.check()
         return await super().search(scope, vector, limit=limit)
 
+    async def count(self, tenant: TenantId, document: DocumentId, revision: Revision) -> int:
+        self.check()
+        return await super().count(tenant, document, revision)
+
 
 class FailingKeywords(FakeKeywordIndex, Outage):
     """Elasticsearch, which may be away."""
@@ -217,6 +221,10 @@ class FailingKeywords(FakeKeywordIndex, Outage):
     async def search(self, scope: Scope, query: str, *, limit: int) -> Sequence[StoreHit]:
         self.check()
         return await super().search(scope, query, limit=limit)
+
+    async def count(self, tenant: TenantId, document: DocumentId, revision: Revision) -> int:
+        self.check()
+        return await super().count(tenant, document, revision)
 
 
 class OneGeneration:

@@ -27,7 +27,8 @@ from schemas.events.directory import (
     User,
 )
 from schemas.ids import SYSTEM_TENANT, KnowledgeBaseId, TenantId
-from tests.support.api_log import FakeClock, FakeDirectory, FakeHeads, FakeLog
+from tests.support.api_log import FakeClock, FakeDirectory, FakeHeads, FakeLog, FakeOriginals
+from tests.support.backlogs import FakeBacklogs
 from tests.support.blobs import FakeBlobStore
 from tests.support.cache import FakeCache
 from tests.support.consistency import KeptReports
@@ -49,6 +50,8 @@ class FakeApi:
     log: FakeLog
     blobs: FakeBlobStore
     documents: FakeDocuments
+    originals: FakeOriginals
+    backlogs: FakeBacklogs
     client: httpx.AsyncClient
 
     async def put(
@@ -109,7 +112,7 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
     """Run one replica on fakes. `overrides` replace fields of the runtime (models, generations, ...)."""
     settings = settings or Settings()
     clock, directory, blobs, documents = FakeClock(), FakeDirectory(), FakeBlobStore(), FakeDocuments()
-    heads = FakeHeads(clock)
+    heads, originals, backlogs = FakeHeads(clock), FakeOriginals(), FakeBacklogs()
     log = FakeLog(clock=clock, directory=directory, heads=heads)
     runtime = Runtime(
         settings=settings,
@@ -121,6 +124,8 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
         blobs=blobs,
         cache=FakeCache(),
         documents=documents,
+        originals=originals,
+        backlogs=backlogs,
         consistency=KeptReports(),
         generations=create_autospec(Generations, instance=True),
         models=create_autospec(Models, instance=True),
@@ -139,6 +144,8 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
             log=log,
             blobs=blobs,
             documents=documents,
+            originals=originals,
+            backlogs=backlogs,
             client=client,
         )
         await api.tenant(ACME)

@@ -1,7 +1,7 @@
 """A log in memory: what the API appends is admitted at once, as simply as its tests need it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from headwater.errors import RetryableError
@@ -84,6 +84,16 @@ class FakeHeads:
         return self._clock() - timedelta(seconds=self.lag_s)
 
 
+class FakeOriginals:
+    """Originals port in memory: what is not in it has expired."""
+
+    def __init__(self) -> None:
+        self.values: dict[Position, bytes] = {}
+
+    async def read(self, position: Position) -> bytes | None:
+        return self.values.get(position)
+
+
 @dataclass
 class FakeLog:
     """EventSink and Applied: appends, and admits unless `held`."""
@@ -132,6 +142,10 @@ class FakeLog:
     def _admit_document(self, event: DocumentSubmitted) -> None:
         current = self.heads.documents.get((event.tenant_id, event.document_id))
         revision = Revision(current.revision + 1 if current else 1)
+        if event.op is SubmissionOp.RERUN:
+            if current is not None and current.revision == event.expected_revision:
+                self.heads.documents[event.tenant_id, event.document_id] = replace(current, revision=revision)
+            return
         if event.expected_revision is not None and event.expected_revision != (current.revision if current else 0):
             return
         knowledge_base = current.knowledge_base if current else KnowledgeBaseId("")

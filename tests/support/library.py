@@ -1,17 +1,25 @@
 """One test's own shelf of the shared platform: a knowledge base and a source that the API writes."""
 
 import asyncio
-from collections.abc import Mapping
+import hashlib
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from headwater.access.tokens import encode_token
 from headwater.cli.api_client import ApiProblemError, path_id
+from headwater.clients.blobs import ObjectBlobStore
 from headwater.clients.elasticsearch import ElasticsearchKeywordIndex
+from headwater.clients.kafka.producer import EventProducer
 from headwater.clients.milvus import MilvusVectorIndex
 from headwater.demo.stage import wait_until
 from schemas.events.base import Store
-from schemas.ids import DocumentId, Revision, TenantId
+from schemas.events.documents import Access, BlobRef, Clause, DocumentState
+from schemas.ids import EVERYONE, DocumentId, KnowledgeBaseId, Revision, SourceId, TenantId, document_key
+from schemas.topics import Topic
+from tests.support.heads import put
 from tests.support.platform import Platform
 
 READER = "reader"
@@ -93,13 +101,36 @@ class Library:
         letters: list[Answer] = listed["letters"]
         return letters
 
+    def letter_state(self, document_id: str) -> str:
+        """Return what became of a document's newest dead letter."""
+        state: str = self.parked(document_id)[0]["state"]
+        return state
+
+    def replay(self, document_id: str, **asked: Any) -> Answer:
+        """Replay a document's dead letters."""
+        body = {"document_id": document_id, **asked}
+        report: Answer = self.platform.admin.call("POST", "/parked/replay", json=body)
+        return report
+
+    def submit_unstored(self, external_id: str, content: bytes) -> Answer:
+        """Submit a text that everyone may read and whose bytes are not stored yet; return what `put` returns."""
+        return asyncio.run(self._submit_unstored(external_id, content))
+
+    def store(self, content: bytes) -> None:
+        """Put content where the stages find it."""
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield content
+
+        asyncio.run(ObjectBlobStore(self.platform.settings.blobs).write(self._tenant, pieces()))
+
     def rows(self, document_id: str) -> Mapping[Store, Mapping[Revision, int]]:
         """Count the rows of each revision in each store."""
         return asyncio.run(self._rows(DocumentId(document_id)))
 
     async def _rows(self, document: DocumentId) -> Mapping[Store, Mapping[Revision, int]]:
         settings = self.platform.settings
-        tenant = TenantId(settings.api.default_tenant)
+        tenant = self._tenant
         async with (
             MilvusVectorIndex.open(settings.milvus, settings.generation) as vectors,
             ElasticsearchKeywordIndex.open(settings.elasticsearch, settings.generation) as keywords,
@@ -108,6 +139,26 @@ class Library:
                 Store.VECTORS: await vectors.revisions(tenant, document),
                 Store.KEYWORDS: await keywords.revisions(tenant, document),
             }
+
+    @property
+    def _tenant(self) -> TenantId:
+        return TenantId(self.platform.settings.api.default_tenant)
+
+    async def _submit_unstored(self, external_id: str, content: bytes) -> Answer:
+        state = DocumentState(
+            knowledge_base=KnowledgeBaseId(self.name),
+            title=external_id,
+            media_type="text/markdown",
+            content=BlobRef(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content)),
+            access=Access(clauses=(Clause(principals=(EVERYONE,)),)),
+        )
+        now = datetime.now(UTC)
+        event = put(state, external_id, tenant_id=self._tenant, source=SourceId(self.name), observed_at=now)
+        async with EventProducer.open(self.platform.settings, client_id="test") as producer:
+            key = document_key(event.tenant_id, event.document_id)
+            at = await producer.send(Topic.DOCUMENTS_SUBMITTED, event, key=key)
+        token = encode_token({at.topic: {at.partition: at.offset}})
+        return {"document_id": event.document_id, "token": token}
 
     def _ask(self, path: str, query: str, user: str, options: Mapping[str, Any]) -> Answer:
         body = {"query": query, "knowledge_bases": [self.name], **options}

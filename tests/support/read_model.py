@@ -1,7 +1,7 @@
 """Both read models in memory: the ports' promises, without a server."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,10 +16,14 @@ from headwater.ports.read_model import (
     FeedbackUsage,
     IngestionUsage,
     JudgedQuery,
+    Letter,
+    LetterFilter,
+    LetterGroup,
+    LetterPage,
     LineageRow,
     Listing,
-    ParkedPage,
     QueryUsage,
+    RefusedSubmission,
     StoreState,
     StoreStates,
     Usage,
@@ -27,9 +31,9 @@ from headwater.ports.read_model import (
 from headwater.ports.rows import Scope
 from headwater.rows.conditions import FACETS, holds, scope_condition
 from headwater.rows.facets import facets
-from schemas.events.base import Event, Position, Store
+from schemas.events.base import Event, Position, Store, place_of
 from schemas.events.documents import DocumentChanged, DocumentIngested, DocumentProgressed, ProgressOutcome
-from schemas.events.parked import EventParked
+from schemas.events.parked import EventParked, EventResolved
 from schemas.events.queries import FeedbackReceived, QueryExecuted
 from schemas.ids import DocumentId, GenerationName, Revision, TenantId
 
@@ -46,6 +50,8 @@ class FakeDocuments:
         self.history: dict[tuple[DocumentId, Revision], LineageRow] = {}
         self.progress: dict[Step, DocumentProgressed] = {}
         self.parked: dict[Position, EventParked] = {}
+        self.resolved: dict[Position, EventResolved] = {}
+        self.refusals: dict[tuple[TenantId, DocumentId], RefusedSubmission] = {}
 
     async def record_states(self, states: Sequence[tuple[DocumentChanged, Position]]) -> None:
         for state, changed in states:
@@ -67,15 +73,36 @@ class FakeDocuments:
         for letter in letters:
             self.parked.setdefault(letter.origin, replace(letter, key=None, value=b"", headers=()))
 
+    async def record_resolved(self, events: Sequence[EventResolved]) -> None:
+        for event in events:
+            await self.record_parked([event.letter])
+            known = self.resolved.get(event.letter.origin)
+            if known is None or known.occurred_at <= event.occurred_at:
+                self.resolved[event.letter.origin] = replace(event, letter=self.parked[event.letter.origin])
+
+    async def record_refusals(self, refusals: Sequence[RefusedSubmission]) -> None:
+        for refusal in refusals:
+            known = self.refusals.get((refusal.tenant_id, refusal.document_id))
+            if known is None or known.refused_at <= refusal.refused_at:
+                self.refusals[refusal.tenant_id, refusal.document_id] = refusal
+
+    async def last_refusal(self, tenant: TenantId, document: DocumentId) -> RefusedSubmission | None:
+        return self.refusals.get((tenant, document))
+
     async def get_document(
         self, tenant: TenantId, document: DocumentId, *, generation: GenerationName
     ) -> DocumentView | None:
         state = self.states.get(document)
         if state is None or state.tenant_id != tenant:
             return None
-        return DocumentView(state=state, stores=await self.store_states(tenant, document, generation=generation))
+        return DocumentView(state=state, stores=self._store_states(tenant, document, generation))
 
-    async def store_states(self, tenant: TenantId, document: DocumentId, *, generation: GenerationName) -> StoreStates:
+    async def store_states(
+        self, documents: Sequence[tuple[TenantId, DocumentId]], *, generation: GenerationName
+    ) -> Mapping[DocumentId, StoreStates]:
+        return {document: self._store_states(tenant, document, generation) for tenant, document in documents}
+
+    def _store_states(self, tenant: TenantId, document: DocumentId, generation: GenerationName) -> StoreStates:
         return {store: self._store_state(tenant, document, generation, store) for store in Store}
 
     async def list_documents(
@@ -85,9 +112,8 @@ class FakeDocuments:
         condition = scope_condition(scope)
         wanted: list[tuple[list[int | str], DocumentView]] = []
         for state in self.states.values():
-            view = DocumentView(
-                state=state, stores=await self.store_states(state.tenant_id, state.document_id, generation=generation)
-            )
+            stores = self._store_states(state.tenant_id, state.document_id, generation)
+            view = DocumentView(state=state, stores=stores)
             if holds(condition, _facts(state)) and _listed(listing, view):
                 wanted.append(([int(state.admitted_at.timestamp() * 1_000), state.document_id], view))
         wanted.sort(key=lambda entry: entry[0], reverse=True)
@@ -112,23 +138,40 @@ class FakeDocuments:
         ]
         return sorted(rows, key=_lineage_order)
 
-    async def list_parked(
-        self, tenant: TenantId | None, *, document: DocumentId | None = None, limit: int, cursor: str | None = None
-    ) -> ParkedPage:
+    async def get_letter(self, tenant: TenantId | None, origin: Position) -> Letter | None:
+        parked = self.parked.get(origin)
+        if parked is None or tenant not in {None, parked.tenant_id}:
+            return None
+        return Letter(parked=parked, resolved=self.resolved.get(origin))
+
+    async def list_letters(self, wanted: LetterFilter, *, limit: int, cursor: str | None = None) -> LetterPage:
         after = None if cursor is None else decode_cursor(cursor, (int, str))
-        letters = [
-            letter
-            for letter in sorted(self.parked.values(), key=_parked_order)
-            if tenant in {None, letter.tenant_id} and document in {None, letter.document_id}
-        ]
+        letters = self._wanted(wanted)
         if after is not None:
-            letters = [letter for letter in letters if _parked_order(letter) > (-int(after[0]), after[1])]
+            letters = [letter for letter in letters if _parked_order(letter.parked) > (-int(after[0]), after[1])]
         page = letters[:limit]
-        last = None if not page else _parked_order(page[-1])
-        return ParkedPage(
+        last = None if not page else _parked_order(page[-1].parked)
+        return LetterPage(
             letters=tuple(page),
             cursor=None if last is None or len(page) < limit else encode_cursor([-last[0], last[1]]),
         )
+
+    async def group_letters(self, wanted: LetterFilter) -> Sequence[LetterGroup]:
+        times: dict[tuple[str, str], list[datetime]] = defaultdict(list)
+        for letter in self._wanted(wanted):
+            times[letter.parked.stage, letter.parked.error].append(letter.parked.parked_at)
+        groups = [
+            LetterGroup(stage=stage, error=error, count=len(at), oldest=min(at), newest=max(at))
+            for (stage, error), at in times.items()
+        ]
+        return sorted(groups, key=lambda group: (-group.count, group.stage, group.error))
+
+    def _wanted(self, wanted: LetterFilter) -> list[Letter]:
+        letters = [
+            Letter(parked=parked, resolved=self.resolved.get(parked.origin))
+            for parked in sorted(self.parked.values(), key=_parked_order)
+        ]
+        return [letter for letter in letters if _is_wanted(letter, wanted)]
 
     def _store_state(
         self, tenant: TenantId, document: DocumentId, generation: GenerationName, store: Store
@@ -257,8 +300,20 @@ def _lineage_order(row: LineageRow) -> tuple[int, str, str]:
 
 
 def _parked_order(letter: EventParked) -> tuple[int, str]:
-    origin = letter.origin
-    return -int(letter.parked_at.timestamp() * 1_000), f"{origin.topic}/{origin.partition}/{origin.offset}"
+    return -int(letter.parked_at.timestamp() * 1_000), place_of(letter.origin)
+
+
+def _is_wanted(letter: Letter, wanted: LetterFilter) -> bool:
+    parked = letter.parked
+    return (
+        wanted.tenant in {None, parked.tenant_id}
+        and wanted.document in {None, parked.document_id}
+        and wanted.stage in {None, parked.stage}
+        and wanted.error in {None, parked.error}
+        and wanted.state in {None, letter.state}
+        and (wanted.parked_from is None or wanted.parked_from <= parked.parked_at)
+        and (wanted.parked_until is None or parked.parked_at < wanted.parked_until)
+    )
 
 
 def _within(events: Iterable[E], tenant: TenantId, since: datetime, until: datetime) -> list[E]:

@@ -21,10 +21,11 @@ class Asked:
 
 @dataclass(slots=True, kw_only=True)
 class StubApi:
-    """`answers` maps "METHOD /v1/path" (without the query) to a status and a JSON body."""
+    """`answers` maps "METHOD /v1/path" (without the query) to a status and a JSON body; `queued` goes first."""
 
     port: int
     answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    queued: dict[str, list[tuple[int, Any]]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
 
     def environment(self, key: str = "hw_test") -> Mapping[str, str]:
@@ -47,7 +48,8 @@ def stub_api() -> Iterator[StubApi]:
             stub.asked.append(
                 Asked(method=self.command, path=self.path, key=self.headers["Authorization"].split()[1], body=body)
             )
-            status, answer = stub.answers[f"{self.command} {self.path.partition('?')[0]}"]
+            called = f"{self.command} {self.path.partition('?')[0]}"
+            status, answer = stub.queued[called].pop(0) if stub.queued.get(called) else stub.answers[called]
             raw = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

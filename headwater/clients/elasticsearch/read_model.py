@@ -1,6 +1,6 @@
 """The documents read model on Elasticsearch."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
@@ -11,15 +11,26 @@ from headwater.clients.elasticsearch.bulk import Replace, Write, write_all
 from headwater.clients.elasticsearch.connection import open_client, translated
 from headwater.clients.elasticsearch.cursors import decode_cursor, encode_cursor
 from headwater.clients.elasticsearch.names import Index, index_name
-from headwater.clients.elasticsearch.parked import parked_write, read_parked
+from headwater.clients.elasticsearch.parked import (
+    group_letters,
+    parked_write,
+    read_letter,
+    read_letters,
+    resolved_write,
+)
 from headwater.clients.elasticsearch.progress import progress_writes, read_store_states
 from headwater.clients.elasticsearch.queries import Query, render
+from headwater.clients.elasticsearch.refusals import is_refusal, read_refusal, refusal_write
 from headwater.ports.read_model import (
     DocumentPage,
     DocumentView,
+    Letter,
+    LetterFilter,
+    LetterGroup,
+    LetterPage,
     LineageRow,
     Listing,
-    ParkedPage,
+    RefusedSubmission,
     StoreStates,
 )
 from headwater.ports.rows import Scope
@@ -29,7 +40,7 @@ from headwater.settings import ElasticsearchSettings
 from schemas.conversion import READABLE
 from schemas.events.base import Position
 from schemas.events.documents import DocumentChanged, DocumentProgressed
-from schemas.events.parked import EventParked
+from schemas.events.parked import EventParked, EventResolved
 from schemas.ids import DocumentId, GenerationName, TenantId
 
 _MAX_PAGE: Final = 200
@@ -62,6 +73,18 @@ class ElasticsearchDocuments:
         """See the port."""
         await self._write([parked_write(letter, self._settings) for letter in letters])
 
+    async def record_resolved(self, events: Sequence[EventResolved]) -> None:
+        """See the port."""
+        await self._write([resolved_write(event, self._settings) for event in events])
+
+    async def record_refusals(self, refusals: Sequence[RefusedSubmission]) -> None:
+        """See the port."""
+        await self._write([refusal_write(refusal, self._settings) for refusal in refusals])
+
+    async def last_refusal(self, tenant: TenantId, document: DocumentId) -> RefusedSubmission | None:
+        """See the port."""
+        return await read_refusal(self._client, tenant, document, settings=self._settings)
+
     async def get_document(
         self, tenant: TenantId, document: DocumentId, *, generation: GenerationName
     ) -> DocumentView | None:
@@ -71,15 +94,14 @@ class ElasticsearchDocuments:
         found = response["docs"][0]
         if not found.get("found") or found["_source"]["tenant_id"] != tenant:
             return None
-        stores = await self.store_states(tenant, document, generation=generation)
-        return DocumentView(state=_state(found["_source"]), stores=stores)
+        stores = await self.store_states([(tenant, document)], generation=generation)
+        return DocumentView(state=_state(found["_source"]), stores=stores[document])
 
-    async def store_states(self, tenant: TenantId, document: DocumentId, *, generation: GenerationName) -> StoreStates:
+    async def store_states(
+        self, documents: Sequence[tuple[TenantId, DocumentId]], *, generation: GenerationName
+    ) -> Mapping[DocumentId, StoreStates]:
         """See the port."""
-        states = await read_store_states(
-            self._client, [(tenant, document)], generation=generation, settings=self._settings
-        )
-        return states[document]
+        return await read_store_states(self._client, documents, generation=generation, settings=self._settings)
 
     async def list_documents(
         self, scope: Scope, listing: Listing, *, generation: GenerationName, limit: int, cursor: str | None = None
@@ -113,15 +135,20 @@ class ElasticsearchDocuments:
                 size=_MAX_LINEAGE,
                 sort=[{"revision": "desc"}, {"generation": {"order": "asc", "missing": "_first"}}, {"store": "asc"}],
             )
-        return [_lineage_row(hit["_source"]) for hit in response["hits"]["hits"]]
+        sources = (hit["_source"] for hit in response["hits"]["hits"])
+        return [_lineage_row(source) for source in sources if not is_refusal(source)]
 
-    async def list_parked(
-        self, tenant: TenantId | None, *, document: DocumentId | None = None, limit: int, cursor: str | None = None
-    ) -> ParkedPage:
+    async def get_letter(self, tenant: TenantId | None, origin: Position) -> Letter | None:
         """See the port."""
-        return await read_parked(
-            self._client, tenant, document=document, limit=limit, cursor=cursor, settings=self._settings
-        )
+        return await read_letter(self._client, tenant, origin, settings=self._settings)
+
+    async def list_letters(self, wanted: LetterFilter, *, limit: int, cursor: str | None = None) -> LetterPage:
+        """See the port."""
+        return await read_letters(self._client, wanted, limit=limit, cursor=cursor, settings=self._settings)
+
+    async def group_letters(self, wanted: LetterFilter) -> Sequence[LetterGroup]:
+        """See the port."""
+        return await group_letters(self._client, wanted, settings=self._settings)
 
     def _state_writes(self, state: DocumentChanged, changed: Position) -> list[Write]:
         record = READABLE.dump(state)
@@ -175,12 +202,8 @@ class ElasticsearchDocuments:
         return hits
 
     async def _joined(self, states: Sequence[DocumentChanged], generation: GenerationName) -> list[DocumentView]:
-        stores = await read_store_states(
-            self._client,
-            [(state.tenant_id, state.document_id) for state in states],
-            generation=generation,
-            settings=self._settings,
-        )
+        documents = [(state.tenant_id, state.document_id) for state in states]
+        stores = await self.store_states(documents, generation=generation)
         return [DocumentView(state=state, stores=stores[state.document_id]) for state in states]
 
 

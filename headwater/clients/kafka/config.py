@@ -63,7 +63,7 @@ def producer_config(settings: KafkaSettings, *, client_id: str, transactional_id
         "delivery.timeout.ms": int(settings.request_timeout_s * 1000),
         "queue.buffering.max.kbytes": _PRODUCER_BUFFER_KB,
         # Faust's aiokafka reads gzip without another library; lz4, snappy and zstd need one, or a stage cannot read on.
-        "compression.type": "gzip",
+        "compression.type": settings.compression,
         "compression.level": 1,
         "message.max.bytes": _RECORD_BYTES,
         "topic.metadata.propagation.max.ms": _MISSING_TOPIC_MS,

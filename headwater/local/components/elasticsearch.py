@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from headwater.errors import FatalError
-from headwater.local.java import has_vector_module
+from headwater.local.java import QUICK_JVM, has_vector_module
 from headwater.local.places import SERVICE_UID, is_root
 from headwater.local.ports import LOOPBACK
 from headwater.local.process import Probe, Process, Tier
@@ -29,7 +29,7 @@ def process(site: Site) -> Process:
             "ES_JAVA_HOME": str(site.installation.java),
             "ES_PATH_CONF": str(folder / "config"),
             "ES_TMPDIR": str(folder / "tmp"),
-            "ES_JAVA_OPTS": f"-Xms{HEAP} -Xmx{HEAP}",
+            "ES_JAVA_OPTS": f"-Xms{HEAP} -Xmx{HEAP} {QUICK_JVM}",
         },
         folder=folder,
         stop_grace_s=60,

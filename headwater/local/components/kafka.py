@@ -5,6 +5,7 @@ import subprocess
 from uuid import uuid4
 
 from headwater.errors import FatalError
+from headwater.local.java import QUICK_JVM
 from headwater.local.ports import LOOPBACK
 from headwater.local.process import Probe, Process, Tier
 from headwater.local.site import Site
@@ -14,7 +15,7 @@ _MEGABYTE = 1024 * 1024
 
 
 def process(site: Site) -> Process:
-    heap = ("-Xms128m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError")
+    heap = ("-Xms128m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError", QUICK_JVM)
     return Process(
         name="kafka",
         tier=Tier.INFRASTRUCTURE,

@@ -11,6 +11,8 @@ from headwater.ports.rows import ChunkRow
 from headwater.telemetry.tracing import span
 from query_api.retrieval.breaker import Breakers
 from query_api.retrieval.passages import Passage
+from query_api.retrieval.retriever import Degradation, Mode, Retrieval
+from query_api.retrieval.session import Session
 from schemas.events.chunks import embedding_text
 from schemas.events.directory import RetrievalProfile
 
@@ -45,6 +47,40 @@ async def rerank(
     scored = [replace(passage, rerank_score=score) for passage, score in zip(head, scores, strict=True)]
     scored.sort(key=lambda passage: (-(passage.rerank_score or 0.0), passage.row.row_id))
     return Reranked(passages=(*scored, *tail), skipped=False, duration_ms=_ms_since(started))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """How the passages that a generator is given were chosen, step by step."""
+
+    retrieved: Retrieval
+    reranked: Reranked | None  # None: the profile does not rerank
+    ordered: tuple[Passage, ...]  # in their last order, admitted at this moment
+    chosen: tuple[Passage, ...]  # the first of these that fit
+
+    @property
+    def degraded(self) -> tuple[Degradation, ...]:
+        """What was missing, in the order in which it is given up."""
+        skipped = self.reranked is not None and self.reranked.skipped
+        return (*([Degradation.RERANK_OFF] if skipped else []), *self.retrieved.degraded)
+
+
+def wanted_passages(profile: RetrievalProfile) -> int:
+    """Return how many passages an answer retrieves: what is reranked, or what fits into its context."""
+    return max(profile.rerank_candidates, profile.context_passages)
+
+
+async def select(session: Session, query: str, *, mode: Mode, reranker: Reranker, breakers: Breakers) -> Selection:
+    """Retrieve, rerank, ask the gate again, and take what fits. Raise NoLegError when neither store answers."""
+    profile = session.profile
+    retrieved = await session.retrieve(query, mode=mode, top_k=wanted_passages(profile))
+    reranked = None
+    passages = retrieved.passages
+    if profile.rerank:
+        reranked = await rerank(query, passages, reranker=reranker, breakers=breakers, profile=profile)
+        passages = reranked.passages
+    ordered = session.gate.passages(passages)
+    return Selection(retrieved=retrieved, reranked=reranked, ordered=ordered, chosen=fit(ordered, profile))
 
 
 def _read_in_place(row: ChunkRow) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from headwater.errors import HeadwaterError
 from headwater.ports.models import GeneratedAnswer
 from headwater.telemetry.tracing import span
-from query_api.answers.context import fit, rerank
+from query_api.answers.context import select
 from query_api.answers.generation import Written, answer_key, cached_answer, store_answer, write_answer
 from query_api.answers.schemas import (
     AnswerMeta,
@@ -138,22 +138,18 @@ class AnswerService:
 
     async def context(self, progress: Progress) -> tuple[Passage, ...]:
         """Return the passages a generator may see: admitted now, best first, within the profile's budget."""
-        request, session, profile = progress.request, progress.session, progress.session.profile
-        wanted = max(profile.rerank_candidates, profile.context_passages)
-        found = await session.retrieve(request.query, mode=request.mode, top_k=wanted)
-        progress.degraded.extend(found.degraded)
-        progress.timings_ms.update(found.timings_ms)
-        passages = found.passages
-        if profile.rerank:
-            models = self.runtime.models
-            reranked = await rerank(
-                request.query, passages, reranker=models.reranker, breakers=self.runtime.breakers, profile=profile
-            )
-            passages = reranked.passages
-            progress.timings_ms["rerank"] = reranked.duration_ms
-            if reranked.skipped:
-                progress.degraded.insert(0, Degradation.RERANK_OFF)
-        return fit(session.gate.passages(passages), profile)
+        selection = await select(
+            progress.session,
+            progress.request.query,
+            mode=progress.request.mode,
+            reranker=self.runtime.models.reranker,
+            breakers=self.runtime.breakers,
+        )
+        progress.degraded.extend(selection.degraded)
+        progress.timings_ms.update(selection.retrieved.timings_ms)
+        if selection.reranked is not None:
+            progress.timings_ms["rerank"] = selection.reranked.duration_ms
+        return selection.chosen
 
     async def _write(self, progress: Progress, context: Sequence[Passage]) -> Written:
         if not context:

@@ -95,7 +95,7 @@ class RetrievalProfileBody(RecordBody):
     record_type = RetrievalProfile
     fusion: FusionMethod = FusionMethod.WEIGHTED_MIN_MAX
     vector_weight: float = Field(default=MEASURED.vector_weight, ge=0, le=1)
-    candidates: int = Field(default=100, ge=1, le=1_000)
+    candidates: int = Field(default=MEASURED.candidates, ge=1, le=1_000)
     rerank: bool = True
     rerank_candidates: int = Field(default=MEASURED.rerank_candidates, ge=1, le=200)
     context_tokens: int = Field(default=2_000, ge=100, le=100_000)

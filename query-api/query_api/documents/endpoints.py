@@ -20,12 +20,13 @@ from query_api.problems import (
     MalformedBodyError,
     NotFoundError,
     RevisionMismatchError,
+    SourcePausedError,
     UnsupportedBodyError,
     problems,
 )
 from schemas.ids import DocumentId
 
-WRITE_PROBLEMS = problems(NotFoundError, ConflictError, RevisionMismatchError)
+WRITE_PROBLEMS = problems(NotFoundError, ConflictError, SourcePausedError, RevisionMismatchError)
 BATCH_BODY = {
     "requestBody": {
         "required": True,
@@ -124,6 +125,7 @@ async def post_batch(request: Request, runtime: RuntimeDep, writer: Writer, stor
 
     A line has `op` (put, patch, delete), `source`, `external_id` (as it is), `if_match` and the operation's fields.
     """
+    writer.authorize()  # once: a key that may not write is refused before anything is read
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-ndjson":
         raise UnsupportedBodyError("Content-Type: send application/x-ndjson", field="Content-Type")

@@ -11,7 +11,7 @@ from query_api.documents.addresses import Address
 from query_api.documents.content import StoredContent
 from query_api.documents.schemas import DocumentPatchBody, Metadata
 from query_api.preconditions import ABSENT, check_expected
-from query_api.problems import ConflictError, InvalidRequestError, NotFoundError
+from query_api.problems import ConflictError, InvalidRequestError, NotFoundError, SourcePausedError
 from query_api.runtime import Runtime
 from schemas.events import Access, DocumentSubmitted, Lane
 from schemas.events.directory import DirectoryKind, Source
@@ -49,14 +49,17 @@ class DocumentWriter:
         """Return the caller's tenant."""
         return self.origin.caller.tenant_id
 
+    def authorize(self, source: str = "*") -> None:
+        """Raise RefusedError for a caller whose key is not for writing, whatever the source."""
+        resource = Resource(tenant_id=self.tenant, kind="sources", id=source)
+        authorize(self.origin.caller, Action.WRITE_DOCUMENTS, resource)
+
     def check(self, source: SourceId) -> Source:
         """Authorize a write to a source before its body is read; return the source.
 
-        Raise NotFoundError without such a source, ConflictError for one that a connector writes.
+        Raise NotFoundError without such a source, ConflictError for one that is paused or that a connector writes.
         """
-        authorize(
-            self.origin.caller, Action.WRITE_DOCUMENTS, Resource(tenant_id=self.tenant, kind="sources", id=source)
-        )
+        self.authorize(source)
         entry = self.directory.get(self.tenant, DirectoryKind.SOURCE, source)
         if entry is None or not isinstance(entry.record, Source):
             raise NotFoundError(
@@ -70,6 +73,8 @@ class DocumentWriter:
                 field="source",
                 remedy="Change the document at its origin, or write to a source of kind `api`.",
             )
+        if entry.record.paused:
+            raise SourcePausedError(f"source: {source!r} is paused", field="source")
         return entry.record
 
     async def put(

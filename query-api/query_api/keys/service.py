@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from headwater.access.tokens import merge_tokens
 from headwater.errors import RetryableError
 from headwater.ports.heads import DirectoryEntry, Positions
-from query_api.authorization import Action, Resource, authorize
+from query_api.authorization import Action, RefusedError, Resource, authorize
 from query_api.changes import Origin
 from query_api.credentials import PresentedKey, new_key
 from query_api.directory.service import DirectoryService
 from query_api.identity import Identity, Scope, tenant_entry
-from query_api.problems import ForbiddenError, InvalidRequestError, NotFoundError
+from query_api.problems import InvalidRequestError, NotFoundError
 from query_api.runtime import Runtime
 from schemas.events.directory import ApiKey, DirectoryKind, DirectoryOp, User
 from schemas.ids import TenantId
@@ -171,10 +171,12 @@ class KeyService:
     def _check_scopes(self, scopes: Iterable[Scope]) -> None:
         beyond = sorted(set(scopes) - self.caller.scopes)
         if beyond:
-            raise ForbiddenError(
-                f"scopes: the caller's own key has no {', '.join(beyond)}",
+            raise RefusedError(
+                f"scopes: the caller's own key has no {', '.join(beyond)}; ask for scopes that it has",
+                caller=self.caller,
+                action=Action.MANAGE_KEYS,
+                resource=self._resource("*"),
                 field="scopes",
-                remedy="Ask for scopes that the key used here has.",
             )
 
     def _resource(self, key_id: str) -> Resource:

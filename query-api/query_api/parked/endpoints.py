@@ -1,26 +1,64 @@
-"""GET /v1/parked: the tenant's dead letters."""
+"""Dead letters: why they are there, running them again, leaving them."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Depends, Path, Query
 
-from query_api.authorization import Action, Resource, authorize
-from query_api.dependencies import Caller, RuntimeDep
-from query_api.parked.schemas import ParkedLetter, ParkedList
-from schemas.ids import DocumentId
+from query_api.dependencies import OriginDep, RuntimeDep
+from query_api.parked.schemas import (
+    DiscardBody,
+    DiscardReport,
+    ListQuery,
+    ParkedLetter,
+    ParkedList,
+    ReplayBody,
+    ReplayReport,
+)
+from query_api.parked.service import LetterService
+from query_api.problems import NotFoundError, problems
+from schemas.events import Position
 
 router = APIRouter(prefix="/parked", tags=["parked"])
 
 
+async def letter_service(runtime: RuntimeDep, origin: OriginDep) -> LetterService:
+    """Bind dead letters to this request's caller."""
+    return LetterService.of(runtime, origin)
+
+
+Letters = Annotated[LetterService, Depends(letter_service)]
+
+
 @router.get("", summary="List dead letters")
-async def list_parked(
-    runtime: RuntimeDep,
-    caller: Caller,
-    document_id: Annotated[DocumentId | None, Query(pattern=r"^[0-9a-f]{32}$")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=4_000)] = None,
-) -> ParkedList:
-    """List what could not be processed, and why, newest first. For administrators."""
-    authorize(caller, Action.READ_PARKED, Resource(tenant_id=caller.tenant_id, kind="parked"))
-    page = await runtime.documents.list_parked(caller.tenant_id, document=document_id, limit=limit, cursor=cursor)
-    return ParkedList(letters=[ParkedLetter.of(letter) for letter in page.letters], cursor=page.cursor)
+async def list_parked(asked: Annotated[ListQuery, Query()], letters: Letters) -> ParkedList:
+    """List what could not be processed, by cause and one by one, newest first. For administrators."""
+    return await letters.page(asked)
+
+
+@router.get("/{topic}/{partition}/{offset}", summary="Read a dead letter", responses=problems(NotFoundError))
+async def get_parked(
+    topic: Annotated[str, Path(max_length=249)],
+    partition: Annotated[int, Path(ge=0)],
+    offset: Annotated[int, Path(ge=0)],
+    letters: Letters,
+    *,
+    all_tenants: Annotated[bool, Query()] = False,
+) -> ParkedLetter:
+    """Read why an event was set aside, and what was done about it."""
+    return await letters.get(Position(topic=topic, partition=partition, offset=offset), all_tenants=all_tenants)
+
+
+@router.post("/replay", summary="Run dead letters again", responses=problems(NotFoundError))
+async def replay_parked(asked: Annotated[ReplayBody, Body()], letters: Letters) -> ReplayReport:
+    """Run what was parked again: named letters, or those that match, newest first, at most `limit`.
+
+    A document's letter runs again from the document's newest state, as a new revision; where that is newer than the
+    letter, it ends as superseded. `stop` waits for each and stops at the first that fails again, `park` goes on.
+    """
+    return await letters.replay(asked)
+
+
+@router.post("/discard", summary="Leave dead letters as they are", responses=problems(NotFoundError))
+async def discard_parked(asked: Annotated[DiscardBody, Body()], letters: Letters) -> DiscardReport:
+    """Take letters off the list of what is parked, for a reason. Nothing runs again; a document stays as it is."""
+    return await letters.discard(asked)

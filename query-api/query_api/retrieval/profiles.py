@@ -11,7 +11,7 @@ from schemas.ids import KnowledgeBaseId, TenantId
 DEFAULT_PROFILE = "default"
 # What a tenant without a profile gets; measured, see docs/retrieval.md. The event's own defaults stand for fields that
 # an older record lacks: those never change.
-MEASURED: Final = RetrievalProfile(rerank_candidates=10)
+MEASURED: Final = RetrievalProfile(candidates=50, rerank_candidates=10)
 
 
 def choose_profile(

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -28,6 +28,8 @@ _T = TypeVar("_T")
 MAX_DEPTH: Final = 8_192
 DEEPER: Final = 4
 LEG_TIMEOUT_S: Final = 5.0
+# Whose breaker stands before each leg.
+DEPENDENCY: Final[Mapping[Store, str]] = {Store.VECTORS: "milvus", Store.KEYWORDS: "elasticsearch"}
 
 
 class Mode(StrEnum):
@@ -53,10 +55,20 @@ class NoLegError(RetryableError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """What one store answered."""
+
+    hits: tuple[StoreHit, ...]  # those that passed the gate, best first
+    depth: int  # of the store's rows, how many were asked for in the end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieval:
     """Passages, best first, and what it took."""
 
     passages: tuple[Passage, ...]
+    legs: Mapping[Store, Leg] = field(default_factory=dict)  # of the stores that were asked and answered
+    fused: tuple[Passage, ...] = ()  # all candidates, best first: `passages` are the first of them
     degraded: tuple[Degradation, ...] = ()
     timings_ms: Mapping[str, float] = field(default_factory=dict)
 
@@ -94,17 +106,20 @@ class Retriever:
         gate = self.gatekeeper(scope, user=user, generation=generation)
         depth = max(profile.candidates, top_k)
         timings: dict[str, float] = {}
-        asked: dict[Store, Awaitable[list[StoreHit] | None]] = {}
-        if mode is not Mode.KEYWORD:
-            asked[Store.VECTORS] = self._vector_leg(query, scope, gate, depth=depth, want=top_k, timings=timings)
-        if mode is not Mode.VECTOR:
-            asked[Store.KEYWORDS] = self._keyword_leg(query, scope, gate, depth=depth, want=top_k, timings=timings)
-        found = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
-        legs = {store: hits for store, hits in found.items() if hits is not None}
+        asked = legs_of(mode)
+        answered = await asyncio.gather(
+            *(
+                self.leg(store, query, scope=scope, gate=gate, depth=depth, want=top_k, timings=timings)
+                for store in asked
+            )
+        )
+        legs = {store: leg for store, leg in zip(asked, answered, strict=True) if leg is not None}
         if not legs:
             raise NoLegError("search: neither store answers; try again shortly")
-        passages = _merge(_newest_revisions(legs), profile)
-        return Retrieval(passages=passages[:top_k], degraded=_missing(asked, legs), timings_ms=timings)
+        fused = _merge(_newest_revisions({store: leg.hits for store, leg in legs.items()}), profile)
+        return Retrieval(
+            passages=fused[:top_k], legs=legs, fused=fused, degraded=_missing(asked, legs), timings_ms=timings
+        )
 
     def gatekeeper(self, scope: Scope, *, user: str, generation: GenerationName) -> Gatekeeper:
         """Return the gate for one caller; it is asked again just before passages are shown or sent to a model."""
@@ -112,37 +127,54 @@ class Retriever:
             heads=self._on.heads, directory=self._on.directory, scope=scope, user=user, generation=generation
         )
 
-    async def _vector_leg(
-        self, query: str, scope: Scope, gate: Gatekeeper, *, depth: int, want: int, timings: dict[str, float]
-    ) -> list[StoreHit] | None:
+    async def leg(
+        self,
+        store: Store,
+        query: str,
+        *,
+        scope: Scope,
+        gate: Gatekeeper,
+        depth: int,
+        want: int,
+        timings: dict[str, float],
+    ) -> Leg | None:
+        """Ask one store for `depth` rows, and deeper until `want` of them are admitted; None where it does not answer.
+
+        With `want` 0 it is asked once.
+        """
+        ask = self._vector_leg if store is Store.VECTORS else self._keyword_leg
         try:
-            with _timed("embed", timings):
-                vector = await self._call("triton", lambda: query_vector(self._on.embedder, query))
-            with _timed("vectors", timings):
-                return await self._deepen(
-                    lambda limit: self._call("milvus", lambda: self._on.vectors.search(scope, vector, limit=limit)),
-                    lambda found: gate.hits(found, Store.VECTORS),
-                    depth=depth,
-                    want=want,
-                )
+            return await ask(query, scope, gate, depth=depth, want=want, timings=timings)
         except RetryableError:
             return None
 
+    async def _vector_leg(
+        self, query: str, scope: Scope, gate: Gatekeeper, *, depth: int, want: int, timings: dict[str, float]
+    ) -> Leg:
+        with _timed("embed", timings):
+            vector = await self.call("triton", lambda: query_vector(self._on.embedder, query))
+        with _timed("vectors", timings):
+            return await self._deepen(
+                lambda limit: self.call(
+                    DEPENDENCY[Store.VECTORS], lambda: self._on.vectors.search(scope, vector, limit=limit)
+                ),
+                lambda found: gate.hits(found, Store.VECTORS),
+                depth=depth,
+                want=want,
+            )
+
     async def _keyword_leg(
         self, query: str, scope: Scope, gate: Gatekeeper, *, depth: int, want: int, timings: dict[str, float]
-    ) -> list[StoreHit] | None:
-        try:
-            with _timed("keywords", timings):
-                return await self._deepen(
-                    lambda limit: self._call(
-                        "elasticsearch", lambda: self._on.keywords.search(scope, query, limit=limit)
-                    ),
-                    lambda found: gate.hits(found, Store.KEYWORDS),
-                    depth=depth,
-                    want=want,
-                )
-        except RetryableError:
-            return None
+    ) -> Leg:
+        with _timed("keywords", timings):
+            return await self._deepen(
+                lambda limit: self.call(
+                    DEPENDENCY[Store.KEYWORDS], lambda: self._on.keywords.search(scope, query, limit=limit)
+                ),
+                lambda found: gate.hits(found, Store.KEYWORDS),
+                depth=depth,
+                want=want,
+            )
 
     async def _deepen(
         self,
@@ -151,16 +183,18 @@ class Retriever:
         *,
         depth: int,
         want: int,
-    ) -> list[StoreHit]:
+    ) -> Leg:
         """Search deeper until `want` rows are admitted or nothing is left: what the gate refuses costs no recall."""
         while True:
             found = await search(depth)
             admitted = admit(found)
             if len(admitted) >= want or len(found) < depth or depth >= MAX_DEPTH:
-                return admitted
+                return Leg(hits=tuple(admitted), depth=depth)
             depth = min(depth * DEEPER, MAX_DEPTH)
 
-    async def _call(self, dependency: str, work: Callable[[], Awaitable[_T]]) -> _T:
+    async def call(self, dependency: str, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Await a dependency for LEG_TIMEOUT_S at the most, behind its breaker; raise RetryableError."""
+
         async def timed() -> _T:
             try:
                 async with asyncio.timeout(LEG_TIMEOUT_S):
@@ -169,6 +203,12 @@ class Retriever:
                 raise RetryableError(f"{dependency}: no answer within {LEG_TIMEOUT_S} s") from error
 
         return await self._on.breakers.of(dependency).call(timed)
+
+
+def legs_of(mode: Mode) -> tuple[Store, ...]:
+    """Return the stores that a mode asks."""
+    asked = {Mode.HYBRID: tuple(Store), Mode.VECTOR: (Store.VECTORS,), Mode.KEYWORD: (Store.KEYWORDS,)}
+    return asked[mode]
 
 
 def _newest_revisions(legs: Mapping[Store, Sequence[StoreHit]]) -> Mapping[Store, Sequence[StoreHit]]:
@@ -199,7 +239,7 @@ def _merge(legs: Mapping[Store, Sequence[StoreHit]], profile: RetrievalProfile) 
     return tuple(Passage(row=rows[row][0], store=rows[row][1], score=fused[row], legs=ranks[row]) for row in order)
 
 
-def _missing(asked: Mapping[Store, object], legs: Mapping[Store, object]) -> tuple[Degradation, ...]:
+def _missing(asked: Collection[Store], legs: Mapping[Store, object]) -> tuple[Degradation, ...]:
     if Store.VECTORS in asked and Store.VECTORS not in legs:
         return (Degradation.KEYWORDS_ONLY,)
     if Store.KEYWORDS in asked and Store.KEYWORDS not in legs:

@@ -1,18 +1,21 @@
-"""One suite for the BlobStore port, on the fake and on a local folder."""
+"""One suite for the BlobStore port, on the fake, on a local folder and on S3."""
 
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from headwater.clients.blobs import BlobCorruptError, BlobMissingError, BlobTooLargeError, ObjectBlobStore
+from headwater.errors import FatalError, RetryableError
 from headwater.ports.blobs import BlobStore
 from headwater.settings import BlobSettings
 from schemas.events.documents import BlobRef
 from schemas.ids import TenantId
 from tests.support.blobs import FakeBlobStore
+from tests.support.s3_server import S3Server, s3_server
 
 ACME, OTHER = TenantId("acme"), TenantId("other")
 LIMIT = 12 * 1024 * 1024
@@ -83,3 +86,76 @@ class TestLocalFolder(BlobStoreContract):
         with pytest.raises(BlobTooLargeError):
             await blobs.write(ACME, pieces_of(bytes(LIMIT + 1)))
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+class TestS3(BlobStoreContract):
+    """`HEADWATER_BLOBS__URL=s3://...` against a server that speaks S3's protocol."""
+
+    @pytest.fixture
+    def s3(self) -> Iterator[S3Server]:
+        with s3_server() as server:
+            yield server
+
+    @pytest.fixture
+    def blobs(self, s3: S3Server) -> BlobStore:
+        options = {
+            "endpoint": s3.url,
+            "allow_http": "true",
+            "region": "eu-central-1",
+            "access_key_id": "test",
+            "secret_access_key": "test",
+        }
+        secrets = {name: SecretStr(value) for name, value in options.items()}
+        return ObjectBlobStore(BlobSettings(url="s3://blobs", options=secrets, max_content_bytes=LIMIT))
+
+    async def test_small_content_is_one_request(self, s3: S3Server, blobs: BlobStore) -> None:
+        ref = await blobs.write(ACME, pieces_of(b"small"))
+        assert s3.requests == [f"PUT acme/{ref.sha256[:2]}/{ref.sha256}?"]
+
+    async def test_large_content_is_sent_in_parts_and_appears_whole_under_its_hash(
+        self, s3: S3Server, blobs: BlobStore
+    ) -> None:
+        ref = await blobs.write(ACME, pieces_of(bytes(LIMIT)))
+        assert sum(request.startswith("PUT acme/incoming/") for request in s3.requests) == 3
+        assert list(s3.objects) == [f"acme/{ref.sha256[:2]}/{ref.sha256}"]
+        assert s3.uploads == {}
+
+    async def test_a_refused_stream_leaves_nothing_behind(self, s3: S3Server, blobs: BlobStore) -> None:
+        with pytest.raises(BlobTooLargeError):
+            await blobs.write(ACME, pieces_of(bytes(LIMIT + 1)))
+        assert s3.objects == {}
+        assert s3.uploads == {}, "parts of an upload that is not aborted are paid for, and seen by nobody"
+
+    async def test_changed_bytes_are_noticed(self, s3: S3Server, blobs: BlobStore) -> None:
+        ref = await blobs.write(ACME, pieces_of(b"genuine"))
+        s3.objects[f"acme/{ref.sha256[:2]}/{ref.sha256}"] = b"forgery"
+        with pytest.raises(BlobCorruptError):
+            await read(blobs, ACME, ref)
+
+    @pytest.mark.parametrize(
+        ("status", "error", "says"), [(503, RetryableError, "reachable"), (403, FatalError, "HEADWATER_BLOBS__OPTIONS")]
+    )
+    async def test_what_s3_answers_says_what_to_do_next(
+        self, s3: S3Server, blobs: BlobStore, status: int, error: type[Exception], says: str
+    ) -> None:
+        ref = await blobs.write(ACME, pieces_of(b"content"))
+        s3.failing = status
+        with pytest.raises(error, match=says):
+            await blobs.write(ACME, pieces_of(b"more"))
+        with pytest.raises(error, match=says):
+            await read(blobs, ACME, ref)
+        with pytest.raises(error, match=says):
+            await blobs.exists(ACME, ref)
+
+    @pytest.mark.parametrize("wrong", [{"no_such_option": "x"}, {"timeout": "soon"}])
+    def test_an_option_that_does_not_exist_or_cannot_be_read_is_fatal(self, wrong: dict[str, str]) -> None:
+        options = {name: SecretStr(value) for name, value in wrong.items()}
+        with pytest.raises(FatalError, match="HEADWATER_BLOBS__OPTIONS"):
+            ObjectBlobStore(BlobSettings(url="s3://blobs", options=options))
+
+    async def test_an_absent_server_may_come_back(self) -> None:
+        options = {"endpoint": SecretStr("http://127.0.0.1:9"), "allow_http": SecretStr("true")}
+        keys = {"access_key_id": SecretStr("x"), "secret_access_key": SecretStr("x")}
+        blobs = ObjectBlobStore(BlobSettings(url="s3://blobs", options=options | keys))
+        with pytest.raises(RetryableError, match="blob store"):
+            await blobs.write(ACME, pieces_of(b"content"))

@@ -1,15 +1,26 @@
 """One suite for the DocumentReadModel port, on the fake and on Elasticsearch."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from headwater.clients.elasticsearch.cursors import CursorError
 from headwater.clients.elasticsearch.read_model import ElasticsearchDocuments
-from headwater.ports.read_model import DocumentPage, DocumentReadModel, DocumentStatus, Listing
+from headwater.ports.read_model import (
+    DocumentPage,
+    DocumentReadModel,
+    DocumentStatus,
+    Letter,
+    LetterFilter,
+    LetterPage,
+    Listing,
+    RefusedSubmission,
+    StoreStates,
+)
 from headwater.ports.rows import Equals, Scope
 from headwater.settings import Settings
 from schemas.events.base import Position, Store
@@ -22,7 +33,7 @@ from schemas.events.documents import (
     DocumentProgressed,
     ProgressOutcome,
 )
-from schemas.events.parked import EventParked
+from schemas.events.parked import EventParked, EventResolved, LetterState
 from schemas.ids import (
     EVERYONE,
     DocumentId,
@@ -89,6 +100,26 @@ class Corner:
             parked_at=NOON + timedelta(minutes=minutes),
         )
 
+    def resolved(self, letter: EventParked, state: LetterState, *, minutes: int = 0) -> EventResolved:
+        return replace(
+            golden(EventResolved, "replayed"),
+            tenant_id=self.tenant,
+            occurred_at=NOON + timedelta(minutes=minutes),
+            letter=letter,
+            state=state,
+        )
+
+    def refusal(self, name: str, *, minutes: int = 0) -> RefusedSubmission:
+        return RefusedSubmission(
+            tenant_id=self.tenant,
+            document_id=self.document(name),
+            action="documents.put",
+            actor=Principal("user:ada"),
+            reason="quota_documents",
+            detail=f"the tenant has room for {minutes}",
+            refused_at=NOON + timedelta(minutes=minutes),
+        )
+
     def document(self, name: str) -> DocumentId:
         return document_id(self.tenant, SourceId("handbook"), name)
 
@@ -110,8 +141,21 @@ async def listed(model: DocumentReadModel, scope: Scope, *, expected: int) -> Do
     return await until(found)
 
 
-async def _parked(model: DocumentReadModel, tenant: TenantId, *, count: int) -> bool:
-    return len((await model.list_parked(tenant, limit=100)).letters) == count
+async def store_states(model: DocumentReadModel, corner: Corner, *, generation: GenerationName) -> StoreStates:
+    document = corner.document("a")
+    return (await model.store_states([(corner.tenant, document)], generation=generation))[document]
+
+
+async def letters(
+    model: DocumentReadModel, tenant: TenantId, *, expected: Collection[int], **wanted: Any
+) -> LetterPage:
+    """List until the letters with these offsets are there, and no others: listings follow a write within a second."""
+
+    async def found() -> LetterPage | None:
+        page = await model.list_letters(LetterFilter(tenant=tenant, **wanted), limit=100)
+        return page if sorted(each.parked.origin.offset for each in page.letters) == sorted(expected) else None
+
+    return await until(found)
 
 
 class DocumentReadModelContract:
@@ -153,17 +197,15 @@ class DocumentReadModelContract:
     async def test_generations_are_told_apart(self, model: DocumentReadModel, corner: Corner) -> None:
         g2 = GenerationName("g2")
         await model.record_progress([corner.progress("a", store, generation=g2) for store in Store])
-        assert (await model.store_states(corner.tenant, corner.document("a"), generation=G1))[
-            Store.VECTORS
-        ].latest is None
-        states = await model.store_states(corner.tenant, corner.document("a"), generation=g2)
+        assert (await store_states(model, corner, generation=G1))[Store.VECTORS].latest is None
+        states = await store_states(model, corner, generation=g2)
         assert {store for store, state in states.items() if state.complete} == set(Store)
 
     async def test_progress_only_counts_upwards(self, model: DocumentReadModel, corner: Corner) -> None:
         newer, older = (corner.progress("a", Store.VECTORS, revision=revision) for revision in (9, 8))
         await model.record_progress([newer])
         await model.record_progress([older])
-        state = (await model.store_states(corner.tenant, corner.document("a"), generation=G1))[Store.VECTORS]
+        state = (await store_states(model, corner, generation=G1))[Store.VECTORS]
         assert (state.latest, state.complete) == (newer, newer)
 
     async def test_a_failure_leaves_the_older_complete_revision(self, model: DocumentReadModel, corner: Corner) -> None:
@@ -183,7 +225,7 @@ class DocumentReadModelContract:
         complete = corner.progress("a", Store.VECTORS)
         for event in (failed, complete, failed):
             await model.record_progress([event])
-        state = (await model.store_states(corner.tenant, corner.document("a"), generation=G1))[Store.VECTORS]
+        state = (await store_states(model, corner, generation=G1))[Store.VECTORS]
         assert state.latest == complete
         assert [row.progress for row in await model.lineage(corner.tenant, corner.document("a"))] == [complete]
 
@@ -202,6 +244,18 @@ class DocumentReadModelContract:
         assert rows[1].state == states[0]
         assert rows[2].progress in reports
         assert list(await model.lineage(RIVAL, corner.document("a"))) == []
+
+    async def test_of_refused_submissions_the_newest_is_kept_and_is_no_step_of_the_lineage(
+        self, model: DocumentReadModel, corner: Corner
+    ) -> None:
+        newer, older = corner.refusal("a", minutes=2), corner.refusal("a", minutes=1)
+        await model.record_refusals([newer])
+        await model.record_refusals([older, corner.refusal("b")])
+        assert await model.last_refusal(corner.tenant, newer.document_id) == newer
+        assert await model.last_refusal(RIVAL, newer.document_id) is None
+        assert await model.last_refusal(corner.tenant, corner.document("c")) is None
+        await model.record_states([(corner.state("a"), at(1))])
+        assert [row.revision for row in await model.lineage(corner.tenant, newer.document_id)] == [7]
 
     async def test_a_listing_is_paged_newest_first(self, model: DocumentReadModel, corner: Corner) -> None:
         await model.record_states([(corner.state(f"d{n}", minutes=n), at(n)) for n in range(5)])
@@ -278,19 +332,76 @@ class DocumentReadModelContract:
     async def test_dead_letters_are_listed_newest_first_without_their_bytes(
         self, model: DocumentReadModel, corner: Corner
     ) -> None:
-        letters = [corner.parked("a", offset=n, minutes=n) for n in range(3)]
-        await model.record_parked(letters)
-        await model.record_parked(letters[:1])
-        await until(lambda: _parked(model, corner.tenant, count=3))
-        first = await model.list_parked(corner.tenant, limit=2)
-        rest = await model.list_parked(corner.tenant, limit=2, cursor=first.cursor)
-        assert [letter.origin.offset for letter in (*first.letters, *rest.letters)] == [2, 1, 0]
+        parked = [corner.parked("a", offset=n, minutes=n) for n in range(3)]
+        await model.record_parked(parked)
+        await model.record_parked(parked[:1])
+        await letters(model, corner.tenant, expected=range(3))
+        wanted = LetterFilter(tenant=corner.tenant)
+        first = await model.list_letters(wanted, limit=2)
+        rest = await model.list_letters(wanted, limit=2, cursor=first.cursor)
+        assert [letter.parked.origin.offset for letter in (*first.letters, *rest.letters)] == [2, 1, 0]
         assert rest.cursor is None
-        assert rest.letters[0] == replace(letters[0], key=None, value=b"", headers=())
-        assert not (await model.list_parked(corner.tenant, document=corner.document("b"), limit=2)).letters
-        assert not (await model.list_parked(RIVAL, document=corner.document("a"), limit=2)).letters
-        everyone = await model.list_parked(None, document=corner.document("a"), limit=5)
+        bare = replace(parked[0], key=None, value=b"", headers=())
+        assert rest.letters == (Letter(parked=bare),)
+        assert await model.get_letter(corner.tenant, bare.origin) == Letter(parked=bare)
+        assert await model.get_letter(None, bare.origin) == Letter(parked=bare)
+        assert await model.get_letter(RIVAL, bare.origin) is None
+        assert not (await model.list_letters(LetterFilter(tenant=RIVAL), limit=2)).letters
+        everyone = await model.list_letters(LetterFilter(tenant=None, document=corner.document("a")), limit=5)
         assert len(everyone.letters) == 3
+
+    async def test_dead_letters_are_filtered_and_grouped_by_cause(
+        self, model: DocumentReadModel, corner: Corner
+    ) -> None:
+        embed = replace(corner.parked("b", offset=3, minutes=3), stage="embed")
+        other = replace(corner.parked("c", offset=4, minutes=4), error="LimitExceededError")
+        await model.record_parked([corner.parked("a", offset=n, minutes=n) for n in range(3)] + [embed, other])
+        await letters(model, corner.tenant, expected=range(5))
+        for wanted, offsets in (
+            ({"stage": "embed"}, {3}),
+            ({"error": "LimitExceededError"}, {4}),
+            ({"document": corner.document("a")}, {0, 1, 2}),
+            ({"parked_from": NOON + timedelta(minutes=3)}, {3, 4}),
+            ({"parked_until": NOON + timedelta(minutes=3)}, {0, 1, 2}),
+            ({"stage": "embed", "error": "LimitExceededError"}, set()),
+        ):
+            await letters(model, corner.tenant, expected=offsets, **wanted)
+        unreadable = "UnreadableDocumentError"
+        assert [
+            (group.stage, group.error, group.count, group.oldest, group.newest)
+            for group in await model.group_letters(LetterFilter(tenant=corner.tenant))
+        ] == [
+            ("prepare", unreadable, 3, NOON, NOON + timedelta(minutes=2)),
+            ("embed", unreadable, 1, embed.parked_at, embed.parked_at),
+            ("prepare", "LimitExceededError", 1, other.parked_at, other.parked_at),
+        ]
+        assert [group.count for group in await model.group_letters(LetterFilter(tenant=RIVAL))] == []
+
+    async def test_what_was_done_about_a_letter_stays_in_whatever_order_it_comes(
+        self, model: DocumentReadModel, corner: Corner
+    ) -> None:
+        parked = [corner.parked("a", offset=n) for n in range(3)]
+        discarded = corner.resolved(parked[0], LetterState.DISCARDED)
+        replayed = corner.resolved(parked[0], LetterState.REPLAYED, minutes=1)
+        early = corner.resolved(parked[1], LetterState.SUPERSEDED)
+        await model.record_parked(parked[:1])
+        await model.record_resolved([replayed, discarded, early])
+        await model.record_parked(parked)
+        bare = replace(parked[0], key=None, value=b"", headers=())
+        assert await model.get_letter(corner.tenant, parked[0].origin) == Letter(
+            parked=bare, resolved=replace(replayed, letter=bare)
+        )
+        for state, offsets in (
+            (None, {0, 1, 2}),
+            (LetterState.PARKED, {2}),
+            (LetterState.REPLAYED, {0}),
+            (LetterState.SUPERSEDED, {1}),
+            (LetterState.DISCARDED, set()),
+        ):
+            page = await letters(model, corner.tenant, expected=offsets, state=state)
+            assert {letter.state for letter in page.letters} <= ({state} if state else set(LetterState))
+        open_only = LetterFilter(tenant=corner.tenant, state=LetterState.PARKED)
+        assert [group.count for group in await model.group_letters(open_only)] == [1]
 
 
 class TestFakeDocuments(DocumentReadModelContract):
@@ -311,6 +422,7 @@ class TestElasticsearchDocuments(DocumentReadModelContract):
         await model.record_parked([letter])
 
         async def found() -> bool:
-            return letter.origin in {each.origin for each in (await model.list_parked(None, limit=100)).letters}
+            page = await model.list_letters(LetterFilter(tenant=None), limit=100)
+            return letter.origin in {each.parked.origin for each in page.letters}
 
         assert await until(found)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from headwater.heads.clocks import steady_ms, wall_ms
 from headwater.heads.replica import replica_folder
 from headwater.heads.view import LmdbHeads
 from headwater.heads.waiting import NotAppliedError
@@ -19,6 +20,12 @@ pytestmark = pytest.mark.real
 def revision_of(heads: LmdbHeads, external_id: str = "leave.md") -> int:
     head = heads.head(ACME, put(external_id=external_id).document_id)
     return 0 if head is None else head.revision
+
+
+def with_stopped_clocks(own: Installation) -> LmdbHeads:
+    """Return a view whose clocks stand still a minute ahead: only what a follower writes moves its `as_of`."""
+    now, steady = wall_ms() + 60_000, steady_ms() + 60_000
+    return LmdbHeads(own.settings, now_ms=lambda: now, steady_ms=lambda: steady)
 
 
 async def test_a_follower_goes_on_where_it_stopped(own: Installation) -> None:
@@ -61,7 +68,7 @@ async def test_a_deleted_folder_is_rebuilt_and_seen_by_readers_that_stay(own: In
 
 async def test_a_dead_follower_is_seen_in_as_of(own: Installation) -> None:
     follower = await own.follower()
-    heads = own.heads()
+    heads = with_stopped_clocks(own)
     started = heads.as_of()
     await until(lambda: heads.as_of() > started)
     assert datetime.now(UTC) - heads.as_of() < timedelta(seconds=5)
@@ -77,7 +84,7 @@ async def test_a_dead_follower_is_seen_in_as_of(own: Installation) -> None:
 async def test_a_follower_without_a_broker_is_not_ready_and_not_current(own: Installation) -> None:
     follower = await own.follower()
     assert follower.stop() == 0
-    heads = own.heads()
+    heads = with_stopped_clocks(own)
     before = heads.as_of()
     lonely = own.start(
         ("-m", "headwater.heads"),

@@ -20,8 +20,9 @@ from headwater.local.status import read_status
 from headwater.settings import Settings
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
-# Triton takes the longest to start and most of the memory; the other tests' stack has it.
-NAMES = frozenset({"kafka", "elasticsearch", "milvus", "redis"})
+# Elasticsearch and Triton take the longest to start and most of the memory: the other tests' stack, which is started
+# and awaited by the same code, has them.
+NAMES = frozenset({"kafka", "milvus", "redis"})
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ async def _filled(stack: RunningStack, resources: AsyncExitStack, runner: asynci
 
 
 @pytest.mark.real
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(scope=scopes)
 def test_both_stores_select_exactly_what_a_filter_means(trio: Trio, scope: Scope) -> None:
     ids = [row.row_id for row in trio.rows]

@@ -18,7 +18,6 @@ from schemas.events.documents import (
     ProgressOutcome,
     Trail,
 )
-from schemas.events.parked import EventParked
 from schemas.ids import (
     EVERYONE,
     DocumentId,
@@ -270,30 +269,3 @@ class TestLists:
     async def test_a_wrong_parameter_is_named(self, api: FakeApi, params: dict[str, str], field: str) -> None:
         response = await api.client.get("/v1/documents", headers=await api.key(), params=params)
         assert (response.status_code, response.json()["field"]) == (422, field)
-
-
-async def test_parked_letters_are_for_the_tenants_administrators(api: FakeApi) -> None:
-    def letter(tenant: TenantId, offset: int) -> EventParked:
-        return EventParked(
-            origin=Position(topic="rag.documents.changed", partition=0, offset=offset),
-            key=b"k",
-            value=b"v",
-            headers=(),
-            stage="prepare",
-            generation=G1,
-            error="UnreadableFileError",
-            reason="content: not a PDF",
-            attempts=1,
-            parked_at=api.clock(),
-            tenant_id=tenant,
-            document_id=DocumentId("0" * 32),
-            revision=Revision(1),
-        )
-
-    await api.documents.record_parked([letter(ACME, 1), letter(TenantId("other"), 2)])
-    shown = (await api.client.get("/v1/parked", headers=await api.key())).json()
-    assert [(parked["origin"]["offset"], parked["reason"]) for parked in shown["letters"]] == [
-        (1, "content: not a PDF")
-    ]
-    refused = await api.client.get("/v1/parked", headers=await api.key("eve", scopes=("read", "write")))
-    assert refused.status_code == 403

@@ -325,6 +325,48 @@ class TestUploads:
         assert (response.status_code, response.json()["code"]) == (403, "forbidden")
 
 
+class TestPausedSource:
+    """A source that an administrator has paused takes nothing until it is resumed."""
+
+    @pytest.fixture
+    async def paused(self, api: FakeApi) -> FakeApi:
+        await self.put_source(api, paused=True)
+        return api
+
+    async def put_source(self, api: FakeApi, *, paused: bool) -> None:
+        source = Source(name="Wiki", kind="api", knowledge_base=KnowledgeBaseId("handbook"), paused=paused)
+        await api.put(DirectoryKind.SOURCE, "wiki", source)
+
+    @pytest.mark.parametrize(
+        ("method", "suffix", "body"),
+        [
+            ("PUT", "", PAGE),
+            ("PATCH", "", {"title": "New"}),
+            ("PUT", "/access", {"clauses": []}),
+            ("DELETE", "", None),
+        ],
+    )
+    async def test_every_write_is_refused_with_the_remedy(
+        self, paused: FakeApi, method: str, suffix: str, body: dict[str, Any] | None
+    ) -> None:
+        response = await paused.client.request(method, path_of() + suffix, json=body, headers=await paused.key())
+        problem = response.json()
+        assert (response.status_code, problem["code"], problem["field"]) == (409, "source_paused", "source")
+        assert "paused: false" in problem["remedy"]
+        assert paused.log.events == []
+
+    async def test_a_line_of_a_batch_is_refused_alone(self, paused: FakeApi) -> None:
+        other = Source(name="Other", kind="api", knowledge_base=KnowledgeBaseId("handbook"))
+        await paused.put(DirectoryKind.SOURCE, "other", other)
+        lines = [item("a"), item("b", source="other")]
+        outcome = (await post_batch(paused, lines, await paused.key())).json()
+        assert [result["status"] for result in outcome["results"]] == [409, 202]
+
+    async def test_resumed_it_takes_writes_again(self, paused: FakeApi) -> None:
+        await self.put_source(paused, paused=False)
+        assert (await paused.client.put(path_of(), json=PAGE, headers=await paused.key())).status_code == 202
+
+
 async def post_batch(api: FakeApi, lines: list[str], headers: Mapping[str, str]) -> httpx.Response:
     return await api.client.post(
         "/v1/documents/batch",

@@ -156,6 +156,6 @@ def _request(way: str) -> tuple[str, dict[str, object]]:
 
 
 Permissions.TestCase.settings = settings(
-    max_examples=12, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=12, stateful_step_count=30, suppress_health_check=list(HealthCheck)
 )
 TestPermissions = Permissions.TestCase

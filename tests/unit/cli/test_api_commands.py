@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -23,6 +25,8 @@ LETTER = {
     "error": "MalformedDocumentError",
     "reason": "the PDF is damaged",
     "document_id": "d" * 32,
+    "revision": 7,
+    "state": "parked",
     "attempts": 1,
     "parked_at": "2026-11-21T16:00:00Z",
 }
@@ -97,14 +101,126 @@ def test_a_document_is_put_with_its_content_and_readers(api: StubApi, tmp_path: 
     assert b'"principals": ["everyone"]' in api.asked[0].body
 
 
-def test_dead_letters_are_found_across_pages(api: StubApi) -> None:
-    api.answers["GET /v1/parked"] = (200, {"letters": [LETTER], "cursor": None})
-    listed = run(api, "parked", "list", "--json")
-    assert json.loads(listed.output)[0]["stage"] == "prepare"
-    shown = run(api, "parked", "show", "rag.documents.changed/1/7")
-    assert "the PDF is damaged" in shown.output
-    missing = run(api, "parked", "show", "rag.documents.changed/1/8")
+EXPLAINED = {
+    "verdict": {"cause": "waiting", "places": [{"stage": "embed", "behind": 17}], "answering": None},
+    "detail": "it waits at embed, behind at most 17 events of partition 3",
+    "remedy": "Wait a moment and ask again.",
+    "degraded": ["keywords_only"],
+}
+
+
+def test_explaining_prints_cause_remedy_and_evidence(api: StubApi) -> None:
+    document = "d" * 32
+    api.answers[f"POST /v1/documents/{document}/explain"] = (200, EXPLAINED)
+    result = run(api, "documents", "explain", document, "--question", "annual leave", "--as", "sam", "--kb", "handbook")
+    assert result.exit_code == 0, result.output
+    assert "waiting: it waits at embed, behind at most 17 events" in result.output
+    assert "Wait a moment" in result.output
+    assert "behind: 17" in result.output
+    assert "degraded: keywords_only" in result.output
+    (asked,) = api.asked  # with the caller's own key: the verdict may be one that sam must not be told
+    assert asked.key == "hw_test"
+    assert json.loads(asked.body) == {
+        "query": "annual leave",
+        "as_user": "sam",
+        "kind": "answer",
+        "knowledge_bases": ["handbook"],
+        "mode": "hybrid",
+    }
+
+
+def test_a_document_is_explained_by_its_address_and_as_json(api: StubApi) -> None:
+    api.answers["POST /v1/documents/wiki/bm90ZS5tZA/explain"] = (200, EXPLAINED)
+    result = run(api, "documents", "explain", "note.md", "--source", "wiki", "--question", "x", "--json")
+    assert json.loads(result.stdout) == EXPLAINED
+
+
+def test_what_the_caller_may_not_know_of_is_one_sentence(api: StubApi) -> None:
+    problem = {"detail": "documents/x: not found", "remedy": "Check the id.", "code": "not_found"}
+    api.answers["POST /v1/documents/x/explain"] = (404, problem)
+    result = run(api, "documents", "explain", "x", "--question", "leave")
+    assert result.exit_code == 1
+    assert "documents/x: not found. Check the id." in result.output
+
+
+CAUSE = {"stage": "prepare", "error": "MalformedDocumentError", "count": 1, "oldest": "x", "newest": "y"}
+PLACE = "rag.documents.changed/1/7"
+
+
+def result_of(offset: int, **changes: Any) -> dict[str, Any]:
+    origin = {"topic": "rag.documents.changed", "partition": 1, "offset": offset}
+    result = {"origin": origin, "document_id": "d" * 32, "revision": 7, "verdict": "rerun", "detail": "newest"}
+    return result | {"ended": "done", "token": "t"} | changes
+
+
+def report_of(*results: dict[str, Any], stopped: str | None = None, cursor: str | None = None) -> dict[str, Any]:
+    return {"dry_run": False, "results": results, "stopped": stopped, "cursor": cursor}
+
+
+def bodies(api: StubApi) -> list[dict[str, Any]]:
+    return [json.loads(each.body) for each in api.asked]
+
+
+def test_dead_letters_are_listed_by_cause_and_shown(api: StubApi) -> None:
+    api.answers["GET /v1/parked"] = (200, {"causes": [CAUSE], "letters": [LETTER], "cursor": None})
+    listed = run(api, "parked", "list", "--stage", "prepare", "--since", "2026-11-21T10:00:00", "--json")
+    assert json.loads(listed.output)["letters"][0]["stage"] == "prepare"
+    asked = parse_qs(api.asked[0].path.partition("?")[2])
+    assert asked == {
+        "stage": ["prepare"],
+        "parked_from": ["2026-11-21T10:00:00Z"],
+        "state": ["parked"],
+        "limit": ["50"],
+    }
+    assert PLACE in run(api, "parked", "list", "--state", "all").output
+    assert "state" not in api.asked[1].path
+    api.answers[f"GET /v1/parked/{PLACE}"] = (200, LETTER)
+    assert "the PDF is damaged" in run(api, "parked", "show", PLACE).output
+
+
+def test_a_letter_that_is_not_there_is_said(api: StubApi) -> None:
+    problem = {"detail": "not found", "remedy": "Check.", "code": "not_found"}
+    api.answers[f"GET /v1/parked/{PLACE}"] = (404, problem)
+    missing = run(api, "parked", "show", PLACE)
     assert missing.exit_code == 1
+    assert "headwater parked list" in missing.output
+
+
+def test_a_replay_goes_on_while_only_the_time_of_a_request_was_over(api: StubApi) -> None:
+    api.queued["POST /v1/parked/replay"] = [
+        (200, report_of(result_of(9), result_of(8), stopped="time", cursor="c8")),
+        (200, report_of(result_of(7))),
+    ]
+    replayed = run(api, "parked", "replay", "--error", "X", "--limit", "120", "--policy", "stop")
+    assert replayed.exit_code == 0, replayed.output
+    assert [(body["limit"], body["cursor"], body["error"]) for body in bodies(api)] == [
+        (100, None, "X"),
+        (100, "c8", "X"),
+    ]
+
+
+@pytest.mark.parametrize(("last", "stopped"), [({"ended": "failed"}, "failed_again"), ({"ended": "pending"}, "time")])
+def test_a_replay_that_stops_says_why(api: StubApi, last: dict[str, str], stopped: str) -> None:
+    answer = report_of(result_of(9), result_of(8, **last), stopped=stopped, cursor="c")
+    api.answers["POST /v1/parked/replay"] = (200, answer)
+    replayed = run(api, "parked", "replay", "--json")
+    assert replayed.exit_code == 1
+    assert len(api.asked) == 1
+    assert json.loads(replayed.stdout)["stopped"] == stopped
+
+
+def test_named_letters_are_replayed_and_discarded(api: StubApi) -> None:
+    api.answers["POST /v1/parked/replay"] = (200, report_of(result_of(7, verdict="superseded", ended=None)))
+    assert "superseded" in run(api, "parked", "replay", PLACE, "--dry-run").output
+    origin = {"topic": "rag.documents.changed", "partition": 1, "offset": 7}
+    api.answers["POST /v1/parked/discard"] = (200, {"dry_run": False, "discarded": [origin], "cursor": None})
+    assert f"discarded {PLACE}" in run(api, "parked", "discard", PLACE, "--reason", "damaged").output
+    replayed, discarded = bodies(api)
+    assert (replayed["origins"], replayed["dry_run"]) == ([origin], True)
+    assert (discarded["origins"], discarded["reason"]) == ([origin], "damaged")
+    wrong = run(api, "parked", "replay", "nonsense")
+    assert wrong.exit_code == 2
+    assert len(api.asked) == 2
 
 
 def test_a_new_key_is_printed_once_and_alone(api: StubApi) -> None:

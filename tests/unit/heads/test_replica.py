@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from schemas.ids import (
     document_key,
     progress_key,
 )
-from tests.support.heads import ACME, NOON, changed, directory_record
+from tests.support.heads import ACME, NOON, NOON_MS, changed, directory_record
 
 DOCUMENT = DocumentId("ab" * 16)
 G1 = GenerationName("g1")
@@ -135,6 +135,28 @@ def test_without_a_follower_nothing_is_known_and_nothing_is_current(view: LmdbHe
     assert view.as_of() == datetime.fromtimestamp(0, tz=UTC)
     assert view.applied() == {}
     assert view.directory_position() == 0
+
+
+@pytest.mark.parametrize("clock_ms", [NOON_MS, NOON_MS - 3_600_000, NOON_MS + 60_000])
+def test_currency_grows_old_however_the_clock_is_set(settings: Settings, log: Log, clock_ms: int) -> None:
+    """A clock that was set back must not make an old replica look current (ADR 0071)."""
+    with log.open() as environment:
+        replica = Replica(environment.lmdb, create=True)
+        with writing(environment.lmdb) as txn:
+            replica.checkpoints.set_current(txn, as_of_ms=NOON_MS, steady_ms=50_000)
+    heads = LmdbHeads(settings, now_ms=lambda: clock_ms, steady_ms=lambda: 62_000)
+    assert datetime.fromtimestamp(clock_ms / 1000, tz=UTC) - heads.as_of() == timedelta(seconds=12)
+    heads.close()
+
+
+def test_what_was_current_before_the_host_started_is_not_current(settings: Settings, log: Log) -> None:
+    with log.open() as environment:
+        replica = Replica(environment.lmdb, create=True)
+        with writing(environment.lmdb) as txn:
+            replica.checkpoints.set_current(txn, as_of_ms=NOON_MS, steady_ms=50_000)
+    heads = LmdbHeads(settings, now_ms=lambda: NOON_MS, steady_ms=lambda: 1_000)
+    assert heads.as_of() == datetime.fromtimestamp(0, tz=UTC)
+    heads.close()
 
 
 def test_the_newest_record_is_the_head(log: Log, view: LmdbHeads) -> None:

@@ -21,7 +21,7 @@ def test_everything_starts_after_what_it_needs(tmp_path: Path) -> None:
     for process in table:
         if process.tier is Tier.APPLICATION:
             assert order.index(process.name) > order.index("topics")
-    for stage in ("embed", "index-vectors", "index-keywords"):
+    for stage in ("index-vectors", "index-keywords", "status", "feedback", "analytics", "sweep", "query-api"):
         assert order.index(stage) > order.index("migrations")
     assert order.index("embed") > order.index("triton")
     assert order.index("query-api") > order.index("heads")

@@ -12,7 +12,7 @@ from streams.prepare.parsed import BlockKind, ParsedText
 from streams.prepare.policy import ChunkPolicy
 
 # No deadline: it would measure how busy the machine is.
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PATIENT = settings(suppress_health_check=[HealthCheck.too_slow])
 SMALL = ChunkPolicy(name="small", max_tokens=48, max_context_tokens=16, min_tokens=10, max_bytes=600)
 _PIECES = re.compile(r"\w{1,5}|[^\w\s]")
 

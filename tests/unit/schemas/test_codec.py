@@ -57,13 +57,13 @@ def schema_of(event: type) -> dict[str, Any]:
 
 
 @given(ANY_EVENT)
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_every_event_survives_bytes(event: Any) -> None:
     assert decode(encode(event), type(event)) == event
 
 
 @given(ANY_EVENT)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 def test_every_event_survives_its_readable_form(event: Any) -> None:
     assert READABLE.load(READABLE.dump(event), type(event)) == event
 
@@ -150,7 +150,7 @@ def test_a_cut_event_is_refused_wherever_it_is_cut(name: str) -> None:
 
 
 @given(st.sampled_from(sorted(EXAMPLES)), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_damaged_bytes_never_raise_anything_else(name: str, data: st.DataObject) -> None:
     example = EXAMPLES[name]
     damaged = bytearray(encode(example.event))

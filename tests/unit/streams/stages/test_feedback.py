@@ -1,4 +1,4 @@
-from schemas.events import ReviewRequested
+from schemas.events import QueryExecuted, ReviewRequested
 from schemas.events.queries import FeedbackType
 from schemas.topics import Topic
 from streams.analytics.agent import AnalyticsStage
@@ -30,7 +30,7 @@ def test_a_review_names_each_document_once_and_is_the_same_when_repeated() -> No
 
 async def test_feedback_is_recorded_and_its_review_names_the_answers_documents() -> None:
     model, publisher, records = FakeAnalytics(), FakePublisher(), FakeDelivery()
-    queries = Coalescer(model.record_queries, max_weight=10)
+    queries: Coalescer[QueryExecuted, None] = Coalescer(model.record_queries, max_weight=10)
     analytics = AnalyticsStage(queries=queries, ingestions=Coalescer(model.record_ingestions, max_weight=10))
     await analytics.handle(executed("q1"), records.make())
     stage = FeedbackStage(model=model, publisher=publisher)

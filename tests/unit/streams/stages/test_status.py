@@ -2,7 +2,14 @@
 
 from dataclasses import replace
 
-from schemas.events import DocumentChanged, DocumentIngested, DocumentProgressed, EventParked
+from schemas.events import (
+    AuditRecorded,
+    DocumentChanged,
+    DocumentIngested,
+    DocumentProgressed,
+    EventParked,
+    EventResolved,
+)
 from schemas.events.base import Store
 from schemas.events.documents import DocumentOp, ProgressOutcome
 from schemas.ids import GenerationName
@@ -10,6 +17,7 @@ from schemas.topics import Topic
 from streams.harness.delivery import Outcome
 from streams.status.agent import StatusStage, Writers
 from tests.support.events import HANDBOOK, NOON, TENANT, changed, deleted, position, progressed, trail
+from tests.support.golden import golden
 from tests.support.read_model import FakeDocuments
 from tests.support.stages import FakeDelivery, FakePublisher
 
@@ -25,7 +33,9 @@ class Bench:
         """Forget what only the worker's memory holds."""
         self.stage = StatusStage(model=self.model, writers=Writers.of(self.model), publisher=self.publisher)
 
-    async def handle(self, *events: DocumentChanged | DocumentProgressed | EventParked) -> list[Outcome]:
+    async def handle(
+        self, *events: DocumentChanged | DocumentProgressed | EventParked | EventResolved | AuditRecorded
+    ) -> list[Outcome]:
         return [await self.stage.handle(event, self.records.make(event)) for event in events]
 
     @property
@@ -123,3 +133,50 @@ async def test_a_letter_is_recorded() -> None:
     )
     await bench.handle(letter)
     assert [each.error for each in bench.model.parked.values()] == ["EmptyDocumentError"]
+
+
+async def test_what_was_done_about_a_letter_is_recorded() -> None:
+    bench = Bench()
+    resolved = golden(EventResolved, "replayed")
+    assert await bench.handle(resolved, resolved.letter) == [Outcome.DONE, Outcome.DONE]
+    assert bench.model.resolved == {resolved.letter.origin: resolved}
+    assert set(bench.model.parked) == {resolved.letter.origin}
+
+
+async def test_the_newest_refused_submission_of_a_document_is_kept() -> None:
+    bench = Bench()
+    refused = replace(
+        golden(AuditRecorded, "refused"),
+        resource=f"documents/{HANDBOOK}",
+        action="documents.put",
+        reason="quota_documents: the tenant has room for 5: raise max_documents",
+    )
+    older = replace(refused, reason="invalid: title: empty", observed_at=refused.observed_at.replace(year=2025))
+    assert await bench.handle(refused, older) == [Outcome.DONE, Outcome.DONE]
+    kept = await bench.model.last_refusal(refused.tenant_id, HANDBOOK)
+    assert kept is not None
+    assert (kept.reason, kept.detail) == ("quota_documents", "the tenant has room for 5: raise max_documents")
+    assert (kept.action, kept.actor, kept.refused_at) == ("documents.put", refused.actor, refused.observed_at)
+
+
+async def test_a_submission_older_than_what_is_known_counts_as_refused() -> None:
+    bench = Bench()
+    stale = replace(golden(AuditRecorded, "refused"), outcome="superseded", reason="stale: source_version: 9 was seen")
+    await bench.handle(stale)
+    (kept,) = bench.model.refusals.values()
+    assert kept.reason == "stale"
+
+
+async def test_other_audit_events_are_passed_over() -> None:
+    bench = Bench()
+    refused = golden(AuditRecorded, "refused")
+    others = [
+        golden(AuditRecorded, "accepted"),
+        replace(refused, outcome="submitted", reason=None),
+        replace(refused, resource="users/ada"),
+        replace(refused, outcome="explained", reason="as user:bob"),
+        replace(refused, action="documents.read", reason="documents.read needs a key with the scope read"),
+        replace(refused, action="documents.rerun", reason="invalid: actor: missing"),
+    ]
+    assert set(await bench.handle(*others)) == {Outcome.DONE}
+    assert bench.model.refusals == {}

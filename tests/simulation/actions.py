@@ -1,0 +1,324 @@
+"""Carries out a story's steps."""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from headwater.heads.replica import replica_folder
+from query_api.retrieval.retriever import Mode
+from schemas.codec import encode
+from schemas.events.base import Lane, Position
+from schemas.events.directory import DirectoryKind, DirectoryRecord, Group, KnowledgeBase, Source, Tenant, User
+from schemas.events.documents import (
+    Access,
+    BlobRef,
+    Clause,
+    DocumentPatch,
+    DocumentState,
+    SubmissionOp,
+)
+from schemas.ids import (
+    EVERYONE,
+    SYSTEM_TENANT,
+    DocumentId,
+    KnowledgeBaseId,
+    Principal,
+    SourceId,
+    TenantId,
+    directory_key,
+    document_id,
+    document_key,
+)
+from schemas.topics import Topic
+from tests.simulation.loop import wall_ms
+from tests.simulation.process import Process
+from tests.simulation.replica import Answer
+from tests.simulation.seams import DEADLY
+from tests.simulation.story import DOCUMENTS, USERS, Step
+from tests.simulation.truth import Truth
+from tests.simulation.world import World
+from tests.support.heads import command, submission
+
+ACME, RIVAL = TenantId("acme"), TenantId("rival")
+FILES, HANDBOOK, ARCHIVE = SourceId("files"), KnowledgeBaseId("handbook"), KnowledgeBaseId("archive")
+_STAFF, _PARTNERS, _ALL = (Principal(f"group:files:{name}") for name in ("staff", "partners", "all"))
+_RULES: dict[str, Access] = {
+    "everyone": Access(clauses=(Clause(principals=(EVERYONE,)),)),
+    "staff": Access(clauses=(Clause(principals=(_STAFF,)),)),
+    "not bob": Access(clauses=(Clause(principals=(EVERYONE,)),), deny=(Principal("user:bob"),)),
+    "staff and everyone": Access(clauses=(Clause(principals=(_STAFF,)), Clause(principals=(EVERYONE,)))),
+    "all but partners": Access(clauses=(Clause(principals=(_ALL, EVERYONE)),), deny=(_PARTNERS,)),
+    "nobody": Access(),
+    "cleo": Access(clauses=(Clause(principals=(Principal("user:cleo"),)),)),
+    "staff not dan": Access(clauses=(Clause(principals=(_STAFF,)),), deny=(Principal("user:dan"),)),
+}
+
+
+def tenant_of(document: int) -> TenantId:
+    """The last document is another tenant's, under the same name."""
+    return RIVAL if document == DOCUMENTS - 1 else ACME
+
+
+def name_of(document: int) -> str:
+    """Return the external id."""
+    return "page-0" if tenant_of(document) == RIVAL else f"page-{document}"
+
+
+def id_of(document: int) -> DocumentId:
+    """Return the document's id."""
+    return document_id(tenant_of(document), FILES, name_of(document))
+
+
+def text_of(document: int, draft: int, paragraphs: int, flaw: str | None = None) -> bytes:
+    """Return a content: one draft after the other changes one paragraph."""
+    if flaw == "blank":
+        return b"   \n\n  "
+    pieces = [
+        f"topic{document} paragraph{number} wording{(draft + number) // paragraphs} "
+        + " ".join(f"filler{(number * 7 + word) % 23}" for word in range(22))
+        for number in range(paragraphs)
+    ]
+    if flaw == "refused":
+        pieces[len(pieces) // 2] += " refused"
+    if flaw == "deadly":
+        pieces.append(DEADLY.decode())
+    return "\n\n".join(pieces).encode()
+
+
+class Actions:
+    """The hands of sources, callers, operators and fate."""
+
+    def __init__(self, world: World, truth: Truth, on_answer: Callable[[Answer], None]) -> None:
+        self._world, self._truth, self._on_answer = world, truth, on_answer
+        self._numbers = 0
+        self._newest: dict[int, Position] = {}
+        self.asking: set[asyncio.Task[Answer]] = set()
+
+    def found(self) -> None:
+        """Create what every story begins with."""
+        for tenant in (ACME, RIVAL):
+            self._direct(DirectoryKind.TENANT, tenant, Tenant(name=tenant), tenant=SYSTEM_TENANT)
+            self._direct(DirectoryKind.KNOWLEDGE_BASE, HANDBOOK, KnowledgeBase(name="Handbook"), tenant=tenant)
+            source = Source(name="Files", kind="filesystem", knowledge_base=HANDBOOK)
+            self._direct(DirectoryKind.SOURCE, FILES, source, tenant=tenant)
+            for user in USERS:
+                self._direct(DirectoryKind.USER, user, User(name=user, guest=user == "cleo"), tenant=tenant)
+        self._direct(DirectoryKind.KNOWLEDGE_BASE, ARCHIVE, KnowledgeBase(name="Archive"))
+        self._group("staff", ("ann", "dan"))
+        self._group("partners", ("cleo",))
+        nested = Group(name="all", members=(_STAFF, _PARTNERS))
+        self._direct(DirectoryKind.GROUP, "files:all", nested)
+
+    def do(self, step: Step) -> None:
+        """Carry out a step."""
+        if step.do not in {"put", "patch", "delete", "ask", "group", "guest", "knowledge_base"}:
+            self._world.faults += 1
+        getattr(self, f"_do_{step.do}")(**step.what)
+
+    # --- sources and callers
+
+    def _do_put(
+        self,
+        *,
+        document: int,
+        draft: int,
+        paragraphs: int,
+        access: str,
+        version: int | None,
+        lane: str,
+        flaw: str | None = None,
+    ) -> None:
+        state = DocumentState(
+            knowledge_base=HANDBOOK,
+            title=f"title of draft {draft}",
+            media_type="text/plain",
+            content=self._blob(document, text_of(document, draft, paragraphs, flaw)),
+            access=_RULES[access],
+        )
+        self._submit(document, SubmissionOp.PUT, lane=Lane(lane), state=state, source_version=version)
+
+    def _do_patch(self, *, document: int, access: str | None = None, **fields: Any) -> None:
+        if access is not None:
+            fields["access"] = _RULES[access]
+        self._submit(document, SubmissionOp.PATCH, patch=DocumentPatch(**fields))
+
+    def _do_delete(self, *, document: int) -> None:
+        self._submit(document, SubmissionOp.DELETE)
+
+    def _do_group(self, *, name: str, members: list[str]) -> None:
+        self._group(name, tuple(members))
+
+    def _do_guest(self, *, user: str, guest: bool) -> None:
+        self._direct(DirectoryKind.USER, user, User(name=user, guest=guest))
+
+    def _do_knowledge_base(self, *, name: str, present: bool) -> None:
+        self._direct(DirectoryKind.KNOWLEDGE_BASE, name, KnowledgeBase(name="Archive") if present else None)
+
+    def _do_ask(self, *, replica: str, user: str, document: int, mode: str, after: bool) -> None:
+        task = self._world.apis[replica].ask(
+            tenant=tenant_of(document),
+            user=user,
+            words=f"topic{document}",
+            mode=Mode(mode),
+            token=self._newest.get(document) if after else None,
+        )
+        self.asking.add(task)
+        task.add_done_callback(self._answered)
+
+    def _answered(self, task: "asyncio.Task[Answer]") -> None:
+        self.asking.discard(task)
+        if not task.cancelled():
+            self._on_answer(task.result())
+
+    def _submit(self, document: int, op: SubmissionOp, *, lane: Lane = Lane.LIVE, **fields: Any) -> None:
+        tenant, name = tenant_of(document), name_of(document)
+        event = submission(
+            op,
+            name,
+            tenant_id=tenant,
+            source=FILES,
+            event_id=self._uuid(),
+            occurred_at=self._now(),
+            observed_at=self._now(),
+            lane=lane,
+            **fields,
+        )
+        topic = Topic.DOCUMENTS_BACKFILL if lane is Lane.BACKFILL else Topic.DOCUMENTS_SUBMITTED
+        times = 2 if self._world.random.random() < 0.05 else 1  # the source saw no confirmation and sent it again
+        for _ in range(times):
+            position = self._append(topic, document_key(tenant, event.document_id), event)
+            self._truth.submissions[position] = event
+            self._newest[document] = position
+
+    def _direct(
+        self, kind: DirectoryKind, record_id: str, record: DirectoryRecord | None, *, tenant: TenantId = ACME
+    ) -> None:
+        event = command(
+            kind,
+            record_id,
+            record,
+            tenant=tenant,
+            event_id=self._uuid(),
+            occurred_at=self._now(),
+            observed_at=self._now(),
+        )
+        self._append(Topic.DIRECTORY_SUBMITTED, directory_key(tenant, kind.value, record_id), event)
+
+    def _group(self, name: str, members: tuple[str, ...]) -> None:
+        principals = tuple(Principal(f"user:{member}") for member in members)
+        self._direct(DirectoryKind.GROUP, f"files:{name}", Group(name=name, members=principals))
+
+    def _append(self, topic: Topic, key: bytes, event: object) -> Position:
+        broker, name = self._world.broker, self._world.topic(topic)
+        return broker.append((name, broker.place(name, key, "murmur2_random")), key, encode(event))
+
+    def _blob(self, document: int, content: bytes) -> BlobRef:
+        ref = BlobRef(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+        self._world.blobs.blobs[tenant_of(document), ref.sha256] = content
+        return ref
+
+    def _uuid(self) -> uuid.UUID:
+        self._numbers += 1
+        return uuid.UUID(int=self._numbers)
+
+    def _now(self) -> Any:
+        from datetime import UTC, datetime
+
+        return datetime.fromtimestamp(wall_ms() / 1000 + self._world.loop.time(), tz=UTC)
+
+    # --- fate
+
+    def _process(self, worker: str) -> Process | None:
+        return self._world.workers[worker].process
+
+    def _later(self, for_s: float, undo: Callable[[], object]) -> None:
+        self._world.loop.call_later(for_s, undo)
+
+    def _do_kill(self, *, worker: str) -> None:
+        if (process := self._process(worker)) is not None:
+            process.kill()
+
+    def _do_kill_soon(self, *, worker: str, calls: int) -> None:
+        if (process := self._process(worker)) is not None:
+            process.at_call(calls, process.kill)
+
+    def _do_freeze(self, *, worker: str, for_s: float, replace: bool) -> None:
+        process = self._process(worker)
+        if process is None:
+            return
+        process.freeze()
+        if replace and not worker.startswith("heads-"):  # a lock on its folder keeps a second follower out
+            self._world.workers[worker].replace()
+        self._later(for_s, process.thaw)
+
+    def _do_freeze_soon(self, *, worker: str, calls: int, for_s: float) -> None:
+        process = self._process(worker)
+        if process is None:
+            return
+
+        def freeze() -> None:
+            process.freeze()
+            self._later(for_s, process.thaw)
+
+        process.at_call(calls, freeze)
+
+    def _do_cut_off(self, *, worker: str, for_s: float) -> None:
+        if (process := self._process(worker)) is not None:
+            process.cut(for_s)
+
+    def _do_away(self, *, service: str, for_s: float) -> None:
+        found = self._world.services[service]
+        found.away = True
+        self._later(for_s, lambda: setattr(found, "away", False))
+
+    def _do_slow(self, *, service: str, for_s: float) -> None:
+        found = self._world.services[service]
+        found.slowness = 60.0
+        self._later(for_s, lambda: setattr(found, "slowness", 1.0))
+
+    def _do_hide(self, *, service: str, for_s: float, hides_s: float) -> None:
+        found = self._world.services[service]
+        found.hides_s = hides_s
+        self._later(for_s, lambda: setattr(found, "hides_s", 0.0))
+
+    def _do_wipe(self, *, service: str, for_s: float) -> None:
+        found, world = self._world.services[service], self._world
+        found.wiped += 1
+        found.whole = False
+        if service == "milvus":
+            world.vectors.rows.clear()
+            world.vectors.vectors.clear()
+        else:
+            world.keywords.rows.clear()
+        self._later(for_s, lambda: world.rebuild(service))
+
+    def _do_wipe_cache(self) -> None:
+        self._world.cache.clear()
+
+    def _do_clock(self, *, host: str, ms: int) -> None:
+        self._world.hosts[host].offset_ms += ms
+
+    def _do_broker_away(self, *, for_s: float) -> None:
+        self._world.broker_away = True
+        self._later(for_s, lambda: setattr(self._world, "broker_away", False))
+
+    def _do_compact(self) -> None:
+        for topic in self._world.broker.compacted:
+            self._world.broker.compact(topic, min_age_s=2.0)
+
+    def _do_rewind(self, *, group: str) -> None:
+        self._world.rewind(group)
+
+    def _do_mishaps(self, *, chance: float, for_s: float) -> None:
+        self._world.chances = {"answer_lost": chance, "acknowledgement_lost": chance}
+        self._later(for_s, self._world.chances.clear)
+
+    def _do_lose_disk(self, *, worker: str) -> None:
+        self._do_kill(worker=worker)
+        place = self._world.workers[worker]
+        place.fresh_disk += 1
+        if worker.startswith("heads-"):
+            self._world.empty(Path(place.host.name) / replica_folder(self._world.settings.heads))

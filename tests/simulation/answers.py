@@ -1,0 +1,133 @@
+"""The promises about each answer, and about what a replica knows when it gives one."""
+
+from collections.abc import Iterator
+
+from schemas.events.base import Store
+from schemas.events.documents import DocumentOp
+from schemas.ids import DocumentId, Revision
+from tests.simulation.evidence import SEARCH_NAMES, Evidence
+from tests.simulation.replica import Answer
+from tests.simulation.truth import may_read
+from tests.simulation.world import STALENESS_BUDGET_S
+
+# A kept promise may be measured late: the log's ends are asked for twice a second, and answers take their way.
+_TOLERANCE_S = 1.0
+
+
+class OfAnswers(Evidence):
+    """Judges answers while the story goes on."""
+
+    def judge(self, answer: Answer) -> None:
+        """Check an answer: (b), (g), and that nothing which the gate would admit is missing from the stores."""
+        if answer.refused is not None:
+            return
+        self.answers += 1
+        self.rows += len(answer.rows)
+        wrong = self._truth.violations
+        wrong += [f"(b) {each}" for each in self._stale(answer)]
+        wrong += [f"(b) {each}" for each in self._unlike_the_log(answer)]
+        wrong += [
+            f"(b) {each}"
+            for row, store in answer.rows
+            for each in self._forbidden(answer, row.document_id, row.revision, store)
+        ]
+        wrong += [
+            f"(b) row {row.row_id}: another text"
+            for row, _ in answer.rows
+            if not self._is_genuine(row.document_id, row.revision, row.ordinal, row.text)
+        ]
+        wrong += [f"(g) {each}" for each in self._token(answer)]
+        wrong += [f"(h) {each}" for each in self._gaps(answer)]
+        wrong += [f"(d) {each}" for each in self._falling(answer)]
+
+    def _stale(self, answer: Answer) -> Iterator[str]:
+        since_s = answer.asked_at_s - STALENESS_BUDGET_S - _TOLERANCE_S
+        for partition in self._truth.appended:
+            applied = answer.applied.get(partition[0], {}).get(partition[1], 0)
+            must = self._truth.visible_until(partition, since_s)
+            if applied < must:
+                yield (
+                    f"{answer.replica} answered at {answer.asked_at_s:.1f} s knowing {partition} up to {applied}; "
+                    f"{STALENESS_BUDGET_S:g} s before, it ended at {must}"
+                )
+
+    def _unlike_the_log(self, answer: Answer) -> Iterator[str]:
+        """A replica's heads are those of the log at the position that it states: no more, no less."""
+        heads = self._world.apis[answer.replica].heads
+        for document in self._truth.by_document:
+            known, head = heads.head(answer.tenant, document), self._head(answer, document)
+            if (
+                head is not None
+                and head.tenant_id == answer.tenant
+                and (known is None or known.revision != head.revision)
+            ):
+                yield (
+                    f"{answer.replica} at {answer.asked_at_s:.1f} s knows {head.external_id} at "
+                    f"{known.revision if known else None}; at its position the log says {head.revision}"
+                )
+
+    def _forbidden(self, answer: Answer, document: DocumentId, revision: Revision, store: Store) -> Iterator[str]:
+        truth, directory = self._truth, answer.applied.get(self._directory, {}).get(0, 0)
+        head = self._head(answer, document)
+        who = f"{answer.user} was shown {document[:6]}#{revision} by {answer.replica} at {answer.asked_at_s:.1f} s"
+        if head is None or head.op is DocumentOp.DELETED:
+            yield f"{who}: it is deleted, or unknown"
+            return
+        if head.tenant_id != answer.tenant:
+            yield f"{who}: it is another tenant's"
+        if head.directory_position > directory:
+            yield f"{who}: the replica had not read the directory as far as the document's writer"
+        if not self._container(head.tenant_id, head.knowledge_base, directory):
+            yield f"{who}: its knowledge base is deleted"
+        if not may_read(head.access, truth.principals(answer.tenant, answer.user, directory)):
+            yield f"{who}: the rule is {head.access}"
+        newest = truth.complete(document, store, answer.applied.get(self._progressed, {}))
+        if newest != revision:
+            yield f"{who}: the newest complete revision in {store} is {newest}"
+
+    def _is_genuine(self, document: DocumentId, revision: Revision, ordinal: int, text: str) -> bool:
+        expected = self._expected_texts(self._of_revision(document, revision))
+        return ordinal < len(expected) and expected[ordinal] == text
+
+    def _token(self, answer: Answer) -> Iterator[str]:
+        if answer.token is None:
+            return
+        for each in self._truth.log:
+            if each.record.submitted == answer.token:
+                applied = answer.applied.get(self._changed, {}).get(each.partition, 0)
+                if applied <= each.offset:
+                    yield f"{answer.replica} answered after={answer.token} without having applied {each.offset}"
+
+    def _gaps(self, answer: Answer) -> Iterator[str]:
+        """What a replica calls complete is there, unless its store has lost everything."""
+        heads = self._world.apis[answer.replica].heads
+        for document in self._truth.by_document:
+            head = heads.head(answer.tenant, document)
+            if head is None or head.op is DocumentOp.DELETED:
+                continue
+            for store, service in SEARCH_NAMES.items():
+                revision = head.complete.get((self._world.settings.generation, store))
+                record = None if revision is None else self._of_revision(document, revision)
+                if revision is None or record is None or not self._world.services[service].whole:
+                    continue
+                if self._deleted_since(document, revision):
+                    continue  # what is deleted goes at once, before every replica knows
+                there = self._rows(store).get((document, revision), {})
+                wanted = self._expected_texts(record)
+                if record.op is DocumentOp.UPSERTED and len(there) != len(wanted):
+                    yield (
+                        f"{answer.replica} at {answer.asked_at_s:.1f} s would show {document[:6]}#{revision}, of which "
+                        f"{store} holds {len(there)} of its {len(wanted)} rows"
+                    )
+
+    def _falling(self, answer: Answer) -> Iterator[str]:
+        heads = self._world.apis[answer.replica].heads
+        for document in self._truth.by_document:
+            head = heads.head(answer.tenant, document)
+            for (_, store), revision in ({} if head is None else head.complete).items():
+                key = (answer.replica, document, store)
+                # A replica that lost its folder begins again, below what it knew: it says so by knowing nothing.
+                known = self._truth.complete(document, store, answer.applied.get(self._progressed, {}))
+                if known is not None and revision < known:
+                    yield f"{answer.replica}: {document[:6]} in {store} fell from {known} to {revision}"
+                self._highest[key] = revision

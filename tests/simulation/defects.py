@@ -1,0 +1,213 @@
+"""The defects themselves: each patches production code for as long as a stack is open."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import patch
+
+import headwater.access.clauses
+import headwater.access.gate
+import headwater.clients.kafka.config
+import headwater.heads.applying
+import headwater.heads.view
+import headwater.heads.waiting
+import headwater.rows.builder
+import query_api.dependencies
+import query_api.retrieval.gatekeeper
+import streams.admit.assignment
+import streams.admit.directory_log
+import streams.admit.heads
+import streams.admit.state
+import streams.admit.step
+import streams.admit.transaction
+import streams.admit.worker
+import streams.embed.agent
+import streams.harness.settle
+import streams.indexing.stage
+import streams.indexing.step
+import streams.sweep.step
+import streams.sweep.worker
+import tests.simulation.confluent
+import tests.simulation.kafka_clients
+from headwater.access.gate import GateView, Verdict
+from schemas.events.documents import Access, DocumentProgressed
+from schemas.ids import Revision
+from streams.harness.delivery import Delivery, Outcome
+from streams.harness.ledger import Ledger
+from streams.harness.settle import Settler
+
+
+def patch_in(stack: contextlib.ExitStack, owner: Any, name: str, value: Any) -> None:
+    stack.enter_context(patch.object(owner, name, value))
+
+
+def acknowledge_first(stack: contextlib.ExitStack) -> None:
+    end = Settler._end
+
+    async def settled_before(self: Settler, delivery: Delivery, tries: Any) -> Outcome:
+        delivery.settle()
+        return await end(self, delivery, tries)
+
+    patch_in(stack, Settler, "_end", settled_before)
+
+
+def overwrite_rows(stack: contextlib.ExitStack) -> None:
+    patch_in(stack, headwater.rows.builder, "row_id", lambda document, revision, ordinal: f"{document}#{ordinal}")
+
+
+def skip_the_gate(stack: contextlib.ExitStack) -> None:
+    patch_in(stack, query_api.retrieval.gatekeeper, "judge_row", lambda *_, **__: Verdict.ADMITTED)
+
+
+def drop_the_fence(stack: contextlib.ExitStack) -> None:
+    patch_in(stack, streams.admit.assignment.Intake, "membership", None)
+    open_writer = streams.admit.transaction.TransactionalWriter.__init__
+    numbers = iter(range(1_000_000))
+
+    def unnamed(self: Any, settings: Any) -> None:
+        open_writer(self, settings)
+        self._producer._name += f"-{next(numbers)}"
+
+    patch_in(stack, streams.admit.transaction.TransactionalWriter, "__init__", unnamed)
+
+
+def read_uncommitted(stack: contextlib.ExitStack) -> None:
+    config = headwater.clients.kafka.config.consumer_config
+
+    def uncommitted(*arguments: Any, **options: Any) -> dict[str, Any]:
+        return config(*arguments, **options) | {"isolation.level": "read_uncommitted"}
+
+    for module in (streams.admit.assignment, streams.admit.directory_log, tests.simulation.kafka_clients):
+        patch_in(stack, module, "consumer_config", uncommitted)
+
+
+def default_partitioner(stack: contextlib.ExitStack) -> None:
+    config = headwater.clients.kafka.config.producer_config
+
+    def default(*arguments: Any, **options: Any) -> dict[str, Any]:
+        return config(*arguments, **options) | {"partitioner": "consistent_random"}
+
+    patch_in(stack, tests.simulation.kafka_clients, "producer_config", default)
+
+
+def sweep_at_once(stack: contextlib.ExitStack) -> None:
+    patch_in(stack, streams.sweep.step.Backlog, "__init__", _without_grace(streams.sweep.step.Backlog.__init__))
+
+
+def _without_grace(begin: Callable[..., None]) -> Callable[..., None]:
+    def init(self: Any, *, grace_ms: int) -> None:
+        begin(self, grace_ms=0)
+
+    return init
+
+
+def sweep_by_the_wall_clock(stack: contextlib.ExitStack) -> None:
+    add = streams.sweep.step.Backlog.add
+
+    def by_timestamp(self: Any, record: Any, removal: Any, *, now_ms: int) -> None:
+        from tests.simulation.loop import START_MS
+        from tests.simulation.process import WORLD
+
+        apart_ms = WORLD.get().hosts["stages"].wall_ms() - START_MS - now_ms
+        add(self, record, removal, now_ms=(record.timestamp_ms or 0) - START_MS - apart_ms)
+
+    patch_in(stack, streams.sweep.step.Backlog, "add", by_timestamp)
+
+
+def complete_uncounted(stack: contextlib.ExitStack) -> None:
+    patch_in(stack, streams.indexing.step, "require_complete", lambda batch, count: None)
+    patch_in(stack, streams.indexing.stage, "retry", _just_once)
+
+
+async def _just_once(call: Callable[[], Any], *, policy: Any) -> Any:
+    try:
+        return await call()
+    except streams.indexing.stage._RowsNotVisibleYetError:
+        return 0
+
+
+def remember_before_the_commit(stack: contextlib.ExitStack) -> None:
+    store = streams.admit.heads.AdmissionHeads.put
+
+    def put_and_persist(self: Any, *arguments: Any, **options: Any) -> None:
+        store(self, *arguments, **options)
+        self.persist()
+
+    patch_in(stack, streams.admit.heads.AdmissionHeads, "put", put_and_persist)
+
+
+def ignore_source_version(stack: contextlib.ExitStack) -> None:
+    patch_in(stack, streams.admit.step, "_check_order", lambda submission, head: None)
+
+
+def drop_deny(stack: contextlib.ExitStack) -> None:
+    permits = headwater.access.clauses.permits
+    patch_in(stack, headwater.access.gate, "permits", lambda access, mine: permits(replace(access, deny=()), mine))
+
+
+def any_clause_will_do(stack: contextlib.ExitStack) -> None:
+    def lenient(access: Access, mine: Any) -> bool:
+        return mine.isdisjoint(access.deny) and any(not mine.isdisjoint(each.principals) for each in access.clauses)
+
+    patch_in(stack, headwater.access.gate, "permits", lenient)
+
+
+def show_incomplete_revisions(stack: contextlib.ExitStack) -> None:
+    def by_document(head: Any, view: GateView, **_: Any) -> Verdict:
+        return headwater.access.gate.judge_document(head, view)
+
+    patch_in(stack, query_api.retrieval.gatekeeper, "judge_row", by_document)
+
+
+def answer_however_stale(stack: contextlib.ExitStack) -> None:
+    patch_in(stack, query_api.dependencies.Freshness, "require_current", lambda self: self.runtime.heads.as_of())
+
+
+def age_by_the_wall_clock(stack: contextlib.ExitStack) -> None:
+    def as_of(self: Any) -> datetime:
+        then = self._read(lambda replica, txn: replica.checkpoints.as_of_ms(txn), 0)
+        return datetime.fromtimestamp(then / 1000, tz=UTC)
+
+    patch_in(stack, headwater.heads.view.LmdbHeads, "as_of", as_of)
+
+
+def do_not_wait_for_tokens(stack: contextlib.ExitStack) -> None:
+    async def at_once(self: Any, positions: Any, *, timeout_s: float) -> None:
+        return None
+
+    patch_in(stack, headwater.heads.waiting.AppliedPositions, "wait", at_once)
+
+
+def commit_past_a_gap(stack: contextlib.ExitStack) -> None:
+    patch_in(stack, Ledger, "position", lambda self: self.end)
+
+
+def number_by_the_clock(stack: contextlib.ExitStack) -> None:
+    patch_in(stack, streams.admit.step, "next_revision", lambda previous, now_ms: Revision(now_ms))
+
+
+def patches_replace(stack: contextlib.ExitStack) -> None:
+    patched = streams.admit.state.patched
+
+    def forgetful(state: Any, change: Any) -> Any:
+        return replace(patched(state, change), attributes=dict(change.attributes))
+
+    patch_in(stack, streams.admit.step, "patched", forgetful)
+
+
+def tell_nobody_of_what_is_parked(stack: contextlib.ExitStack) -> None:
+    async def silent(self: Any, event: Any, delivery: Any, failure: Any) -> None:
+        return None
+
+    patch_in(stack, streams.embed.agent.EmbedStage, "give_up", silent)
+
+
+def sweep_what_failed(stack: contextlib.ExitStack) -> None:
+    def eager(event: DocumentProgressed, *, generation: Any) -> streams.sweep.step.Removal:
+        return streams.sweep.step.Removal(
+            tenant_id=event.tenant_id, document_id=event.document_id, store=event.store, than=event.revision
+        )
+
+    patch_in(stack, streams.sweep.worker, "removal_of", eager)

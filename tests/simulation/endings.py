@@ -1,0 +1,159 @@
+"""The promises about the whole installation when all is quiet."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from schemas.events import DocumentChanged
+from schemas.events.base import Lane, Store
+from schemas.events.documents import DocumentOp, ProgressOutcome
+from schemas.ids import DocumentId, Revision
+from schemas.topics import Topic
+from streams.admit.step import event_id_of
+from tests.simulation.evidence import SEARCH_NAMES, Evidence
+from tests.simulation.replica import Answer
+from tests.simulation.truth import may_read
+from tests.simulation.world import STALENESS_BUDGET_S
+
+
+class OfEndings(Evidence):
+    """Judges what is left when the story is over."""
+
+    def unsettled(self) -> list[str]:
+        """Return what is still on its way."""
+        return [*self._unread(), *self._unfinished(), *self._lagging()]
+
+    def final(self) -> list[str]:
+        """Return what is wrong when all is quiet: (a), (c), (f)."""
+        return [
+            *(f"(a) {each}" for each in self._differing()),
+            *(f"(c) {each}" for each in self._submissions()),
+            *(f"(c) {each}" for each in self._read_model()),
+            *(f"(c) {each}" for each in self._needlessly_parked()),
+            *(f"(f) {each}" for each in self._lost()),
+        ]
+
+    def findable(self, answer: Answer, document: int, identity: DocumentId) -> Iterator[str]:
+        """Check that a question finds what its asker may read, in the newest revision."""
+        head = self._truth.head(identity)
+        if head is None or head.op is DocumentOp.DELETED or self._failed(head) or not self._expected_texts(head):
+            return
+        directory = self._truth.principals(answer.tenant, answer.user, None)
+        if not may_read(head.access, directory) or not self._container(head.tenant_id, head.knowledge_base, None):
+            return
+        found = {row.revision for row, _ in answer.rows if row.document_id == identity}
+        if found != {head.revision}:
+            why = answer.refused or "it was not found"
+            what = f"page-{document}#{head.revision}"
+            yield f"(e) {answer.user} at {answer.replica} asked for {what} and got {found or why}"
+
+    def _unread(self) -> Iterator[str]:
+        broker = self._world.broker
+        group = broker.group("headwater-admit")
+        for topic in (Topic.DOCUMENTS_SUBMITTED, Topic.DOCUMENTS_BACKFILL, Topic.DIRECTORY_SUBMITTED):
+            name = self._world.topic(topic)
+            for number in range(broker.count(name)):
+                end, read = broker.end((name, number), committed=True), group.committed.get((name, number), 0)
+                if read < end:
+                    yield f"{name}/{number}: admission has read up to {read} of {end}"
+
+    def _unfinished(self) -> Iterator[str]:
+        for document in self._truth.by_document:
+            head = self._truth.head(document)
+            if head is None:
+                continue
+            for store, service in SEARCH_NAMES.items():
+                outcomes = self._outcomes(head, store)
+                if not outcomes:
+                    yield f"{head.external_id}#{head.revision}: nothing is reported of {store}"
+                elif ProgressOutcome.FAILED in outcomes and len(outcomes) == 1:
+                    continue
+                elif not self._world.services[service].whole and self._missing(head, store):
+                    yield f"{head.external_id}#{head.revision}: {store} is not rebuilt"
+
+    def _lagging(self) -> Iterator[str]:
+        broker = self._world.broker
+        for name, api in self._world.apis.items():
+            applied = api.heads.applied()
+            if api.host.wall_ms() / 1000 - api.heads.as_of().timestamp() > STALENESS_BUDGET_S:
+                yield f"{name}: not current"
+            for topic in (self._changed, self._directory, self._progressed):
+                for number in range(broker.count(topic)):
+                    entries = [
+                        each.offset for partition, each in broker.committed_entries(topic) if partition[1] == number
+                    ]
+                    if entries and applied.get(topic, {}).get(number, 0) <= entries[-1]:
+                        yield f"{name}: behind in {topic}/{number}"
+
+    def _differing(self) -> Iterator[str]:
+        """Compare both stores with what the log alone makes of each document."""
+        for store in Store:
+            rows = self._rows(store)
+            held: dict[DocumentId, dict[Revision, dict[int, str]]] = {}
+            for (document, revision), texts in rows.items():
+                held.setdefault(document, {})[revision] = texts
+            for document in self._truth.by_document.keys() | held.keys():
+                head = self._truth.head(document)
+                if head is None:
+                    yield f"{store}: rows of {document[:6]}, which was never admitted"
+                    continue
+                if self._failed(head):
+                    continue
+                wanted = dict(enumerate(self._expected_texts(head)))
+                expected = {head.revision: wanted} if wanted else {}
+                if held.get(document, {}) != expected:
+                    there = {revision: len(texts) for revision, texts in held.get(document, {}).items()}
+                    yield f"{store}: {head.external_id}#{head.revision} ({head.op}, {len(wanted)} rows): {there}"
+                wrong = [row for row in self._raw(store) if row.document_id == document and row.title != head.title]
+                if wrong and wanted:
+                    yield f"{store}: {head.external_id} under another title"
+
+    def _submissions(self) -> Iterator[str]:
+        audited = Counter(each.event_id for each in self._truth.audits)
+        accepted = {each.event_id for each in self._truth.audits if each.outcome == "accepted"}
+        admitted = Counter(each.record.submitted for each in self._truth.log)
+        parked = Counter(each.origin for each in self._truth.letters if each.stage == "admit")
+        for position, event in self._truth.submissions.items():
+            name = f"{event.op} of {event.external_id} at {position.topic}/{position.partition}/{position.offset}"
+            audit = event_id_of(position, "audit")
+            if admitted[position] != (audit in accepted):
+                yield f"{name}: {admitted[position]} records of the log, accepted: {audit in accepted}"
+            ends = audited[audit] + parked[position]
+            if ends > 1 or (ends == 0 and event.lane is Lane.LIVE):
+                yield f"{name}: ended {ends} times"
+
+    def _read_model(self) -> Iterator[str]:
+        for document in self._truth.by_document:
+            head = self._truth.head(document)
+            if head is None:
+                continue
+            known = self._world.documents.states.get(document)
+            if known is None or known.revision != head.revision:
+                there = known.revision if known else None
+                yield f"{head.external_id}: the read model knows revision {there}, not {head.revision}"
+            if not self._failed(head) and (document, head.revision) not in self._truth.announced:
+                yield f"{head.external_id}#{head.revision}: was never announced"
+            if self._failed(head) and not any(each.document_id == document for each in self._truth.letters):
+                yield f"{head.external_id}#{head.revision}: failed without a letter"
+
+    def _needlessly_parked(self) -> Iterator[str]:
+        """What is sound is parked for no other reason than that a store lost its rows, or its worker kept dying."""
+        lost = any(service.wiped for service in self._world.services.values())
+        excused = {"WorkerKilledError"} | ({"IncompleteRevisionError"} if lost else set())
+        for letter in self._truth.letters:
+            sound = letter.document_id is None or letter.revision is None
+            if not sound and letter.document_id is not None and letter.revision is not None:
+                sound = not self._is_flawed(self._of_revision(letter.document_id, letter.revision))
+            if sound and letter.error not in excused:
+                yield f"{letter.stage} parked {letter.origin} without need: {letter.error}"
+
+    def _lost(self) -> Iterator[str]:
+        newest: dict[DocumentId, Revision] = {}
+        from schemas.codec import decode
+
+        for _, entry in self._world.broker.committed_entries(self._changed):
+            record = decode(entry.value or b"", DocumentChanged)
+            newest[record.document_id] = max(record.revision, newest.get(record.document_id, Revision(0)))
+        for document in self._truth.by_document:
+            head = self._truth.head(document)
+            if head is not None and newest.get(document) != head.revision:
+                yield f"{head.external_id}: the log ends at {newest.get(document)}, admitted was {head.revision}"

@@ -1,0 +1,25 @@
+"""Many seeds, on as many processors as there are."""
+
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+from tests.simulation.run import Outcome, simulate
+
+_AT_A_TIME = 5
+
+
+def simulate_all(seeds: Iterable[int], *, processes: int) -> Iterator[Outcome]:
+    """Yield the outcome of each seed, in order. Stop asking and the rest is not run."""
+    wanted = list(seeds)
+    if processes == 1:
+        yield from map(simulate, wanted)
+        return
+    os.environ["PYTHONHASHSEED"] = "0"  # of the processes to come: no set shall have another order in the next run
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        try:
+            yield from pool.map(simulate, wanted, chunksize=_AT_A_TIME)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

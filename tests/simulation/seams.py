@@ -1,0 +1,158 @@
+"""Where production code opens its clients, the simulation puts its own: the only places it replaces."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterator
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self
+from unittest.mock import patch
+
+import structlog
+
+import headwater.clients.triton.embedder
+import headwater.heads.follower
+import headwater.retry
+import streams.admit.agent
+import streams.admit.assignment
+import streams.admit.directory_log
+import streams.admit.restore
+import streams.admit.transaction
+import streams.embed.agent
+import streams.index_keywords.agent
+import streams.index_vectors.agent
+import streams.prepare.agent
+import streams.prepare.step
+import streams.status.agent
+from headwater.settings import Settings
+from streams.prepare.parsers.text import parse_text
+from streams.prepare.policy import ChunkPolicy
+from streams.prepare.prepared import Prepared, prepare
+from tests.simulation.confluent import SimConsumer, SimProducer
+from tests.simulation.kafka_clients import SimAdmin, SimRecordStream
+from tests.simulation.memory_lmdb import MemoryFolder
+from tests.simulation.process import CURRENT, WORLD, call, drive
+from tests.simulation.stores import SimBlobStore, SimCache, SimDocuments, SimEmbedder, SimKeywordIndex, SimVectorIndex
+
+DEADLY = b"this document kills its parser's stage"
+CHUNKS_PER_BATCH = 4  # 64 in production: a document of ten paragraphs stands for one of hundreds of pages
+
+
+class SimParserPool:
+    """Stands for the pool of parser processes: the real parser of plain text and the real chunker, in memory."""
+
+    async def prepare(self, content: bytes | Path, *, declared: str | None = None, name: str | None = None) -> Prepared:
+        data = content if isinstance(content, bytes) else content.read_bytes()
+        if DEADLY in data:
+            CURRENT.get().kill()
+        return await call(lambda: prepared_text(data))
+
+
+@lru_cache(maxsize=4096)
+def prepared_text(data: bytes) -> Prepared:
+    """Parse and cut; the same bytes give the same, so it is done once for all runs. Raises as the parser does."""
+    return prepare(parse_text(data), ChunkPolicy(), _count_tokens)
+
+
+def _count_tokens(text: str) -> int:
+    return 2 + 8 * len(text.split())
+
+
+class SimCredits:
+    """Stands for BackfillCredits: enough for everybody."""
+
+    available = True
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is asked."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to stop."""
+
+    def spend(self, content_bytes: int) -> None:
+        """Nothing is counted."""
+
+
+def _environment(folder: Path, *, map_size_bytes: int, layout: str) -> MemoryFolder:
+    process = CURRENT.get()
+    return MemoryFolder(WORLD.get().environment(folder).opened_by(lambda: process.dead))
+
+
+def _opened(make: Any) -> Any:
+    """Return a stand-in class whose `open` yields what the world has."""
+
+    @contextlib.asynccontextmanager
+    async def open_client(*_: object, **__: object) -> AsyncIterator[Any]:
+        yield make(WORLD.get())
+
+    return SimpleNamespace(open=open_client)
+
+
+@contextlib.asynccontextmanager
+async def _open_pool(**_: object) -> AsyncIterator[SimParserPool]:
+    yield SimParserPool()
+
+
+def _uniform(low: float, high: float) -> float:
+    return WORLD.get().random.uniform(low, high)
+
+
+@contextlib.contextmanager
+def seams() -> Iterator[None]:
+    """Replace clients by the simulated ones, and silence logs."""
+    admit, prepare_agent = streams.admit, streams.prepare.agent
+    cache = _opened(lambda world: SimCache(world.service("cache"), world.cache))
+    with contextlib.ExitStack() as stack:
+
+        def put(module: Any, name: str, value: Any) -> None:
+            stack.enter_context(patch.object(module, name, value))
+
+        put(admit.assignment, "Consumer", SimConsumer)
+        put(admit.directory_log, "Consumer", SimConsumer)
+        put(admit.transaction, "Producer", SimProducer)
+        put(admit.restore, "RecordStream", SimRecordStream)
+        put(admit.agent, "KafkaAdmin", SimAdmin)
+        put(admit.agent, "WritableEnvironment", _environment)
+        put(admit.agent, "BackfillCredits", SimCredits)
+        put(admit.agent, "asyncio", SimpleNamespace(run=drive))
+        put(headwater.heads.follower, "RecordStream", SimRecordStream)
+        put(headwater.heads.follower, "KafkaAdmin", SimAdmin)
+        put(headwater.heads.follower, "ENDS_INTERVAL_S", 1.0)
+        put(headwater.heads.follower, "_READ_WAIT_S", 1.0)  # news ends a wait in any case
+        put(prepare_agent, "RedisCache", cache)
+        put(prepare_agent, "open_pool", _open_pool)
+        put(prepare_agent, "ObjectBlobStore", lambda _: SimBlobStore(WORLD.get().service("blobs"), WORLD.get().blobs))
+        put(prepare_agent, "_fingerprint", lambda _: "words")
+        put(streams.prepare.step, "MAX_CHUNKS_PER_BATCH", CHUNKS_PER_BATCH)
+        put(streams.embed.agent, "RedisCache", cache)
+        put(
+            headwater.clients.triton.embedder,
+            "TritonEmbedder",
+            _opened(lambda world: SimEmbedder(world.service("triton"), world.embedder)),
+        )
+        put(
+            streams.index_vectors.agent,
+            "MilvusVectorIndex",
+            _opened(lambda world: SimVectorIndex(world.service("milvus"), world.vectors)),
+        )
+        put(
+            streams.index_keywords.agent,
+            "ElasticsearchKeywordIndex",
+            _opened(lambda world: SimKeywordIndex(world.service("elasticsearch"), world.keywords)),
+        )
+        put(
+            streams.status.agent,
+            "ElasticsearchDocuments",
+            _opened(lambda world: SimDocuments(world.service("elasticsearch"), world.documents)),
+        )
+        put(headwater.retry, "random", SimpleNamespace(uniform=_uniform))
+        before = structlog.get_config()
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+        try:
+            yield
+        finally:
+            structlog.configure(**before)

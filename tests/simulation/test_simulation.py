@@ -1,0 +1,28 @@
+"""The standard run: what the platform promises holds in every one of these stories."""
+
+import pytest
+
+from tests.simulation.many import simulate_all
+from tests.simulation.run import simulate
+from tests.simulation.shrinking import shrink, story_of
+from tests.simulation.story import tell
+
+SEEDS = range(200)
+EVENTS = 100_000
+
+
+@pytest.mark.timeout(600)
+def test_every_promise_holds_in_every_story() -> None:
+    events = answers = 0
+    for outcome in simulate_all(SEEDS, processes=2):
+        events += outcome.events
+        answers += outcome.answers
+        if outcome.violations:
+            pytest.fail(story_of(outcome.seed, *shrink(outcome.seed, outcome)), pytrace=False)
+    assert events >= EVENTS
+    assert answers > 20 * len(SEEDS)  # the replicas did answer: refusing everything would keep most promises
+
+
+def test_a_story_can_be_told_again() -> None:
+    assert tell(7) == tell(7)
+    assert simulate(7) == simulate(7)

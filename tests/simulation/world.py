@@ -1,0 +1,224 @@
+"""The simulated installation: hosts, broker, stores, and every worker of the platform under a supervisor."""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from tempfile import gettempdir
+from typing import Any
+from unittest.mock import patch
+
+from headwater.clients.kafka.config import group_of, topic_of
+from headwater.settings import Settings
+from schemas.topics import Topic
+from streams.embed.agent import EMBED
+from streams.harness.stage import StageSpec
+from streams.index_keywords.agent import INDEX_KEYWORDS
+from streams.index_vectors.agent import INDEX_VECTORS
+from streams.prepare.agent import PREPARE
+from streams.status.agent import STATUS
+from tests.simulation.admission import admit
+from tests.simulation.broker import Broker
+from tests.simulation.loop import START_MS, VirtualLoop
+from tests.simulation.memory_lmdb import MemoryEnvironment
+from tests.simulation.process import CURRENT, WORLD, Host, Process
+from tests.simulation.replica import QueryApi, follow
+from tests.simulation.stores import Service
+from tests.simulation.sweeping import sweep
+from tests.simulation.workers import run_stage
+from tests.support.blobs import FakeBlobStore
+from tests.support.cache import FakeCache
+from tests.support.models import FakeEmbedder
+from tests.support.read_model import FakeDocuments
+from tests.support.stores import FakeKeywordIndex, FakeVectorIndex
+
+PARTITIONS = 2
+STALENESS_BUDGET_S = 4.0
+REMOVAL_GRACE_S = 15.0  # above the budget plus the longest request
+SERVICES = ("milvus", "elasticsearch", "triton", "blobs", "cache")
+STAGES: tuple[StageSpec, ...] = (PREPARE, EMBED, INDEX_VECTORS, INDEX_KEYWORDS, STATUS)
+REPLICAS = ("east", "west")
+_RESTART_S = 1.5
+
+
+def simulated_settings() -> Settings:
+    """Return settings with shorter times, whatever the environment says."""
+    with patch.dict(
+        os.environ, {name: value for name, value in os.environ.items() if "HEADWATER" not in name}, clear=True
+    ):
+        base = Settings()
+    return base.model_copy(
+        update={
+            "kafka": base.kafka.model_copy(
+                update={"partitions": PARTITIONS, "session_timeout_s": 6, "transaction_timeout_s": 5}
+            ),
+            "heads": base.heads.model_copy(update={"staleness_budget_s": STALENESS_BUDGET_S}),
+            "stages": base.stages.model_copy(
+                update={"removal_grace_s": REMOVAL_GRACE_S, "datadir": Path(gettempdir()), "buffer_bytes": 64 * 1024}
+            ),
+            "api": base.api.model_copy(update={"request_timeout_s": 20.0}),
+        }
+    )
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Worker:
+    """A place that a supervisor keeps filled with a process."""
+
+    name: str
+    host: Host
+    start: Callable[["Worker"], Coroutine[Any, Any, None]]
+    random: Random
+    process: Process | None = None
+    fresh_disk: int = 0  # grows when its process moves to another machine
+    crashes: list[str] = field(default_factory=list)
+
+    def launch(self) -> None:
+        """Start a process; another one follows when it ends."""
+        process = self.process = Process(name=self.name, host=self.host, random=self.random)
+        WORLD.get().processes.append(process)
+        context = copy_context()
+        context.run(CURRENT.set, process)
+        asyncio.get_running_loop().create_task(self._live(process), context=context)
+
+    async def _live(self, process: Process) -> None:
+        try:
+            await self.start(self)
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:  # noqa: BLE001 - a process ends with its sentence; its supervisor goes on
+            self.crashes.append(f"{type(error).__name__}: {error}")
+        finally:
+            process.kill()
+            if self.process is process:
+                pause_s = _RESTART_S * self.random.uniform(0.5, 1.5)
+                asyncio.get_running_loop().call_later(pause_s, self._relaunch, process)
+
+    def _relaunch(self, process: Process) -> None:
+        if self.process is process:
+            self.launch()
+
+    def replace(self) -> None:
+        """Leave the process to itself, alive or frozen, and start another one elsewhere."""
+        self.fresh_disk += 1
+        self.launch()
+
+
+class World:
+    """All of it, for one run."""
+
+    def __init__(self, loop: VirtualLoop, seed: int) -> None:
+        self.loop = loop
+        self.random = Random(seed)
+        self.settings = simulated_settings()
+        self.hosts = {name: self._host(name) for name in ("kafka", "stages", *REPLICAS)}
+        self.broker = Broker(loop, self.random, self.hosts["kafka"], partitions=PARTITIONS)
+        self.broker_away = False
+        self.services = {name: Service(name=name) for name in SERVICES}
+        self.chances: dict[str, float] = {}  # of small mishaps, by name
+        self.vectors, self.keywords = FakeVectorIndex(), FakeKeywordIndex()
+        self.documents, self.blobs = FakeDocuments(), FakeBlobStore()
+        self.cache, self.embedder = FakeCache(), FakeEmbedder()
+        self.workers: dict[str, Worker] = {}
+        self.apis: dict[str, QueryApi] = {}
+        self.deliveries = 0
+        self.faults = 0
+        self.processes: list[Process] = []
+        self._environments: dict[str, MemoryEnvironment] = {}
+        self._create_topics()
+
+    def start(self) -> None:
+        """Start every worker and every replica."""
+        for slot in range(2):
+            self._employ(f"admit-{slot}", "stages", self._admission(slot))
+        for spec in STAGES:
+            for number in range(1 if spec is STATUS else 2):
+                self._employ(f"{spec.name}-{number}", "stages", self._stage(spec))
+        self._employ("sweep-0", "stages", lambda _: sweep(self.settings))
+        for name in REPLICAS:
+            self._employ(f"heads-{name}", name, lambda worker: follow(self.settings, worker.host))
+            self.apis[name] = QueryApi(self.settings, self.hosts[name])
+
+    def happens(self, mishap: str) -> bool:
+        """Say whether a small mishap happens now."""
+        chance = self.chances.get(mishap, 0.0)
+        return chance > 0 and self.random.random() < chance
+
+    def service(self, name: str) -> Service:
+        """Return how a dependency behaves."""
+        return self.services[name]
+
+    def environment(self, folder: Path) -> MemoryEnvironment:
+        """Return what lies in a folder: it outlives processes."""
+        return self._environments.setdefault(str(folder), MemoryEnvironment())
+
+    def heal(self) -> None:
+        """End all faults. Clocks stay wrong, and what was lost stays lost until it is rebuilt."""
+        self.broker_away = False
+        self.chances.clear()
+        for service in self.services.values():
+            service.away, service.slowness, service.hides_s = False, 1.0, 0.0
+            if not service.whole and not service.rebuilding:
+                self.rebuild(service.name)
+        for process in self.processes:
+            process.thaw()
+            process.cut_off = False
+
+    def empty(self, folder: Path) -> None:
+        """Lose all that lies in a folder."""
+        self.environment(folder).empty()
+
+    def rebuild(self, service: str) -> None:
+        """Do what an operator does after a store has lost everything: read the log from its beginning."""
+        self.rewind("prepare")
+        self.services[service].rebuilding = True
+
+    def rewind(self, stage: str) -> None:
+        """Set a stage's group back to the beginning of its topics, as Kafka allows while it has no members."""
+        generation = None if stage in {"admit", "status"} else self.settings.generation
+        group = self.broker.group(group_of(self.settings, stage, generation=generation))
+        for worker in self.workers.values():
+            if worker.name.rpartition("-")[0] == stage and worker.process is not None:
+                worker.process.kill()
+        for member in list(group.members.values()):
+            member.process.kill()
+            group.leave(member)
+        group.committed = {partition: self.broker.logs[partition].start for partition in group.committed}
+
+    def topic(self, topic: Topic) -> str:
+        """Return a topic's name."""
+        return topic_of(self.settings, topic)
+
+    @property
+    def events(self) -> int:
+        """Records appended, deliveries made, faults injected."""
+        return self.broker.records + self.deliveries + self.faults
+
+    def _admission(self, slot: int) -> Callable[[Worker], Coroutine[Any, Any, None]]:
+        def start(worker: Worker) -> Coroutine[Any, Any, None]:
+            return admit(self.settings, slot, worker.fresh_disk)
+
+        return start
+
+    def _stage(self, spec: StageSpec) -> Callable[[Worker], Coroutine[Any, Any, None]]:
+        def start(worker: Worker) -> Coroutine[Any, Any, None]:
+            journal = self.environment(Path(f"attempts/{spec.name}"))
+            return run_stage(spec, self.settings, journal)
+
+        return start
+
+    def _employ(self, name: str, host: str, start: Callable[[Worker], Coroutine[Any, Any, None]]) -> None:
+        worker = self.workers[name] = Worker(name=name, host=self.hosts[host], start=start, random=self.random)
+        worker.launch()
+
+    def _host(self, name: str) -> Host:
+        return Host(name=name, monotonic_s=self.loop.time, start_ms=START_MS)
+
+    def _create_topics(self) -> None:
+        one = {Topic.DIRECTORY_SUBMITTED, Topic.DIRECTORY_CHANGED}
+        compacted = {Topic.DOCUMENTS_CHANGED, Topic.DIRECTORY_CHANGED, Topic.DOCUMENTS_PROGRESSED}
+        for topic in Topic:
+            self.broker.create(self.topic(topic), partitions=1 if topic in one else None, compact=topic in compacted)

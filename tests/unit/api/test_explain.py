@@ -1,0 +1,340 @@
+"""Why is it not found? Each cause made where it happens, alone and in pairs; what is told to whom."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from query_api.explain.verdicts import Cause
+from schemas.events.base import Position, Store
+from schemas.events.directory import DirectoryKind, Source
+from schemas.events.documents import DocumentOp
+from schemas.events.queries import AuditRecorded, QueryExecuted
+from schemas.ids import DocumentId, KnowledgeBaseId, TenantId
+from tests.support import mishaps
+from tests.support.answering import AnsweringApi, answering_api, for_only
+from tests.support.mishaps import MISHAPS, QUESTION, Case, Mishap
+
+ACME = TenantId("acme")
+
+
+@pytest.fixture
+async def replica() -> AsyncIterator[AnsweringApi]:
+    async with answering_api() as running:
+        yield running
+
+
+@pytest.fixture
+async def case(replica: AnsweringApi) -> Case:
+    return await Case.open(replica, TenantId("globex"))
+
+
+async def verdict_of(case: Case, *happened: Mishap) -> dict[str, Any]:
+    for mishap in happened:
+        await mishap(case)
+    response = await case.explain()
+    assert response.status_code == 200, response.text
+    explained: dict[str, Any] = response.json()
+    return explained
+
+
+async def test_each_cause_alone_and_in_pairs(replica: AnsweringApi) -> None:
+    wrong: list[str] = []
+    order = list(MISHAPS)
+    for number, happened in enumerate([*((each,) for each in order), *combinations(order, 2)]):
+        case = await Case.open(replica, TenantId(f"tenant-{number}"))
+        replica.api.backlogs.waiting.clear()
+        cause = (await verdict_of(case, *reversed(happened)))["verdict"]["cause"]
+        if cause != MISHAPS[happened[0]]:
+            wrong.append(f"{' + '.join(each.__name__ for each in happened)}: {cause}")
+    assert "\n".join(wrong) == ""
+
+
+class TestEvidence:
+    """What comes with a verdict."""
+
+    async def test_a_document_that_is_found_is_told_with_rank_and_legs(self, case: Case) -> None:
+        told = await verdict_of(case)
+        assert (told["verdict"]["rank"], told["verdict"]["revision"], told["revision"]) == (1, 2, 2)
+        assert [(leg["store"], leg["rank"]) for leg in told["verdict"]["legs"]] == [("vectors", 1), ("keywords", 1)]
+        assert told["meta"]["generation"] == "g1"
+
+    async def test_waiting_tells_stage_partition_and_number(self, case: Case) -> None:
+        told = await verdict_of(case, mishaps.waiting)
+        assert told["verdict"]["places"][0] == {"stage": "prepare", "store": "keywords", "partition": 3, "behind": 17}
+        assert "waits at prepare, behind at most 17 events of partition 3" in told["detail"]
+
+    async def test_only_the_asked_leg_counts(self, case: Case) -> None:
+        replica = case.replica
+        complete = dict.fromkeys(replica.api.heads.documents[case.tenant, case.document].complete, 2)
+        case.change_head(complete={key: revision for key, revision in complete.items() if key[1] is Store.KEYWORDS})
+        case.body |= {"mode": "keyword"}
+        assert (await verdict_of(case))["verdict"]["cause"] == "found"
+        case.body |= {"mode": "vector"}
+        replica.api.backlogs.waiting["embed"] = 5
+        places = (await verdict_of(case))["verdict"]["places"]
+        assert [(place["stage"], place["behind"]) for place in places] == [("embed", 5)]
+
+    async def test_below_the_depth_the_rank_is_measured_by_a_deeper_search(self, case: Case) -> None:
+        told = await verdict_of(case, mishaps.below_depth)
+        by_store = {leg["store"]: leg for leg in told["verdict"]["legs"]}
+        assert by_store["keywords"]["rank"] == 13
+        assert by_store["keywords"]["depth"] == 2
+        assert 0 < by_store["keywords"]["score"] < by_store["keywords"]["cutoff_score"]
+        assert by_store["vectors"]["passage"] == f"{case.document}#2#0"
+
+    async def test_words_that_do_not_occur_have_no_score(self, case: Case) -> None:
+        case.body = {"query": "submarine", "mode": "keyword"}
+        told = await verdict_of(case)
+        (leg,) = told["verdict"]["legs"]
+        assert (told["verdict"]["cause"], leg["score"], leg["rank"]) == ("below_depth", None, None)
+        assert "no passage of it matches" in told["detail"]
+
+    async def test_the_filter_that_excludes_is_named_with_what_the_document_has(self, case: Case) -> None:
+        case.body["filters"] = {
+            "all_of": [
+                {"none_of": [{"field": "source", "equals": "files"}]},
+                {"any_of": [{"field": "language", "equals": "de"}, {"field": "language", "equals": "fr"}]},
+                {"field": "media_type", "equals": "text/markdown"},
+            ]
+        }
+        case.body["knowledge_bases"] = ["other"]
+        misses = (await verdict_of(case))["verdict"]["misses"]
+        assert [(miss["path"], miss["field"], miss["has"]) for miss in misses] == [
+            ("knowledge_bases", "knowledge_base", ["handbook"]),
+            ("filters.all_of[0].none_of[0]", "source", ["files"]),
+            ("filters.all_of[1].any_of[0]", "language", ["en"]),
+            ("filters.all_of[1].any_of[1]", "language", ["en"]),
+        ]
+
+    async def test_a_search_is_explained_as_a_search(self, case: Case) -> None:
+        await mishaps.lost_in_fusion(case)
+        case.body |= {"kind": "search", "top_k": 12}
+        told = await verdict_of(case)
+        assert (told["verdict"]["cause"], told["verdict"]["rank"], told["verdict"]["admitted"]) == (
+            "lost_in_fusion",
+            13,
+            12,
+        )
+        case.body["top_k"] = 13
+        assert (await verdict_of(case))["verdict"]["cause"] == "found"
+
+    async def test_a_deletion_with_its_knowledge_base_is_told_as_such(self, case: Case) -> None:
+        await mishaps.deleted(case)
+        position = Position(topic="rag.directory.changed", partition=0, offset=4)
+        await case.record(op=DocumentOp.DELETED, submitted=position)
+        told = await verdict_of(case)
+        assert (told["verdict"]["cause"], told["verdict"]["knowledge_base"]) == ("expired", "handbook")
+
+    async def test_what_was_away_is_said(self, case: Case) -> None:
+        case.replica.vectors.away = True
+        told = await verdict_of(case)
+        assert (told["verdict"]["cause"], told["degraded"]) == ("found", ["keywords_only"])
+
+    @pytest.mark.parametrize("away", ["backlogs", "stores"])
+    async def test_without_evidence_there_is_no_verdict(self, case: Case, away: str) -> None:
+        if away == "backlogs":
+            await mishaps.waiting(case)
+            case.replica.api.backlogs.away = True
+        else:
+            case.replica.vectors.away = case.replica.keywords.away = True
+        response = await case.explain()
+        assert (response.status_code, response.json()["code"]) == (503, "dependency_unavailable")
+
+    async def test_it_is_no_query_of_anybody(self, case: Case) -> None:
+        await verdict_of(case)
+        assert case.replica.api.log.sent(QueryExecuted) == []
+
+    async def test_a_document_that_never_came_is_named_by_its_address(self, case: Case) -> None:
+        path = "/v1/documents/wiki/bmV2ZXIubWQ/explain"
+        response = await case.replica.api.client.post(path, json=case.body, headers=dict(case.headers))
+        assert response.json()["verdict"] == {"cause": "never_submitted"}
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({"query": " "}, "query"),
+            ({"query": "x", "revision": 3}, "revision"),
+            ({"query": "x", "as_user": "nobody"}, "as_user"),
+            ({"query": "x", "profile": "none"}, "profile"),
+            ({"query": "x", "kind": "guess"}, "kind"),
+        ],
+    )
+    async def test_bad_input_names_the_field(self, case: Case, body: dict[str, Any], field: str) -> None:
+        case.body = body
+        response = await case.explain()
+        assert (response.status_code, response.json()["field"]) == (422, field)
+
+
+class CountingStores:
+    """Counts what is asked of a replica's stores, read model and log on the way to an answer."""
+
+    def __init__(self, replica: AnsweringApi, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[str] = []
+        for name, part in (
+            ("documents", replica.api.documents),
+            ("backlogs", replica.api.backlogs),
+            ("vectors", replica.vectors),
+            ("keywords", replica.keywords),
+            ("embedder", replica.embedder),
+            ("log", replica.api.log),
+        ):
+            for method in dir(part):
+                function = getattr(part, method)
+                if not method.startswith("_") and callable(function):
+                    monkeypatch.setattr(part, method, self._counted(f"{name}.{method}", function), raising=True)
+
+    def _counted(self, name: str, function: Any) -> Any:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append(name)
+            return function(*args, **kwargs)
+
+        return counted
+
+
+class TestRights:
+    """That a document is hidden is said to those who may know."""
+
+    async def test_nobody_without_rights_learns_that_a_hidden_document_exists(
+        self, replica: AnsweringApi, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Same status, same body, and nothing is asked of any store on the way."""
+        documents = {
+            "hidden": await replica.publish("hidden.md", "secret leave", access=for_only("user:bob")),
+            "nobody": await replica.publish("nobody.md", "secret leave", access=for_only("user:zoe")),
+            "deleted": await replica.publish("deleted.md", "secret leave"),
+            "missing": DocumentId("0" * 32),
+            "theirs": (await Case.open(replica, TenantId("globex"))).document,
+        }
+        replica.delete(documents["deleted"])
+        reader = await replica.api.key("eve", scopes=("read",))
+        store = CountingStores(replica, monkeypatch)
+        answers = []
+        for document in documents.values():
+            store.calls.clear()
+            response = await replica.api.client.post(
+                f"/v1/documents/{document}/explain", json={"query": "secret leave"}, headers=reader
+            )
+            headers = {name: value for name, value in response.headers.items() if name != "headwater-request-id"}
+            body = response.text.replace(document, "ID")
+            answers.append((response.status_code, body, headers, tuple(store.calls)))
+        assert len({repr(answer) for answer in answers}) == 1
+        assert (answers[0][0], answers[0][3]) == (404, ())
+
+    @pytest.mark.parametrize("external_id", ["aGlkZGVuLm1k", "bWlzc2luZy5tZA"])  # hidden.md, missing.md
+    async def test_nor_by_its_address(self, replica: AnsweringApi, external_id: str) -> None:
+        await replica.publish("hidden.md", "secret leave", access=for_only("user:bob"))
+        reader = await replica.api.key("eve", scopes=("read",))
+        path = f"/v1/documents/wiki/{external_id}/explain"
+        response = await replica.api.client.post(path, json={"query": "leave"}, headers=reader)
+        assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+    async def test_the_counting_counts(self, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+        store = CountingStores(case.replica, monkeypatch)
+        await verdict_of(case)
+        assert {"documents.get_document", "vectors.search", "keywords.search"} <= set(store.calls)
+
+    @pytest.mark.parametrize(
+        ("scopes", "kind", "status"),
+        [
+            (("read",), "api", 404),
+            (("read", "write"), "api", 200),
+            (("read", "write"), "filesystem", 404),  # its connector maintains it, no key does
+            (("read", "admin"), "filesystem", 200),
+            (("write", "admin"), "api", 403),  # a question is asked on the way
+        ],
+    )
+    async def test_administrators_and_maintainers_of_the_source_may_know(
+        self, replica: AnsweringApi, scopes: tuple[str, ...], kind: str, status: int
+    ) -> None:
+        document = await replica.publish("hidden.md", "secret leave", access=for_only("user:bob"))
+        source = Source(name="Wiki", kind=kind, knowledge_base=KnowledgeBaseId("handbook"))
+        await replica.api.put(DirectoryKind.SOURCE, "wiki", source)
+        headers = await replica.api.key("eve", scopes=scopes)
+        response = await replica.api.client.post(
+            f"/v1/documents/{document}/explain", json={"query": "leave"}, headers=headers
+        )
+        assert response.status_code == status
+        if status == 200:
+            assert response.json()["verdict"] == {
+                "cause": "hidden",
+                "user": "eve",
+                "unmatched_clauses": [0],
+                "denied_by": [],
+            }
+
+    async def test_to_a_maintainer_a_connectors_document_and_a_missing_one_look_the_same(
+        self, replica: AnsweringApi
+    ) -> None:
+        hidden = await replica.publish("hidden.md", "secret leave", access=for_only("user:bob"))
+        connected = Source(name="Wiki", kind="filesystem", knowledge_base=KnowledgeBaseId("handbook"))
+        await replica.api.put(DirectoryKind.SOURCE, "wiki", connected)
+        headers = await replica.api.key("eve", scopes=("read", "write"))
+        answers = set()
+        for document in (hidden, "0" * 32):
+            response = await replica.api.client.post(
+                f"/v1/documents/{document}/explain", json={"query": "leave"}, headers=headers
+            )
+            answers.add((response.status_code, response.text.replace(document, "ID")))
+        assert {status for status, _ in answers} == {404}
+        assert len(answers) == 1
+
+    async def test_an_administrator_asks_for_another_user_and_that_is_in_the_audit_trail(
+        self, replica: AnsweringApi
+    ) -> None:
+        document = await replica.publish("bobs.md", "leave of bob", access=for_only("user:bob"))
+        await replica.api.key("bob", scopes=("read",))
+        await replica.api.key("eve", scopes=("read",))
+        admin = await replica.api.key("ada")
+        causes = {}
+        for user in ("bob", "eve"):
+            response = await replica.api.client.post(
+                f"/v1/documents/{document}/explain", json={"query": "leave", "as_user": user}, headers=admin
+            )
+            causes[user] = response.json()["verdict"]["cause"]
+        assert causes == {"bob": Cause.FOUND, "eve": Cause.HIDDEN}
+        audits = [event for event in replica.api.log.sent(AuditRecorded) if isinstance(event, AuditRecorded)]
+        assert [(each.actor, each.action, each.resource, each.reason) for each in audits] == [
+            ("user:ada", "documents.explain", f"documents/{document}", f"as user:{user}") for user in ("bob", "eve")
+        ]
+
+    async def test_without_a_record_nobody_looks_with_anothers_eyes(self, replica: AnsweringApi) -> None:
+        document = await replica.publish("bobs.md", "leave of bob", access=for_only("user:bob"))
+        await replica.api.key("bob", scopes=("read",))
+        admin = await replica.api.key("ada")
+        replica.api.log.away = True
+        response = await replica.api.client.post(
+            f"/v1/documents/{document}/explain", json={"query": "leave", "as_user": "bob"}, headers=admin
+        )
+        assert response.status_code == 503
+
+    @pytest.mark.parametrize("document", ["0" * 32, "there"])
+    async def test_others_may_not_ask_for_another_user_whatever_the_document(
+        self, replica: AnsweringApi, document: str
+    ) -> None:
+        there = await replica.publish("bobs.md", "leave of bob")
+        await replica.api.key("bob", scopes=("read",))
+        maintainer = await replica.api.key("eve", scopes=("read", "write"))
+        response = await replica.api.client.post(
+            f"/v1/documents/{there if document == 'there' else document}/explain",
+            json={"query": "leave", "as_user": "bob"},
+            headers=maintainer,
+        )
+        assert (response.status_code, response.json()["code"]) == (403, "forbidden")
+
+    async def test_a_reader_is_told_of_a_document_that_they_may_read(self, case: Case) -> None:
+        case.headers = await case.replica.api.key("eve", scopes=("read",), tenant=case.tenant)
+        assert (await verdict_of(case, mishaps.below_depth))["verdict"]["cause"] == "below_depth"
+
+    async def test_ranks_count_only_what_the_user_may_read(self, case: Case) -> None:
+        """Else a rank would tell how much there is that somebody may not read."""
+        for number in range(5):
+            secret = await case.replica.publish(
+                f"secret {number}", "annual leave roster", tenant=case.tenant, access=for_only("user:ada")
+            )
+            heads = case.replica.api.heads.documents
+            heads[case.tenant, secret] = replace(heads[case.tenant, secret], access=for_only("user:bob"))
+        case.body = {"query": QUESTION, "kind": "search", "top_k": 1}
+        assert (await verdict_of(case))["verdict"]["rank"] == 1
