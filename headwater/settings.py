@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.ids import GenerationName
@@ -138,6 +138,7 @@ class StageSettings(BaseModel, frozen=True, extra="forbid"):
 class AuditSettings(BaseModel, frozen=True, extra="forbid"):
     """The continuous comparison of the stores with the log."""
 
+    delay_s: NonNegativeFloat = 60.0  # before the first pass: whatever starts with it has the machine to itself
     interval_s: PositiveFloat = 300.0  # between the end of a pass and the next one
     grace_s: PositiveFloat = 300.0  # a revision that is not complete is judged when it is older
     sweep_leeway_s: PositiveFloat = 60.0  # older rows are judged this long after the sweeper might have removed them

@@ -2,19 +2,17 @@
 
 import asyncio
 import os
-import signal
+import time
 from typing import Final
 
-import structlog
-
-from headwater.audit.opening import open_verification
+from headwater import event_loop
 from headwater.settings import Settings
-from headwater.telemetry.management import Health, ManagementServer
+from headwater.telemetry.management import Health
 from streams.audit.worker import STAGE, Worker
-
-log = structlog.get_logger(__name__)
+from streams.background import run_until_stopped
 
 _NICE: Final = 10
+_TICK_S: Final = 1.0
 
 
 def run(settings: Settings) -> None:
@@ -23,25 +21,16 @@ def run(settings: Settings) -> None:
     Stopping loses nothing: the next start reads the log again and begins with a pass.
     """
     os.nice(_NICE)
-    asyncio.run(_until_stopped(settings))
-
-
-async def _until_stopped(settings: Settings) -> None:
-    health = Health()
-    auditing = asyncio.create_task(audit(settings, health))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, auditing.cancel)
-    with ManagementServer(settings.management, health) as server:
-        log.info("stage_started", stage=STAGE, generation=settings.generation, port=server.port)
-        await asyncio.gather(auditing, return_exceptions=True)
-    if not auditing.cancelled():
-        auditing.result()
-    log.info("stage_stopped", stage=STAGE)
+    event_loop.run(run_until_stopped(audit, settings, stage=STAGE))
 
 
 async def audit(settings: Settings, health: Health) -> None:
-    """Audit until cancelled."""
+    """Audit until cancelled. Ready at once: nobody needs a pass to have ended before they can work."""
+    health.ready("pass")
+    await _let_others_start(settings.audit.delay_s, health)
+    # Imported now, not above: both stores' clients take seconds of CPU that starting processes want.
+    from headwater.audit.opening import open_verification
+
     folder = settings.heads.folder / f"audit-{settings.generation}"
     async with open_verification(settings, folder) as verification:
         await Worker(
@@ -50,3 +39,10 @@ async def audit(settings: Settings, health: Health) -> None:
             interval_s=settings.audit.interval_s,
             repair=settings.audit.repair,
         ).run()
+
+
+async def _let_others_start(delay_s: float, health: Health) -> None:
+    ends = time.monotonic() + delay_s
+    while (left_s := ends - time.monotonic()) > 0:
+        health.beat()
+        await asyncio.sleep(min(left_s, _TICK_S))
