@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.ids import GenerationName
@@ -165,6 +165,19 @@ class CanarySettings(BaseModel, frozen=True, extra="forbid"):
     deadline_s: PositiveFloat = 10.0  # after which a step has failed
 
 
+class AuditSettings(BaseModel, frozen=True, extra="forbid"):
+    """The continuous comparison of the stores with the log."""
+
+    delay_s: NonNegativeFloat = 60.0  # before the first pass: whatever starts with it has the machine to itself
+    interval_s: PositiveFloat = 300.0  # between the end of a pass and the next one
+    grace_s: PositiveFloat = 300.0  # a revision that is not complete is judged when it is older
+    sweep_leeway_s: PositiveFloat = 60.0  # older rows are judged this long after the sweeper might have removed them
+    share: float = Field(default=0.5, gt=0.0, le=1.0)  # of a pass's time in which stores are read; else they rest
+    repair: bool = True  # what is found is repaired without being asked; else it is only told
+    repair_documents: PositiveInt = 500  # in one pass; the next one goes on
+    unknown_share: float = Field(default=0.1, ge=0.0, le=1.0)  # more documents that the log lacks, and none is removed
+
+
 class TelemetrySettings(BaseModel, frozen=True, extra="forbid"):
     """Logs and traces."""
 
@@ -203,5 +216,6 @@ class Settings(BaseSettings):
     stages: StageSettings = StageSettings()
     freshness: FreshnessSettings = FreshnessSettings()
     canary: CanarySettings = CanarySettings()
+    audit: AuditSettings = AuditSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     local: LocalSettings = LocalSettings()

@@ -25,6 +25,7 @@ STAGES: Final = {
     "sweep": "streams.sweep.agent:run",
     "rebuild-keywords": "streams.rebuild.agent:REBUILD_KEYWORDS",
     "rebuild-vectors": "streams.rebuild.agent:REBUILD_VECTORS",
+    "audit": "streams.audit.agent:run",
 }
 
 

@@ -44,6 +44,7 @@ COMMANDS: dict[str, Entry] = {
     "freshness": Entry(
         module="headwater.cli.freshness", attribute="freshness", help="Objectives, error budgets, the canary."
     ),
+    "verify": Entry(module="headwater.cli.verify", help="Compare the stores with the log, and repair."),
     "keys": Entry(module="headwater.cli.keys", help="API keys: create, list, revoke."),
     "backup": Entry(module="headwater.cli.backup", attribute="backup", help="Copy the log and the contents."),
     "restore": Entry(module="headwater.cli.backup", attribute="restore", help="Restore into an empty installation."),

@@ -21,6 +21,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "feedback": (("streams", "feedback"), _STORES),
     "analytics": (("streams", "analytics"), _STORES),
     "sweep": (("streams", "sweep"), _STORES),
+    "audit": (("streams", "audit"), _STORES),
     "query-api": (("query_api",), (*_STORES, "heads", "admit", "triton")),  # its first start submits a tenant and a key
     "canary": (("headwater.canary",), ("query-api",)),
 }

@@ -24,6 +24,7 @@ MANAGED = (
     "feedback",
     "analytics",
     "sweep",
+    "audit",
     "query-api",
     "canary",
 )

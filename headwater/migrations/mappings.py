@@ -166,6 +166,13 @@ CANARIES: Final[dict[str, Any]] = {
     "error": KEYWORD,
 }
 
+CONSISTENCY: Final[dict[str, Any]] = {
+    "tenant_id": KEYWORD,
+    "finished_at": DATE,
+    "clean": FLAG,
+    "record": OPAQUE,
+}
+
 MIGRATIONS: Final[dict[str, Any]] = {
     "number": LONG,
     "name": KEYWORD,

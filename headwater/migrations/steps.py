@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from headwater.clients.elasticsearch.names import Index, chunks_name, index_name
+from headwater.clients.elasticsearch.names import Index, chunks_name, consistency_name, index_name
 from headwater.clients.milvus.collection import collection_name
 from headwater.migrations import mappings
 from headwater.migrations.collections import create_collection, drop_collection
@@ -98,6 +98,22 @@ async def _drop_freshness(target: Target) -> None:
     await _drop_shared(target, _CANARIES)
 
 
+async def _create_consistency(target: Target) -> Findings:
+    settings = target.settings.elasticsearch
+    await create_index(
+        target.elasticsearch,
+        consistency_name(settings, target.generation),
+        settings=settings,
+        mappings=mappings.mapping(mappings.CONSISTENCY, generation=target.generation),
+    )
+    return {}
+
+
+async def _drop_consistency(target: Target) -> None:
+    settings = target.settings.elasticsearch
+    await drop_index(target.elasticsearch, consistency_name(settings, target.generation), settings=settings)
+
+
 async def _create_shared(target: Target, indices: Mapping[Index, dict[str, Any]]) -> Findings:
     settings = target.settings.elasticsearch
     analyzer, analysis = await passage_analysis(target.elasticsearch, settings=settings)
@@ -166,5 +182,13 @@ MIGRATIONS: Final = (
         apply=_create_freshness,
         revert=_drop_freshness,
         revert_destroys="what the canary saw; rebuilt only as far back as its topic is kept",
+    ),
+    Migration(
+        number=7,
+        name="consistency",
+        per_generation=True,
+        apply=_create_consistency,
+        revert=_drop_consistency,
+        revert_destroys="the reports of the last audit; the next pass writes them again",
     ),
 )

@@ -103,6 +103,21 @@ BACKFILL_PAUSED = Gauge("headwater_backfill_paused", "Backfill waits until fewer
 # runbook gate-refusals.
 ROWS_REMOVED = Counter("headwater_rows_removed_total", "Superfluous rows removed.", ["store"])
 
+# Since a pass last found the stores equal to the log, or since the auditor began. It grows while something differs, and
+# when no pass ends: runbook consistency.
+CONSISTENCY_CLEAN_AGE_SECONDS = Gauge("headwater_consistency_clean_age_seconds", "Age of the last clean pass.")
+
+# Documents about which a store differed from the log in the last pass. Above zero for two passes: runbook consistency.
+CONSISTENCY_DIFFERENCES = Gauge(
+    "headwater_consistency_differences", "Documents that differ, of the last pass.", ["store", "difference"]
+)
+
+# Repairs, in documents. `refused`: more than a limit allows, look before raising it: runbook consistency.
+CONSISTENCY_REPAIRED = Counter("headwater_consistency_repaired_total", "Documents repaired.", ["repair"])
+
+# How long the last pass took. Near the interval: raise it, or HEADWATER_AUDIT__SHARE: runbook consistency.
+CONSISTENCY_PASS_SECONDS = Gauge("headwater_consistency_pass_seconds", "Duration of the last pass.")
+
 # Parser processes by why they ended. `recycled` is ordinary. The others are one hostile or broken document each; many
 # in a row without a new source are limits set too low for this corpus: runbook parser-processes.
 PARSER_PROCESSES_ENDED = Counter("headwater_parser_processes_ended_total", "Parser processes ended.", ["reason"])

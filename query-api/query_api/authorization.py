@@ -27,6 +27,7 @@ class Action(StrEnum):
     OPERATE_PARKED = "parked.operate"  # dead letters of every tenant, and of none
     READ_FRESHNESS = "freshness.read"
     REPORT_ROUNDS = "freshness.report"
+    READ_CONSISTENCY = "consistency.read"
     MANAGE_TENANTS = "tenants.manage"
 
 
@@ -47,6 +48,7 @@ _ALLOWED_BY: Final = {
     Action.OPERATE_PARKED: {Scope.SYSTEM},
     Action.READ_FRESHNESS: {Scope.ADMIN, Scope.SYSTEM},
     Action.REPORT_ROUNDS: {Scope.WRITE},
+    Action.READ_CONSISTENCY: {Scope.ADMIN},
     Action.MANAGE_TENANTS: {Scope.SYSTEM},
 }
 

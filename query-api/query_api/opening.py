@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from headwater.clients.blobs import ObjectBlobStore
+from headwater.clients.elasticsearch.consistency import ElasticsearchConsistency
 from headwater.clients.elasticsearch.freshness import ElasticsearchFreshness
 from headwater.clients.elasticsearch.read_model import ElasticsearchDocuments
 from headwater.clients.kafka.admin import KafkaAdmin
@@ -43,6 +44,7 @@ async def open_runtime(settings: Settings, models: Models) -> AsyncIterator[Runt
             backlogs=KafkaBacklogs(settings, admin),
             freshness=await stack.enter_async_context(ElasticsearchFreshness.open(settings.elasticsearch)),
             lags=await stack.enter_async_context(KafkaLags.open(settings)),
+            consistency=await stack.enter_async_context(ElasticsearchConsistency.open(settings.elasticsearch)),
             generations=await stack.enter_async_context(OpenedGenerations.open(settings)),
             models=models,
         )

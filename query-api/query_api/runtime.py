@@ -8,6 +8,7 @@ from typing import Protocol
 from headwater.ports.backlogs import Backlogs
 from headwater.ports.blobs import BlobStore
 from headwater.ports.cache import Cache
+from headwater.ports.consistency import ConsistencyReports
 from headwater.ports.freshness import FreshnessReadModel, Lags
 from headwater.ports.heads import Directory, Heads, Positions
 from headwater.ports.models import Embedder, Generator, Reranker
@@ -80,6 +81,7 @@ class Runtime:
     backlogs: Backlogs
     freshness: FreshnessReadModel
     lags: Lags
+    consistency: ConsistencyReports
     generations: Generations
     models: Models
     breakers: Breakers = field(default_factory=Breakers)

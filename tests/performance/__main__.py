@@ -16,6 +16,7 @@ from tests.performance.history import measure_history
 from tests.performance.ingest import measure_ingest
 from tests.performance.memory import measure_memory
 from tests.performance.search import measure_search
+from tests.performance.verify import measure_verify
 
 BENCHMARKS: Mapping[str, Callable[[Bench], list[Figure]]] = {
     "embedder": measure_embedder_figures,
@@ -25,6 +26,7 @@ BENCHMARKS: Mapping[str, Callable[[Bench], list[Figure]]] = {
     "fusion": measure_fusion,
     "search": measure_search,
     "memory": measure_memory,
+    "verify": measure_verify,
 }
 
 

@@ -144,6 +144,7 @@ def _own_groups(folder: Path, *, api_port: int) -> dict[str, dict[str, Any]]:
         "blobs": {"url": f"file:{folder / 'blobs'}"},
         "heads": {"folder": folder / "heads", "map_size_bytes": 2**30},
         "stages": {"datadir": folder / "workers", "removal_grace_s": 2.0},
+        "audit": {"delay_s": 3_600.0},  # tests of other things have both cores, and write rows that no log knows
         "api": {
             "port": api_port,
             "bootstrap_key_file": folder / "bootstrap.key",

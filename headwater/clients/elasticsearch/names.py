@@ -35,6 +35,11 @@ def chunks_name(settings: ElasticsearchSettings, generation: GenerationName) -> 
     return _checked(f"{settings.index_prefix}-chunks-{generation}")
 
 
+def consistency_name(settings: ElasticsearchSettings, generation: GenerationName) -> str:
+    """Name a generation's index of consistency reports."""
+    return _checked(f"{settings.index_prefix}-consistency-{generation}")
+
+
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise FatalError(
