@@ -1,6 +1,6 @@
 """Opens what an audit of one generation needs, and closes it in reverse order."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from headwater.clients.elasticsearch.consistency import ElasticsearchConsistency
 from headwater.clients.elasticsearch.holdings import DocumentHoldings, KeywordHoldings
 from headwater.clients.kafka.producer import EventProducer
 from headwater.clients.milvus.holdings import VectorHoldings
+from headwater.generations.directory import own_generation
 from headwater.ports.consistency import Holdings, Projection
 from headwater.settings import Settings
 
@@ -36,6 +37,10 @@ async def open_projections(settings: Settings) -> AsyncIterator[Mapping[Projecti
 @asynccontextmanager
 async def open_verification(settings: Settings, folder: Path) -> AsyncIterator[Verification]:
     """Open an audit that keeps the log's documents in `folder`, which no other process uses."""
+
+    async def rebuilding() -> Collection[Projection]:
+        return {Projection(store) for store in (await own_generation(settings)).rebuilding}
+
     async with AsyncExitStack() as stack:
         projections = await stack.enter_async_context(open_projections(settings))
         send = Sender(await stack.enter_async_context(EventProducer.open(settings, client_id=CLIENT_ID))).send
@@ -46,6 +51,7 @@ async def open_verification(settings: Settings, folder: Path) -> AsyncIterator[V
                 generation=settings.generation,
                 settings=settings.audit,
                 removal_grace_s=settings.stages.removal_grace_s,
+                rebuilding=rebuilding,
                 behind=(await stack.enter_async_context(Backlog.open(settings))).is_old,
             ),
             repairer=Repairer(projections=projections, send=send, settings=settings.audit),

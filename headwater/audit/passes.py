@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -47,6 +47,7 @@ class PassResult:
     finished_at: datetime
     positions: Positions
     behind: bool  # stages were behind: nothing that is not complete was judged
+    not_compared: tuple[Projection, ...] = ()  # they are being rebuilt: rows that are missing there will come
     ranges: int
     differing_ranges: tuple[IdRange, ...]
     population: dict[TenantId, Population] = field(default_factory=dict)
@@ -90,27 +91,29 @@ class Auditor:
     settings: AuditSettings
     removal_grace_s: float  # of the sweeper
     behind: Callable[[], Awaitable[bool]]  # have stages of the generation old events to read?
+    rebuilding: Callable[[], Awaitable[Collection[Projection]]]  # which are being refilled, and asked by nobody?
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
 
     async def run_pass(self) -> PassResult:
         """Compare everything once; look twice at what differs. Raises what the stores and the log raise."""
         started_ms = self.now_ms()
         positions = await self.log.catch_up()
-        behind = await self.behind()
+        behind, away = await self.behind(), frozenset(await self.rebuilding())
         ranges = IdRange.whole().parts(_range_count(self.log.table.count()))
-        looks = {ids: await self._look(ids, behind=behind) for ids in ranges}
+        looks = {ids: await self._look(ids, behind=behind, away=away) for ids in ranges}
         suspicious = [ids for ids, look in looks.items() if look.findings]
         if suspicious:
             positions = await self.log.catch_up()
-            behind = behind or await self.behind()
+            behind, away = behind or await self.behind(), away | frozenset(await self.rebuilding())
             for ids in suspicious:
-                looks[ids] = confirmed(looks[ids], await self._look(ids, behind=behind))
+                looks[ids] = confirmed(looks[ids], await self._look(ids, behind=behind, away=away))
         result = PassResult(
             generation=self.generation,
             started_at=_instant(started_ms),
             finished_at=_instant(self.now_ms()),
             positions=positions,
             behind=behind,
+            not_compared=tuple(sorted(away)),
             ranges=len(ranges),
             differing_ranges=tuple(ids for ids in suspicious if looks[ids].findings),
         )
@@ -118,7 +121,7 @@ class Auditor:
             result.add(look)
         return result
 
-    async def _look(self, ids: IdRange, *, behind: bool) -> Look:
+    async def _look(self, ids: IdRange, *, behind: bool, away: Collection[Projection]) -> Look:
         began = time.monotonic()
         horizon = Horizon(
             now_ms=self.now_ms(),
@@ -127,7 +130,11 @@ class Auditor:
             behind=behind,
         )
         documents = list(self.log.table.documents(ids))
-        held = {projection: await source.holdings(ids) for projection, source in self.projections.items()}
+        held = {
+            projection: await source.holdings(ids)
+            for projection, source in self.projections.items()
+            if projection not in away
+        }
         look = compare(documents, held, horizon)
         # Queries come first: the stores rest between two ranges, longer the longer a range took them.
         await asyncio.sleep((time.monotonic() - began) * (1 / self.settings.share - 1))

@@ -50,9 +50,10 @@ class Verification:
         return PassOutcome(result=result, reports=made)
 
     async def _clean_before(self, result: PassResult) -> Mapping[TenantId, datetime | None]:
-        """Ask since when those tenants were clean that are not clean now: of the others it is now."""
+        """Ask since when those tenants were clean that are not known to be clean now: of the others it is now."""
         before: dict[TenantId, datetime | None] = {}
-        for tenant in sorted({tenant for tenant, _, _ in result.counts}):
+        differing = {tenant for tenant, _, _ in result.counts}
+        for tenant in sorted(result.tenants if result.not_compared else differing):
             report = await self.kept.newest(tenant, generation=result.generation)
             before[tenant] = None if report is None else report.clean_at
         return before

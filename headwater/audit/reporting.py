@@ -77,11 +77,15 @@ def _report(result: PassResult, tenant: TenantId, repairs: Repairs, clean_before
         documents=population.documents,
         under_way=population.under_way,
         parked=population.parked,
-        projections={projection: _tally(result.sums.get((tenant, projection), Sums())) for projection in Projection},
+        projections={
+            projection: _tally(result.sums.get((tenant, projection), Sums()))
+            for projection in Projection
+            if projection not in result.not_compared
+        },
         counts=found,
         findings=tuple(each for each in result.findings if each.tenant_id == tenant)[:REPORTED_FINDINGS],
         repairs=repairs,
-        clean_at=clean_before if found else result.finished_at,
+        clean_at=clean_before if found or result.not_compared else result.finished_at,
     )
 
 

@@ -62,6 +62,7 @@ def _plain(outcome: PassOutcome) -> dict[str, Any]:
         "generation": result.generation,
         "clean": result.clean,
         "behind": result.behind,
+        "not_compared": result.not_compared,
         "started_at": result.started_at,
         "finished_at": result.finished_at,
         "positions": result.positions,
@@ -89,6 +90,8 @@ def _show(outcome: PassOutcome) -> None:
     print_table(("tenant", "store", "documents", "rows", "fingerprint", ""), rows, title=_title(outcome))
     if result.behind:
         say("stages are behind the log: what is not complete was not judged")
+    for projection in result.not_compared:
+        say(f"{projection} is being rebuilt: it was not compared")
     if result.clean:
         return
     kinds = [

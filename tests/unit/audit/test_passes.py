@@ -36,6 +36,7 @@ class Site:
     sent: list[Event] = field(default_factory=list)
     settings: AuditSettings = SETTINGS
     behind: bool = False
+    rebuilding: frozenset[Projection] = frozenset()
 
     async def verify(self, *, repair: bool = False) -> PassOutcome:
         return await self.verification().run(repair=repair)
@@ -47,6 +48,9 @@ class Site:
         async def behind() -> bool:
             return self.behind
 
+        async def rebuilding() -> frozenset[Projection]:
+            return self.rebuilding
+
         return Verification(
             auditor=Auditor(
                 log=self.log,
@@ -55,6 +59,7 @@ class Site:
                 settings=self.settings,
                 removal_grace_s=45,
                 behind=behind,
+                rebuilding=rebuilding,
                 now_ms=lambda: NOW_MS,
             ),
             repairer=Repairer(projections=self.projections, send=send, settings=self.settings),
@@ -156,6 +161,21 @@ async def test_while_stages_are_behind_nothing_unfinished_is_judged() -> None:
     assert (outcome.result.clean, outcome.result.behind, outcome.reports[0].under_way) == (True, True, 1)
     here.behind = False
     assert not (await here.verify()).result.clean
+
+
+async def test_a_store_that_is_being_rebuilt_is_not_compared_and_nothing_is_run_again_for_it() -> None:
+    here = site(logged(1), logged(2))
+    clean_at = (await here.verify()).reports[0].clean_at
+    here.projections[Projection.VECTORS] = HeldList([])
+    here.rebuilding = frozenset({Projection.VECTORS})
+    outcome = await here.verify(repair=True)
+    assert outcome.result.not_compared == (Projection.VECTORS,)
+    assert set(outcome.reports[0].projections) == {Projection.KEYWORDS, Projection.DOCUMENTS}
+    assert here.sent == []
+    here.rebuilding = frozenset()
+    found = await here.verify()
+    assert {each.projection for each in found.result.findings} == {Projection.VECTORS}
+    assert found.reports[0].clean_at == clean_at
 
 
 async def test_tenants_are_told_of_their_own_documents_only() -> None:

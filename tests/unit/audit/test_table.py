@@ -16,8 +16,8 @@ from headwater.audit.sending import Sender
 from headwater.audit.table import LAYOUT, DocumentTable
 from headwater.clients.kafka.records import Record
 from headwater.heads.environment import WritableEnvironment
-from headwater.local.lag import StageLag
 from headwater.ports.consistency import IdRange
+from headwater.ports.freshness import StageLag
 from headwater.rerun import rerun_of
 from schemas.codec import encode
 from schemas.events.base import Event, Lane, Position, Store
