@@ -1,4 +1,4 @@
-"""`headwater generations compare`."""
+"""`headwater generations compare`. What knows the stores is imported where it is used: `list` beside it is quick."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -11,13 +11,10 @@ import typer
 
 from headwater.cli.api_client import ApiClient, open_api
 from headwater.cli.output import AsJson, print_json, print_table, say
-from headwater.clients.elasticsearch.analytics import ElasticsearchAnalytics
 from headwater.evaluation.collection import Collection
 from headwater.evaluation.comparing import Question, Side, compare, judged, replayed
 from headwater.evaluation.judging import uploads
 from headwater.evaluation.knowledge_base import temporary_knowledge_base
-from headwater.generations.catching_up import CatchUp
-from headwater.generations.sizes import count_rows
 from headwater.settings import Settings
 from schemas.events.queries import QueryExecuted
 from schemas.ids import GenerationName, TenantId
@@ -36,6 +33,8 @@ def compare_generations(
     as_json: AsJson = False,
 ) -> None:
     """Ask the newest real queries, or a judged collection, of both, and show quality, overlap, latency and size."""
+    from headwater.generations.sizes import count_rows
+
     settings = Settings()
     names = (GenerationName(first), GenerationName(second))
     with open_api(settings.api) as api, _questions(api, settings, names, queries, beir, tenant) as questions:
@@ -57,6 +56,8 @@ def _questions(
     beir: Path | None,
     tenant: str | None,
 ) -> Iterator[Sequence[Question]]:
+    from headwater.generations.catching_up import CatchUp
+
     if beir is None:
         yield replayed(asyncio.run(_newest(settings, TenantId(tenant or settings.api.default_tenant), queries)))
         return
@@ -70,6 +71,8 @@ def _questions(
 
 
 async def _newest(settings: Settings, tenant: TenantId, limit: int) -> Sequence[QueryExecuted]:
+    from headwater.clients.elasticsearch.analytics import ElasticsearchAnalytics
+
     async with ElasticsearchAnalytics.open(settings.elasticsearch) as model:
         return await model.list_queries(tenant, limit=limit)
 

@@ -4,16 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from headwater.cli.comparison import compare_generations
 from headwater.cli.output import AsJson, print_json, print_table, say
 from headwater.errors import FatalError
-from headwater.generations.catching_up import CatchUp
 from headwater.generations.directory import GenerationsDirectory, read_directory
-from headwater.generations.lifecycle import Lifecycle
 from headwater.generations.policy import DEFAULT_POLICY
 from headwater.generations.records import Generations, Known
 from headwater.heads.counting import Completeness, completeness
@@ -24,6 +22,9 @@ from headwater.settings import Settings
 from schemas.events.base import Store
 from schemas.events.directory import GenerationState
 from schemas.ids import GenerationName
+
+if TYPE_CHECKING:
+    from headwater.generations.lifecycle import Lifecycle
 
 T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -141,7 +142,11 @@ def _row(each: Progress) -> tuple[object, ...]:
     return (each.name, each.state, each.policy, *built, left, ", ".join(each.rebuilding) or None)
 
 
-def _run(work: Callable[[Lifecycle], Awaitable[T]]) -> T:
+def _run(work: Callable[["Lifecycle"], Awaitable[T]]) -> T:
+    # Both stores' clients take seconds to import: `list`, which is asked again and again, needs neither.
+    from headwater.generations.catching_up import CatchUp
+    from headwater.generations.lifecycle import Lifecycle
+
     async def opened() -> T:
         settings = Settings()
         async with GenerationsDirectory.open(settings) as directory:
