@@ -143,8 +143,7 @@ def _own_groups(folder: Path, *, api_port: int) -> dict[str, dict[str, Any]]:
         "kafka": {"topic_prefix": f"{name}.", "partitions": 2, "session_timeout_s": 6},
         "elasticsearch": {"index_prefix": name},
         "milvus": {"collection_prefix": name},
-        # Late is empty for a cache. On a machine that many share, a worker that has just begun is late by itself.
-        "redis": {"key_prefix": f"{name}:", "request_timeout_s": 10.0},
+        "redis": {"key_prefix": f"{name}:"},
         "blobs": {"url": f"file:{folder / 'blobs'}"},
         "heads": {"folder": folder / "heads", "map_size_bytes": 2**30},
         "stages": {"datadir": folder / "workers", "removal_grace_s": 2.0},
