@@ -63,6 +63,8 @@ def translate_document(
         lane=Lane.BACKFILL,
         directory_position=directory.position(record.directory_position),
         submitted=submitted,
+        live_offset=None,  # the new installation's submissions begin anew
+        backfill_offset=None,
     )
 
 

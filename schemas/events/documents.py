@@ -154,6 +154,9 @@ class DocumentChanged(Event):
     admitted_at: datetime
     directory_position: int  # next offset of directory.changed that the writer had read: the gate waits for it
     submitted: Position  # makes admission idempotent and gives callers a token
+    # The newest submission of each lane that was decided when this was written; None: none, or written before v2.
+    live_offset: int | None = None
+    backfill_offset: int | None = None
 
 
 class ProgressOutcome(StrEnum):

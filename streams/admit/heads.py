@@ -196,12 +196,16 @@ def _is_deleting(previous: DocumentChanged | None, record: DocumentChanged) -> b
 
 
 def _restored(record: DocumentChanged, previous: DocumentHead | None, *, directory: str) -> DocumentHead:
-    """The log names one submission a record; what was known of the other lane stays known."""
+    """A record names the newest submission of each lane; one of before v2 its own alone, and what was known stays."""
     base = DocumentHead(record=record, seen_version=None) if previous is None else replace(previous, record=record)
     versions = [version for version in (base.seen_version, record.source_version) if version is not None]
-    head = replace(base, seen_version=max(versions, default=None))
-    if stored.is_purge(record, directory):
-        return head
-    if record.lane is Lane.LIVE:
-        return replace(head, live_offset=record.submitted.offset)
-    return replace(head, backfill_offset=record.submitted.offset)
+    named = {Lane.LIVE: record.live_offset, Lane.BACKFILL: record.backfill_offset}
+    if not stored.is_purge(record, directory):
+        named[record.lane] = record.submitted.offset
+    live, backfill = named[Lane.LIVE], named[Lane.BACKFILL]
+    return replace(
+        base,
+        seen_version=max(versions, default=None),
+        live_offset=base.live_offset if live is None else live,
+        backfill_offset=base.backfill_offset if backfill is None else backfill,
+    )

@@ -1,6 +1,6 @@
 """What admission knows of a document, and how a submission can end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -65,6 +65,14 @@ class DocumentHead:
     def offset(self, lane: Lane) -> int:
         """Return the newest offset seen on one lane's topic."""
         return self.live_offset if lane is Lane.LIVE else self.backfill_offset
+
+    def naming_submissions(self) -> DocumentChanged:
+        """Return the record, with what the log must say for these offsets to be known without this store."""
+        return replace(
+            self.record,
+            live_offset=None if self.live_offset == NEVER else self.live_offset,
+            backfill_offset=None if self.backfill_offset == NEVER else self.backfill_offset,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

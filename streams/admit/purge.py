@@ -112,7 +112,7 @@ class Purges:
 
 def _deletion(purge: Purge, head: DocumentHead, context: Context) -> DocumentChanged:
     return replace(
-        deletion_of(head.record, context, lane=Lane.LIVE),
+        deletion_of(head.naming_submissions(), context, lane=Lane.LIVE),
         occurred_at=purge.change.occurred_at,
         observed_at=purge.change.observed_at,
     )

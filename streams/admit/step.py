@@ -213,7 +213,9 @@ def _admitted(
     record: DocumentChanged, submission: DocumentSubmitted, head: DocumentHead | None, context: Context
 ) -> Admitted:
     base = DocumentHead(record=record, seen_version=None) if head is None else replace(head, record=record)
-    return Admitted(record=record, head=_learnt(submission, base, context))
+    learnt = _learnt(submission, base, context)
+    named = learnt.naming_submissions()
+    return Admitted(record=named, head=replace(learnt, record=named))
 
 
 def _learnt(submission: DocumentSubmitted, head: DocumentHead, context: Context) -> DocumentHead:

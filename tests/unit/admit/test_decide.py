@@ -227,6 +227,15 @@ class TestReplay:
         backfill = put(state("From the backfill"), lane=Lane.BACKFILL)
         admitted(decide(backfill, head, context(3)))
 
+    def test_a_record_names_the_newest_submission_of_each_lane(self) -> None:
+        assert (head_of(put()).record.live_offset, head_of(put()).record.backfill_offset) == (0, None)
+        bulk = admitted(decide(put(lane=Lane.BACKFILL), None, context(40))).head
+        dropped = decide(put(lane=Lane.BACKFILL), bulk, context(41))
+        assert isinstance(dropped, Dropped)
+        edit = admitted(decide(put(state("Edited")), dropped.head, context(7)))
+        assert (edit.record.live_offset, edit.record.backfill_offset) == (7, 41)
+        assert edit.head.record == edit.record
+
     def test_a_topic_that_was_created_anew_is_no_replay(self) -> None:
         head = admitted(decide(put(), None, context(4_000))).head
         later = put(state("New"), observed_at=NOON + timedelta(hours=1))

@@ -121,6 +121,24 @@ def test_the_log_restores_heads_offsets_and_counters(heads: AdmissionHeads) -> N
     assert usage(heads).documents == 1
 
 
+def test_one_record_is_enough_to_know_the_newest_submission_of_both_lanes(heads: AdmissionHeads) -> None:
+    position = Position(topic="s", partition=0, offset=77)
+    record = changed(ONE, submitted=position, live_offset=77, backfill_offset=40)
+    heads.restore(Position(topic=CHANGED, partition=0, offset=11), encode(record), document_key(ACME, ONE), record)
+    head = heads.get(0, ONE)
+    assert head is not None
+    assert (head.offset(Lane.LIVE), head.offset(Lane.BACKFILL)) == (77, 40)
+
+
+def test_a_deletion_with_its_knowledge_base_still_names_the_submissions_before_it(heads: AdmissionHeads) -> None:
+    position = Position(topic=DIRECTORY, partition=0, offset=900)
+    record = changed(ONE, op=DocumentOp.DELETED, content=None, submitted=position, live_offset=77, backfill_offset=40)
+    heads.restore(Position(topic=CHANGED, partition=0, offset=11), encode(record), document_key(ACME, ONE), record)
+    head = heads.get(0, ONE)
+    assert head is not None
+    assert (head.offset(Lane.LIVE), head.offset(Lane.BACKFILL)) == (77, 40)
+
+
 def test_an_erased_document_is_unknown(heads: AdmissionHeads) -> None:
     put(heads, changed(ONE))
     heads.persist()

@@ -47,7 +47,7 @@ def test_the_head_is_appended_again_under_a_new_revision_and_nothing_else_change
     assert record.revision == LATER_MS
     assert record.submitted == Position(topic="rag.documents.submitted", partition=1, offset=9)
     assert (record.observed_at, record.admitted_at, record.occurred_at) == (LATER, LATER, NOON)
-    moved = ("event_id", "revision", "submitted", "observed_at", "admitted_at")
+    moved = ("event_id", "revision", "submitted", "live_offset", "observed_at", "admitted_at")
     assert record == replace(head.record, **{name: getattr(record, name) for name in moved})
 
 
