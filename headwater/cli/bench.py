@@ -27,7 +27,10 @@ _LIMIT_S: Final = 4 * 3600  # of all benchmarks together, on the slowest machine
 @app.command()
 def bench(
     names: Annotated[
-        list[str], typer.Argument(help="embedder, ingest, history, edit, fusion, search, memory, verify; or all.")
+        list[str],
+        typer.Argument(
+            help="embedder, ingest, history, edit, fusion, search, memory, verify, rebuild, throughput; or all."
+        ),
     ],
     *,
     running: Annotated[bool, typer.Option("--running", help="Measure the running stack, beside its data.")] = False,

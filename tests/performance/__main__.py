@@ -15,7 +15,9 @@ from tests.performance.fusion import measure_fusion
 from tests.performance.history import measure_history
 from tests.performance.ingest import measure_ingest
 from tests.performance.memory import measure_memory
+from tests.performance.rebuild import measure_rebuild
 from tests.performance.search import measure_search
+from tests.performance.throughput import measure_throughput
 from tests.performance.verify import measure_verify
 
 BENCHMARKS: Mapping[str, Callable[[Bench], list[Figure]]] = {
@@ -27,6 +29,8 @@ BENCHMARKS: Mapping[str, Callable[[Bench], list[Figure]]] = {
     "search": measure_search,
     "memory": measure_memory,
     "verify": measure_verify,
+    "rebuild": measure_rebuild,
+    "throughput": measure_throughput,
 }
 
 

@@ -1,9 +1,11 @@
-"""What decides whether a benchmark's goal was met."""
+"""What decides whether a benchmark's goal was met, and what else of the benchmarks can be wrong without a stack."""
 
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
+from headwater.cli.bench import CHECKOUT, bench
+from tests.performance.__main__ import BENCHMARKS
 from tests.performance.figures import Figure, spread
 from tests.performance.history import waves
 
@@ -36,3 +38,10 @@ def test_no_wave_edits_a_page_twice_and_order_is_kept() -> None:
         {"path": "c", "op": "D"},
     ]
     assert list(waves(iter(events))) == [events[:2], events[2:4], events[4:]]
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_is_offered_and_described(name: str) -> None:
+    (argument,) = get_type_hints(bench, include_extras=True)["names"].__metadata__
+    assert name in argument.help.replace(";", ",").split(", ")
+    assert f"| `{name}` | " in (CHECKOUT / "docs" / "benchmarks.md").read_text()

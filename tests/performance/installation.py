@@ -1,0 +1,40 @@
+"""A product of a benchmark's own on the stack's components: what is replaced, wiped or doubled in it is nobody's."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from headwater.local.stack import LocalStack
+from tests.performance.bench import Bench
+from tests.support.platform import Platform, running_platform
+from tests.support.stack import RunningStack
+
+_STOP_S = 40.0
+
+
+@contextmanager
+def own_installation(bench: Bench) -> Iterator[tuple[Platform, Bench]]:
+    """Start all of our processes once more, with topics, indices, collections and blobs of their own; remove all of it.
+
+    The bench that is yielded points at them. The stack's own processes have nothing to do meanwhile, unless somebody
+    uses them.
+    """
+    bench.say("starting an installation of its own")
+    stack = RunningStack(settings=bench.settings, environment=bench.stack.environment())
+    with running_platform(stack) as platform:
+        yield (
+            platform,
+            replace(bench, settings=platform.settings, stack=LocalStack.of(platform.settings), api=platform.admin),
+        )
+    shutil.rmtree(platform.settings.local.state_folder)  # after a failure its logs stay
+
+
+@contextmanager
+def worker(platform: Platform, *arguments: str, log: str, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run one more worker, then let it leave its group: a killed one's partitions would wait until its session ends."""
+    with platform.child(*arguments, log=log, **environment) as process:
+        yield process
+        process.terminate()
+        process.wait(_STOP_S)
