@@ -14,7 +14,7 @@ from tests.performance.bench import Bench
 from tests.performance.figures import Figure
 from tests.performance.installation import own_installation, worker
 from tests.support.platform import Platform
-from tests.support.stored_rows import stored_rows
+from tests.support.stored_rows import stored_ids
 
 
 def measure_rebuild(bench: Bench) -> list[Figure]:
@@ -41,11 +41,11 @@ def measure_rebuild(bench: Bench) -> list[Figure]:
 
 def _rebuilt(platform: Platform, store: Store, source: str) -> float:
     """Wipe and rebuild a store; return the seconds that the worker took."""
-    before = asyncio.run(stored_rows(platform.settings, store, source)).keys()
+    before = asyncio.run(stored_ids(platform.settings, store, source))
     workers = TimedWorkers(platform=platform)
     rebuild = Rebuild(settings=platform.settings, store=store, workers=workers, report=_quiet)
     asyncio.run(rebuild.afresh(wipe=True))
-    after = asyncio.run(stored_rows(platform.settings, store, source)).keys()
+    after = asyncio.run(stored_ids(platform.settings, store, source))
     if before != after:
         raise FatalError(f"{store} held {len(before)} rows before and {len(after)} after; the same ones are needed")
     return workers.took_s
