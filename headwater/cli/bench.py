@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +17,14 @@ from headwater.cli.output import AsJson, print_json, print_table, say
 from headwater.cli.stack import chosen_names
 from headwater.errors import FatalError
 from headwater.local.installation import install
+from headwater.local.interrupts import interruptible, undisturbed
 from headwater.local.stack import LocalStack
 from headwater.settings import LocalSettings, Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 CHECKOUT: Final = Path(__file__).parents[2]
 _LIMIT_S: Final = 4 * 3600  # of all benchmarks together, on the slowest machine
+_CLEAN_UP_S: Final = 180.0  # after an interruption: an installation of a benchmark's own is stopped and removed
 
 
 @app.command()
@@ -55,18 +58,33 @@ def bench(
 
 def _measure(names: Sequence[str], stack: LocalStack) -> list[dict[str, Any]]:
     """Run the benchmarks in a process of their own: they are no part of the product."""
-    finished = subprocess.run(  # noqa: S603 - our own module, no shell
+    with subprocess.Popen(  # noqa: S603 - our own module, no shell
         [sys.executable, "-m", "tests.performance", *names],
         cwd=CHECKOUT,
         env={**os.environ, **stack.environment()},
         stdout=subprocess.PIPE,
-        timeout=_LIMIT_S,
-        check=False,
-    )
-    if finished.returncode:
+        process_group=0,  # Ctrl-C reaches it through us alone: a second one would cut its own cleaning up short
+    ) as measuring:
+        try:
+            output, _ = measuring.communicate(timeout=_LIMIT_S)
+        finally:
+            with undisturbed():
+                _end(measuring)
+    if measuring.returncode:
         raise FatalError("a benchmark could not be completed; the lines above say why")
-    results: list[dict[str, Any]] = json.loads(finished.stdout)
+    results: list[dict[str, Any]] = json.loads(output)
     return results
+
+
+def _end(measuring: "subprocess.Popen[bytes]") -> None:
+    """Interrupt the benchmarks where they still run, and let them stop what they have started."""
+    if measuring.poll() is None:
+        measuring.send_signal(signal.SIGINT)
+        try:
+            measuring.wait(_CLEAN_UP_S)
+        except subprocess.TimeoutExpired:
+            measuring.kill()
+            measuring.wait()
 
 
 @contextmanager
@@ -83,13 +101,16 @@ def _own_stack(given: Settings) -> Iterator[LocalStack]:
     install(stack.places, lambda component, doing: say(f"{component}: {doing}"))
     asyncio.run(stack.down(_silent))  # what a killed run has left
     stack.purge()
-    try:
-        say("starting a stack")
-        asyncio.run(stack.up(_silent, names=chosen_names(stack, (), ("canary",))))  # it would be measured, too
-        yield stack
-    finally:
-        asyncio.run(stack.down(_silent))
-        stack.purge()
+    with interruptible():
+        try:
+            say("starting a stack")
+            asyncio.run(stack.up(_silent, names=chosen_names(stack, (), ("canary",))))  # it would be measured, too
+            yield stack
+        finally:
+            say("stopping it")
+            with undisturbed():
+                asyncio.run(stack.down(_silent))
+                stack.purge()
 
 
 def _show(result: Mapping[str, Any]) -> None:
