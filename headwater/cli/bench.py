@@ -37,6 +37,12 @@ def bench(
     ],
     *,
     running: Annotated[bool, typer.Option("--running", help="Measure the running stack, beside its data.")] = False,
+    pages: Annotated[
+        int | None, typer.Option(min=1, help="How much of the handbook `ingest`, `rebuild` and `throughput` take.")
+    ] = None,
+    chunks: Annotated[
+        int | None, typer.Option(min=8, help="How many rows `verify` compares; goals are for 100000.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure on an empty stack of its own, then stop it. Exits 1 where a goal is missed."""
@@ -44,7 +50,7 @@ def bench(
         raise FatalError("the benchmarks are not part of this installation: run them in a checkout, `make bench`")
     settings = Settings()
     with _running(settings) if running else _own_stack(settings) as stack:
-        results = _measure(names, stack)
+        results = _measure([*names, *_sizes(pages=pages, chunks=chunks)], stack)
     if as_json:
         print_json(results)
     else:
@@ -56,10 +62,14 @@ def bench(
         raise typer.Exit(1)
 
 
-def _measure(names: Sequence[str], stack: LocalStack) -> list[dict[str, Any]]:
+def _sizes(**sizes: int | None) -> Iterator[str]:
+    return (f"--{name}={size}" for name, size in sizes.items() if size is not None)
+
+
+def _measure(arguments: Sequence[str], stack: LocalStack) -> list[dict[str, Any]]:
     """Run the benchmarks in a process of their own: they are no part of the product."""
     with subprocess.Popen(  # noqa: S603 - our own module, no shell
-        [sys.executable, "-m", "tests.performance", *names],
+        [sys.executable, "-m", "tests.performance", *arguments],
         cwd=CHECKOUT,
         env={**os.environ, **stack.environment()},
         stdout=subprocess.PIPE,

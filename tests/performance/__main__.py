@@ -1,5 +1,9 @@
-"""`python -m tests.performance NAME...`: measure on the running stack; JSON on standard output, progress beside it."""
+"""`python -m tests.performance NAME... [--pages N] [--chunks N]`: measure on the running stack.
 
+JSON on standard output, progress beside it.
+"""
+
+import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -34,17 +38,19 @@ BENCHMARKS: Mapping[str, Callable[[Bench], list[Figure]]] = {
 }
 
 
-def main(names: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Run the named benchmarks in the table's order; `all` is every one."""
-    unknown = set(names) - BENCHMARKS.keys() - {"all"}
-    if unknown or not names:
-        sys.exit(f"name benchmarks out of: all, {', '.join(BENCHMARKS)}; not {', '.join(sorted(unknown)) or 'none'}")
+    parser = argparse.ArgumentParser(prog="python -m tests.performance")
+    parser.add_argument("names", nargs="+", choices=("all", *BENCHMARKS), metavar="NAME")
+    parser.add_argument("--pages", type=int)
+    parser.add_argument("--chunks", type=int)
+    asked = parser.parse_args(arguments)
     settings = Settings()
     configure_codec(settings.kafka)
     results: list[dict[str, Any]] = []
-    with open_bench(settings, _say) as bench:
+    with open_bench(settings, _say, pages=asked.pages, chunks=asked.chunks) as bench:
         for name, run in BENCHMARKS.items():
-            if name in names or "all" in names:
+            if name in asked.names or "all" in asked.names:
                 _say(f"{name}: measuring")
                 before = machine()
                 figures = run(bench)

@@ -34,6 +34,8 @@ class Bench:
     api: ApiClient
     data: Path
     say: Callable[[str], None]
+    pages: int | None = None  # of the handbook; all of them where it is not said
+    chunks: int | None = None  # of synthetic rows; as many as the benchmark's goals are for where it is not said
 
     @contextmanager
     def filled(self, purpose: str, uploads: Iterable[Upload]) -> Iterator[TemporaryKnowledgeBase]:
@@ -77,9 +79,10 @@ class Bench:
         return [batch for batch in batches if batch.knowledge_base == base.name]
 
     def handbook(self) -> list[Upload]:
-        """Return the handbook's pages."""
+        """Return the handbook's pages, or as many of them as are wanted."""
         folder = self.data / "handbook-18f" / "pages"
-        return [page(str(path.relative_to(folder)), path.read_text()) for path in sorted(folder.rglob("*.md"))]
+        paths = sorted(folder.rglob("*.md"))[: self.pages]
+        return [page(str(path.relative_to(folder)), path.read_text()) for path in paths]
 
 
 def page(path: str, text: str) -> Upload:
@@ -88,7 +91,9 @@ def page(path: str, text: str) -> Upload:
 
 
 @contextmanager
-def open_bench(settings: Settings, say: Callable[[str], None]) -> Iterator[Bench]:
+def open_bench(
+    settings: Settings, say: Callable[[str], None], *, pages: int | None = None, chunks: int | None = None
+) -> Iterator[Bench]:
     """Open the running stack that the settings name; FatalError where none runs, or the corpora are not there."""
     data = Path(os.environ.get("HEADWATER_DATA", "../shared/data"))
     if not data.is_dir():
@@ -98,4 +103,4 @@ def open_bench(settings: Settings, say: Callable[[str], None]) -> Iterator[Bench
         raise FatalError(f"no stack runs in {stack.places.state}: run `headwater bench`, which starts one")
     running = stack.running_settings()
     with open_api(running.api) as api:
-        yield Bench(settings=running, stack=stack, api=api, data=data, say=say)
+        yield Bench(settings=running, stack=stack, api=api, data=data, say=say, pages=pages, chunks=chunks)
