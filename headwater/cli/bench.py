@@ -18,11 +18,13 @@ from headwater.cli.stack import chosen_names
 from headwater.errors import FatalError
 from headwater.local.installation import install
 from headwater.local.interrupts import interruptible, undisturbed
+from headwater.local.process import Tier
 from headwater.local.stack import LocalStack
 from headwater.settings import LocalSettings, Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 CHECKOUT: Final = Path(__file__).parents[2]
+APART: Final = frozenset({"verify", "rebuild", "throughput"})  # in installations of their own, on the components
 _LIMIT_S: Final = 4 * 3600  # of all benchmarks together, on the slowest machine
 _CLEAN_UP_S: Final = 180.0  # after an interruption: an installation of a benchmark's own is stopped and removed
 
@@ -49,7 +51,7 @@ def bench(
     if not (CHECKOUT / "tests" / "performance").is_dir():
         raise FatalError("the benchmarks are not part of this installation: run them in a checkout, `make bench`")
     settings = Settings()
-    with _running(settings) if running else _own_stack(settings) as stack:
+    with _running(settings) if running else _own_stack(settings, apart=APART.issuperset(names)) as stack:
         results = _measure([*names, *_sizes(pages=pages, chunks=chunks)], stack)
     if as_json:
         print_json(results)
@@ -103,8 +105,11 @@ def _running(settings: Settings) -> Iterator[LocalStack]:
 
 
 @contextmanager
-def _own_stack(given: Settings) -> Iterator[LocalStack]:
-    """Start an empty stack beside the user's, on free ports; stop it and remove its data at the end."""
+def _own_stack(given: Settings, *, apart: bool) -> Iterator[LocalStack]:
+    """Start an empty stack beside the user's, on free ports; stop it and remove its data at the end.
+
+    Of the components alone where everything is measured apart: processes of ours would only be load beside it.
+    """
     folder = given.local.state_folder / "bench"
     local = LocalSettings(state_folder=folder, cache_folder=given.local.cache_folder, ports="free")
     stack = LocalStack.of(given.model_copy(update={"local": local}))
@@ -114,7 +119,9 @@ def _own_stack(given: Settings) -> Iterator[LocalStack]:
     with interruptible():
         try:
             say("starting a stack")
-            asyncio.run(stack.up(_silent, names=chosen_names(stack, (), ("canary",))))  # it would be measured, too
+            only = (Tier.INFRASTRUCTURE,) if apart else ()
+            names = chosen_names(stack, only, ("canary",))  # it would be measured, too
+            asyncio.run(stack.up(_silent, names=names))
             yield stack
         finally:
             say("stopping it")

@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 
 from headwater.audit.opening import open_verification
 from headwater.audit.passes import PassResult
-from headwater.clients.kafka.schema_ids import configure_codec
 from headwater.errors import FatalError
 from headwater.ports.consistency import Projection
 from headwater.settings import Settings
 from streams.audit.agent import NICE
+from tests.performance.bench import configure_benchmarks
 from tests.support.audited import never_behind
 
 
@@ -43,7 +43,7 @@ async def passes_elsewhere(settings: Settings, *, chunks: int) -> tuple[Pass, ..
 
 def _run(settings: Settings, chunks: int) -> tuple[Pass, ...]:
     os.nice(NICE)
-    configure_codec(settings.kafka)
+    configure_benchmarks(settings)
     return asyncio.run(_passes(settings, chunks))
 
 

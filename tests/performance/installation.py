@@ -4,10 +4,9 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from headwater.local.stack import LocalStack
-from tests.performance.bench import Bench
+from tests.performance.bench import Bench, Components, of_product
 from tests.support.platform import Platform, running_platform
 from tests.support.stack import RunningStack
 
@@ -15,19 +14,16 @@ _STOP_S = 40.0
 
 
 @contextmanager
-def own_installation(bench: Bench) -> Iterator[tuple[Platform, Bench]]:
-    """Start all of our processes once more, with topics, indices, collections and blobs of their own; remove all of it.
+def own_installation(components: Components) -> Iterator[tuple[Platform, Bench]]:
+    """Start all of our processes, with topics, indices, collections and blobs of their own; remove all of it.
 
-    The bench that is yielded points at them. The stack's own processes have nothing to do meanwhile, unless somebody
-    uses them.
+    The bench that is yielded points at them.
     """
-    bench.say("starting an installation of its own")
-    stack = RunningStack(settings=bench.settings, environment=bench.stack.environment())
+    components.say("starting an installation of its own")
+    stack = RunningStack(settings=components.settings, environment=components.stack.environment())
     with running_platform(stack) as platform:
-        yield (
-            platform,
-            replace(bench, settings=platform.settings, stack=LocalStack.of(platform.settings), api=platform.admin),
-        )
+        local = LocalStack.of(platform.settings)
+        yield platform, of_product(components, settings=platform.settings, stack=local, api=platform.admin)
     shutil.rmtree(platform.settings.local.state_folder)  # after a failure its logs stay
 
 

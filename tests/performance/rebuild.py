@@ -10,14 +10,14 @@ from headwater.errors import FatalError
 from headwater.generations.positions import Way
 from headwater.generations.rebuilding import Rebuild
 from schemas.events.base import Store
-from tests.performance.bench import Bench
+from tests.performance.bench import Components
 from tests.performance.figures import Figure
 from tests.performance.installation import own_installation, worker
 from tests.support.platform import Platform
 from tests.support.stored_rows import stored_ids
 
 
-def measure_rebuild(bench: Bench) -> list[Figure]:
+def measure_rebuild(components: Components) -> list[Figure]:
     """Ingest the handbook into an installation of its own; wipe one store at a time and let one worker rebuild it.
 
     Timed from the worker's start, which is part of it, until the rebuild is over as `headwater rebuild` sees it: it
@@ -25,7 +25,7 @@ def measure_rebuild(bench: Bench) -> list[Figure]:
     the store and the replicas' wait are not. Without caches every page is parsed and cut again and, for vectors,
     embedded again. Raises FatalError where the store does not hold the same rows afterwards.
     """
-    with own_installation(bench) as (platform, own), own.filled("rebuild", own.handbook()) as base:
+    with own_installation(components) as (platform, own), own.filled("rebuild", own.handbook()) as base:
         own.settle()
         chunks = sum(len(batch.chunks) for batch in own.embedded(base))
         figures = [Figure(name="chunks in each store", value=chunks, unit="chunks")]

@@ -12,7 +12,7 @@ from headwater.demo.stage import wait_until
 from headwater.local.lag import PER_GENERATION
 from headwater.local.starting import stop_all
 from headwater.settings import Settings
-from tests.performance.bench import PATIENCE_S, Bench
+from tests.performance.bench import PATIENCE_S, Bench, Components
 from tests.performance.figures import Figure
 from tests.performance.ingest import Ingest, ingest
 from tests.performance.installation import own_installation, worker
@@ -23,14 +23,14 @@ _DOUBLED: Final = ("admit", "prepare", "index-vectors", "index-keywords", "statu
 _LABEL: Final = "fixed vectors, no model"
 
 
-def measure_throughput(bench: Bench) -> list[Figure]:
+def measure_throughput(components: Components) -> list[Figure]:
     """Ingest the handbook as `ingest` does, through the API to both stores, with `embed` given fixed vectors.
 
     In an installation of its own with two partitions: with one worker a stage, with two, and with one again; two are
     set against the mean of the runs around them, because a machine's speed changes by the minute. The first ingest
     with each number of workers is not counted. The API, its heads and the stores are one process each throughout.
     """
-    with own_installation(bench) as (platform, own):
+    with own_installation(components) as (platform, own):
         asyncio.run(stop_all(platform.supervisor, ["embed"], _silent))
         with worker(platform, *_FIXED_EMBED, log="embed-fixed"):
             _until_members(own.settings, 1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from headwater.settings import AuditSettings
 from tests.performance.audit_passes import Pass, passes_elsewhere
-from tests.performance.bench import Bench
+from tests.performance.bench import Components
 from tests.performance.figures import Figure
 from tests.performance.synthetic import PER_DOCUMENT, Synthetic
 from tests.support.audited import audited_world
@@ -32,22 +32,24 @@ class Asked:
     took_s: float
 
 
-def measure_verify(bench: Bench) -> list[Figure]:
+def measure_verify(components: Components) -> list[Figure]:
     """Fill indices, topics and a collection of its own; ask alone, beside two passes of another process, alone again.
 
     The audit rests between ranges as it does in a running installation (`HEADWATER_AUDIT__SHARE`).
     """
-    return asyncio.run(_measured(bench, chunks=bench.chunks or CHUNKS))
+    return asyncio.run(_measured(components, chunks=components.chunks or CHUNKS))
 
 
-async def _measured(bench: Bench, *, chunks: int) -> list[Figure]:
-    stack = RunningStack(settings=bench.settings, environment={})
-    async with audited_world(stack, dimension=bench.settings.milvus.dimension, share=AuditSettings().share) as world:
+async def _measured(components: Components, *, chunks: int) -> list[Figure]:
+    stack = RunningStack(settings=components.settings, environment={})
+    async with audited_world(
+        stack, dimension=components.settings.milvus.dimension, share=AuditSettings().share
+    ) as world:
         synthetic = Synthetic.of(world)
         documents = chunks // PER_DOCUMENT
         began = time.monotonic()
-        await synthetic.fill(documents, bench.say)
-        bench.say(f"filled after {time.monotonic() - began:.0f} s")
+        await synthetic.fill(documents, components.say)
+        components.say(f"filled after {time.monotonic() - began:.0f} s")
         for _ in range(_WARM_UP):
             await synthetic.ask()
         before = await _asked_while(synthetic, asyncio.create_task(asyncio.sleep(_ALONE_S)))
@@ -57,7 +59,9 @@ async def _measured(bench: Bench, *, chunks: int) -> list[Figure]:
         beside = await _asked_while(synthetic, passing)
         passes = await passing
         after = await _asked_while(synthetic, asyncio.create_task(asyncio.sleep(_ALONE_S)))
-    bench.say(f"{len(before)} and {len(after)} questions alone, {len(list(during(passes, beside)))} beside the passes")
+    components.say(
+        f"{len(before)} and {len(after)} questions alone, {len(list(during(passes, beside)))} beside the passes"
+    )
     return figures_of(documents * PER_DOCUMENT, passes, alone=(*before, *after), beside=beside)
 
 

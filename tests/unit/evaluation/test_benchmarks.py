@@ -9,10 +9,11 @@ from typing import Any, cast, get_type_hints
 import pytest
 from typer.testing import CliRunner
 
+from headwater.cli import bench as command
 from headwater.cli.bench import CHECKOUT, app, bench
 from headwater.settings import Settings
-from tests.performance.__main__ import BENCHMARKS
-from tests.performance.bench import Bench
+from tests.performance.__main__ import APART, BENCHMARKS
+from tests.performance.bench import Components
 from tests.performance.figures import Figure, spread
 from tests.performance.history import waves
 
@@ -54,11 +55,15 @@ def test_every_benchmark_is_offered_and_described(name: str) -> None:
     assert f"| `{name}` | " in (CHECKOUT / "docs" / "benchmarks.md").read_text()
 
 
+def test_the_command_knows_which_ones_need_the_components_alone() -> None:
+    assert frozenset(APART) == command.APART
+
+
 def test_sizes_are_passed_on_where_they_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
 
     @contextmanager
-    def own_stack(_settings: Settings) -> Iterator[None]:
+    def own_stack(_settings: Settings, *, apart: bool) -> Iterator[None]:
         yield
 
     def measure(arguments: list[str], _stack: None) -> list[dict[str, Any]]:
@@ -77,8 +82,6 @@ def test_pages_are_as_many_as_wanted(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for name in "abc":
         (folder / f"{name}.md").write_text(f"# {name}")
-    wanted = Bench(
-        settings=Settings(), stack=cast("Any", None), api=cast("Any", None), data=tmp_path, say=lambda text: None
-    )
+    wanted = Components(settings=Settings(), stack=cast("Any", None), data=tmp_path, say=lambda text: None)
     assert [page.external_id for page in wanted.handbook()] == ["a.md", "b.md", "c.md"]
     assert [page.external_id for page in replace(wanted, pages=2).handbook()] == ["a.md", "b.md"]
