@@ -11,17 +11,18 @@ from tests.support.platform import Platform, running_platform
 from tests.support.stack import RunningStack
 
 _STOP_S = 40.0
+_UNUSED = ("feedback", "analytics", "audit")  # nobody asks and nobody rates; they would only be load beside it
 
 
 @contextmanager
 def own_installation(components: Components) -> Iterator[tuple[Platform, Bench]]:
-    """Start all of our processes, with topics, indices, collections and blobs of their own; remove all of it.
+    """Start our processes that documents pass through, in an installation of their own; remove it at the end.
 
-    The bench that is yielded points at them.
+    Topics, indices, collections and blobs are its own, and the bench that is yielded points at them.
     """
     components.say("starting an installation of its own")
     stack = RunningStack(settings=components.settings, environment=components.stack.environment())
-    with running_platform(stack) as platform:
+    with running_platform(stack, without=_UNUSED) as platform:
         local = LocalStack.of(platform.settings)
         yield platform, of_product(components, settings=platform.settings, stack=local, api=platform.admin)
     shutil.rmtree(platform.settings.local.state_folder)  # after a failure its logs stay
