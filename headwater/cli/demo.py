@@ -10,6 +10,7 @@ from headwater.cli.stack import chosen_names
 from headwater.demo.play import play
 from headwater.demo.stage import open_stage
 from headwater.local.installation import install
+from headwater.local.interrupts import interruptible, undisturbed
 from headwater.local.stack import LocalStack
 from headwater.settings import LocalSettings, Settings
 
@@ -32,17 +33,19 @@ def demo(
         say("stopped what an earlier demo had left running")
     stack.purge()  # the acts count documents and parked events: they begin with nothing
     kept_promises = False
-    try:
-        say("starting Kafka, Elasticsearch, Milvus, Redis, Triton, the stages and the API")
-        # The acts time and count what they do: the canary would do more of it beside them.
-        names = chosen_names(stack, (), ("canary",))
-        asyncio.run(stack.up(lambda name, doing: say(f"  {name}: {doing}"), names=names))
-        with open_stage(stack, (folder / "handbook").absolute()) as stage:
-            kept_promises = play(stage)
-            address = f"http://127.0.0.1:{stage.settings.api.port}/docs"
-    finally:
-        if not keep:
-            asyncio.run(stack.down(_silent))
+    with interruptible():
+        try:
+            say("starting Kafka, Elasticsearch, Milvus, Redis, Triton, the stages and the API")
+            # The acts time and count what they do: the canary would do more of it beside them.
+            names = chosen_names(stack, (), ("canary",))
+            asyncio.run(stack.up(lambda name, doing: say(f"  {name}: {doing}"), names=names))
+            with open_stage(stack, (folder / "handbook").absolute()) as stage:
+                kept_promises = play(stage)
+                address = f"http://127.0.0.1:{stage.settings.api.port}/docs"
+        finally:
+            if not keep:
+                with undisturbed():
+                    asyncio.run(stack.down(_silent))
     if not kept_promises:
         say(f"logs: {stack.places.logs}")
         raise typer.Exit(1)

@@ -11,7 +11,7 @@ from headwater.telemetry.management import Health
 from streams.audit.worker import STAGE, Worker
 from streams.background import run_until_stopped
 
-_NICE: Final = 10
+NICE: Final = 10
 _TICK_S: Final = 1.0
 
 
@@ -20,7 +20,7 @@ def run(settings: Settings) -> None:
 
     Stopping loses nothing: the next start reads the log again and begins with a pass.
     """
-    os.nice(_NICE)
+    os.nice(NICE)
     event_loop.run(run_until_stopped(audit, settings, stage=STAGE))
 
 

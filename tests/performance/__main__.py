@@ -1,13 +1,17 @@
-"""`python -m tests.performance NAME...`: measure on the running stack; JSON on standard output, progress beside it."""
+"""`python -m tests.performance NAME... [--pages N] [--chunks N]`: measure on the running stack.
 
+JSON on standard output, progress beside it.
+"""
+
+import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from headwater.clients.kafka.schema_ids import configure_codec
 from headwater.settings import Settings
-from tests.performance.bench import Bench, open_bench
+from tests.performance.bench import Bench, Components, configure_benchmarks, open_bench, running_components
 from tests.performance.edit import measure_edits
 from tests.performance.embedder import measure_embedder_figures
 from tests.performance.figures import Figure, machine
@@ -15,10 +19,12 @@ from tests.performance.fusion import measure_fusion
 from tests.performance.history import measure_history
 from tests.performance.ingest import measure_ingest
 from tests.performance.memory import measure_memory
+from tests.performance.rebuild import measure_rebuild
 from tests.performance.search import measure_search
+from tests.performance.throughput import measure_throughput
 from tests.performance.verify import measure_verify
 
-BENCHMARKS: Mapping[str, Callable[[Bench], list[Figure]]] = {
+PRODUCT: Mapping[str, Callable[[Bench], list[Figure]]] = {
     "embedder": measure_embedder_figures,
     "ingest": measure_ingest,
     "history": measure_history,
@@ -26,33 +32,46 @@ BENCHMARKS: Mapping[str, Callable[[Bench], list[Figure]]] = {
     "fusion": measure_fusion,
     "search": measure_search,
     "memory": measure_memory,
-    "verify": measure_verify,
 }
+APART: Mapping[str, Callable[[Components], list[Figure]]] = {  # in an installation of their own, on the components
+    "verify": measure_verify,
+    "rebuild": measure_rebuild,
+    "throughput": measure_throughput,
+}
+BENCHMARKS = (*PRODUCT, *APART)
 
 
-def main(names: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Run the named benchmarks in the table's order; `all` is every one."""
-    unknown = set(names) - BENCHMARKS.keys() - {"all"}
-    if unknown or not names:
-        sys.exit(f"name benchmarks out of: all, {', '.join(BENCHMARKS)}; not {', '.join(sorted(unknown)) or 'none'}")
+    parser = argparse.ArgumentParser(prog="python -m tests.performance")
+    parser.add_argument("names", nargs="+", choices=("all", *BENCHMARKS), metavar="NAME")
+    parser.add_argument("--pages", type=int)
+    parser.add_argument("--chunks", type=int)
+    asked = parser.parse_args(arguments)
+    names = set(BENCHMARKS if "all" in asked.names else asked.names)
     settings = Settings()
-    configure_codec(settings.kafka)
+    configure_benchmarks(settings)
+    components = running_components(settings, _say, pages=asked.pages, chunks=asked.chunks)
     results: list[dict[str, Any]] = []
-    with open_bench(settings, _say) as bench:
-        for name, run in BENCHMARKS.items():
-            if name in names or "all" in names:
-                _say(f"{name}: measuring")
-                before = machine()
-                figures = run(bench)
-                results.append(
-                    {
-                        "benchmark": name,
-                        "machine": before,
-                        "load_after": machine()["load"],
-                        "figures": [figure.to_json() for figure in figures],
-                    }
-                )
+    if names & PRODUCT.keys():
+        with open_bench(components) as bench:
+            results += [_result(name, partial(run, bench)) for name, run in PRODUCT.items() if name in names]
+    results += [_result(name, partial(run, components)) for name, run in APART.items() if name in names]
     json.dump(results, sys.stdout, indent=2)
+
+
+def _result(name: str, run: Callable[[], list[Figure]]) -> dict[str, Any]:
+    _say(f"{name}: measuring")
+    before = machine()
+    figures = run()
+    for figure in figures:
+        _say(f"{name}: {figure.name}: {figure.value:.4g} {figure.unit}")
+    return {
+        "benchmark": name,
+        "machine": before,
+        "load_after": machine()["load"],
+        "figures": [figure.to_json() for figure in figures],
+    }
 
 
 def _say(text: str) -> None:

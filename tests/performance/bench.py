@@ -11,11 +11,13 @@ from redis import Redis
 
 from headwater.cli.api_client import ApiClient, open_api
 from headwater.clients.kafka.config import topic_of
+from headwater.clients.kafka.schema_ids import configure_codec
 from headwater.errors import FatalError
 from headwater.evaluation.knowledge_base import TemporaryKnowledgeBase, Upload, temporary_knowledge_base
 from headwater.local.lag import LagReader
 from headwater.local.stack import LocalStack
 from headwater.settings import Settings
+from headwater.telemetry.logging import configure_logging
 from schemas.codec import decode
 from schemas.events import ChunksEmbedded
 from schemas.topics import Topic
@@ -26,14 +28,28 @@ _QUIET = 3  # looks in a row that find nothing waiting: a stage may be between t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """Handed to every benchmark."""
+class Components:
+    """Kafka, Elasticsearch, Milvus, Redis and Triton: what every benchmark stands on, and how much it takes."""
 
     settings: Settings  # of the running stack
     stack: LocalStack
-    api: ApiClient
     data: Path
     say: Callable[[str], None]
+    pages: int | None = None  # of the handbook; all of them where it is not said
+    chunks: int | None = None  # of synthetic rows; as many as the benchmark's goals are for where it is not said
+
+    def handbook(self) -> list[Upload]:
+        """Return the handbook's pages, or as many of them as are wanted."""
+        folder = self.data / "handbook-18f" / "pages"
+        paths = sorted(folder.rglob("*.md"))[: self.pages]
+        return [page(str(path.relative_to(folder)), path.read_text()) for path in paths]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench(Components):
+    """The whole product on them."""
+
+    api: ApiClient
 
     @contextmanager
     def filled(self, purpose: str, uploads: Iterable[Upload]) -> Iterator[TemporaryKnowledgeBase]:
@@ -76,26 +92,44 @@ class Bench:
         batches = (decode(value, ChunksEmbedded) for value in values)
         return [batch for batch in batches if batch.knowledge_base == base.name]
 
-    def handbook(self) -> list[Upload]:
-        """Return the handbook's pages."""
-        folder = self.data / "handbook-18f" / "pages"
-        return [page(str(path.relative_to(folder)), path.read_text()) for path in sorted(folder.rglob("*.md"))]
-
 
 def page(path: str, text: str) -> Upload:
     """Return a page of Markdown."""
     return Upload(external_id=path, title=Path(path).stem, text=text, media_type="text/markdown")
 
 
-@contextmanager
-def open_bench(settings: Settings, say: Callable[[str], None]) -> Iterator[Bench]:
-    """Open the running stack that the settings name; FatalError where none runs, or the corpora are not there."""
+def configure_benchmarks(settings: Settings) -> None:
+    """Set up a process that measures: standard output is for figures, what the product logs goes to standard error."""
+    configure_logging(settings.telemetry.model_copy(update={"log_level": "WARNING"}), process="bench")
+    configure_codec(settings.kafka)
+
+
+def running_components(settings: Settings, say: Callable[[str], None], **sizes: int | None) -> Components:
+    """Return the running stack that the settings name; FatalError where none runs, or the corpora are not there."""
     data = Path(os.environ.get("HEADWATER_DATA", "../shared/data"))
     if not data.is_dir():
         raise FatalError(f"no corpora in {data}: set HEADWATER_DATA to the folder that holds them")
     stack = LocalStack.of(settings)
     if stack.supervisor() is None:
         raise FatalError(f"no stack runs in {stack.places.state}: run `headwater bench`, which starts one")
-    running = stack.running_settings()
-    with open_api(running.api) as api:
-        yield Bench(settings=running, stack=stack, api=api, data=data, say=say)
+    return Components(settings=stack.running_settings(), stack=stack, data=data, say=say, **sizes)
+
+
+@contextmanager
+def open_bench(components: Components) -> Iterator[Bench]:
+    """Open the product that runs on them."""
+    with open_api(components.settings.api) as api:
+        yield of_product(components, settings=components.settings, stack=components.stack, api=api)
+
+
+def of_product(components: Components, *, settings: Settings, stack: LocalStack, api: ApiClient) -> Bench:
+    """Return a bench of a product that runs on the components, with the same corpora and sizes."""
+    return Bench(
+        settings=settings,
+        stack=stack,
+        api=api,
+        data=components.data,
+        say=components.say,
+        pages=components.pages,
+        chunks=components.chunks,
+    )

@@ -26,7 +26,7 @@ def measure_ingest(bench: Bench) -> list[Figure]:
     A machine's speed changes by the minute, so every ratio is taken within a round: against the mean of the two raw
     runs around the pipeline's. The first ingest, into a stack that has just started, is not counted.
     """
-    _, batches = _ingest(bench)
+    batches = ingest(bench).batches
     rounds = [_round(bench, batches) for _ in range(_ROUNDS)]
     return [
         Figure(name="pages", value=len(bench.handbook()), unit="documents"),
@@ -71,7 +71,7 @@ class _Round:
 
 def _round(bench: Bench, batches: Sequence[ChunksEmbedded]) -> _Round:
     before = asyncio.run(raw_chunks_per_second(bench.settings, batches))
-    pipeline, _ = _ingest(bench)
+    pipeline = ingest(bench).chunks_per_second
     after = asyncio.run(raw_chunks_per_second(bench.settings, batches))
     rows = sum(len(batch.chunks) for batch in batches)
     script = rows / asyncio.run(run_script(bench.settings, batches))
@@ -81,16 +81,41 @@ def _round(bench: Bench, batches: Sequence[ChunksEmbedded]) -> _Round:
     return _Round(pipeline=pipeline, raw=mean((before, after)), script=script)
 
 
-def _ingest(bench: Bench) -> tuple[float, list[ChunksEmbedded]]:
-    """Return the chunks a second, and what was embedded. The indexing stages recorded the end: no poll is timed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingest:
+    """The handbook's way from the first request until all of it was searchable in both stores."""
+
+    documents: int
+    batches: Sequence[ChunksEmbedded]
+    took_s: float
+
+    @property
+    def chunks(self) -> int:
+        """Rows in each store."""
+        return sum(len(batch.chunks) for batch in self.batches)
+
+    @property
+    def chunks_per_second(self) -> float:
+        """To both stores."""
+        return self.chunks / self.took_s
+
+    @property
+    def documents_per_second(self) -> float:
+        """To both stores."""
+        return self.documents / self.took_s
+
+
+def ingest(bench: Bench) -> Ingest:
+    """Put the handbook's pages with empty caches, then delete them. The stages recorded the end: no poll is timed."""
     bench.forget_caches()
     bench.settle()
+    pages = bench.handbook()
     began = datetime.now(UTC)
-    with bench.filled("ingest", bench.handbook()) as base:
+    with bench.filled("ingest", pages) as base:
         ended = max(_searchable_at(bench, item["document_id"]) for item in base.documents())
         batches = bench.embedded(base)
     bench.settle()
-    return sum(len(batch.chunks) for batch in batches) / (ended - began).total_seconds(), batches
+    return Ingest(documents=len(pages), batches=batches, took_s=(ended - began).total_seconds())
 
 
 async def raw_chunks_per_second(settings: Settings, batches: Sequence[ChunksEmbedded]) -> float:

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,10 +93,12 @@ class Platform:
 
 
 @contextmanager
-def running_platform(stack: RunningStack, *, name: str = "platform") -> Iterator[Platform]:
+def running_platform(
+    stack: RunningStack, *, name: str = "platform", without: Collection[str] = ()
+) -> Iterator[Platform]:
     """Start all of our processes; stop them at the end and remove what they have made. The last run's logs stay.
 
-    Several run side by side under different names.
+    Several run side by side under different names. `without` leaves processes out that nothing else needs.
     """
     folder = stack.settings.local.state_folder.absolute() / name
     local = LocalStack.of(Settings.model_validate({"local": {"state_folder": folder}}))
@@ -114,7 +116,7 @@ def running_platform(stack: RunningStack, *, name: str = "platform") -> Iterator
     try:
         asyncio.run(_create(settings))
         # A test that wants the canary starts its own: beside all others it would only be load and noise.
-        table = [process for process in applications.processes(ports) if process.name != "canary"]
+        table = [process for process in applications.processes(ports) if process.name not in {"canary", *without}]
         supervisor = launch(local.places, render(table, places=local.places), environment={**os.environ, **environment})
         starter = Starter(
             supervisor=supervisor,

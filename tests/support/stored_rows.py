@@ -21,6 +21,24 @@ async def stored_rows(
     return await (_keywords if store is Store.KEYWORDS else _vectors)(settings, name, source)
 
 
+async def stored_ids(settings: Settings, store: Store, source: str) -> frozenset[str]:
+    """Return the ids of a source's rows alone: of thousands of rows, too."""
+    if store is Store.KEYWORDS:
+        async with open_elasticsearch(settings.elasticsearch) as client:
+            index = chunks_name(settings.elasticsearch, settings.generation)
+            found = await client.search(index=index, query={"term": {"source": source}}, size=_ALL, source=False)
+        return frozenset(hit["_id"] for hit in found["hits"]["hits"])
+    async with open_milvus(settings.milvus) as client:
+        rows = await client.query(
+            collection_name(settings.milvus, settings.generation),
+            filter=f'source == "{source}"',
+            output_fields=["row_id"],
+            limit=_ALL,
+            consistency_level="Strong",
+        )
+    return frozenset(row["row_id"] for row in rows)
+
+
 async def _keywords(settings: Settings, generation: GenerationName, source: str) -> Mapping[str, object]:
     async with open_elasticsearch(settings.elasticsearch) as client:
         found = await client.search(

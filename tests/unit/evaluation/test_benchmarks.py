@@ -1,9 +1,19 @@
-"""What decides whether a benchmark's goal was met."""
+"""What decides whether a benchmark's goal was met, and what else of the benchmarks can be wrong without a stack."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast, get_type_hints
 
 import pytest
+from typer.testing import CliRunner
 
+from headwater.cli import bench as command
+from headwater.cli.bench import CHECKOUT, app, bench
+from headwater.settings import Settings
+from tests.performance.__main__ import APART, BENCHMARKS
+from tests.performance.bench import Components
 from tests.performance.figures import Figure, spread
 from tests.performance.history import waves
 
@@ -36,3 +46,42 @@ def test_no_wave_edits_a_page_twice_and_order_is_kept() -> None:
         {"path": "c", "op": "D"},
     ]
     assert list(waves(iter(events))) == [events[:2], events[2:4], events[4:]]
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_is_offered_and_described(name: str) -> None:
+    (argument,) = get_type_hints(bench, include_extras=True)["names"].__metadata__
+    assert name in argument.help.replace(";", ",").split(", ")
+    assert f"| `{name}` | " in (CHECKOUT / "docs" / "benchmarks.md").read_text()
+
+
+def test_the_command_knows_which_ones_need_the_components_alone() -> None:
+    assert frozenset(APART) == command.APART
+
+
+def test_sizes_are_passed_on_where_they_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    @contextmanager
+    def own_stack(_settings: Settings, *, apart: bool) -> Iterator[None]:
+        yield
+
+    def measure(arguments: list[str], _stack: None) -> list[dict[str, Any]]:
+        asked.append(arguments)
+        return []
+
+    monkeypatch.setattr("headwater.cli.bench._own_stack", own_stack)
+    monkeypatch.setattr("headwater.cli.bench._measure", measure)
+    for options in ((), ("--pages", "60"), ("--chunks", "20000")):
+        assert CliRunner().invoke(app, ["verify", *options]).exit_code == 0
+    assert asked == [["verify"], ["verify", "--pages=60"], ["verify", "--chunks=20000"]]
+
+
+def test_pages_are_as_many_as_wanted(tmp_path: Path) -> None:
+    folder = tmp_path / "handbook-18f" / "pages"
+    folder.mkdir(parents=True)
+    for name in "abc":
+        (folder / f"{name}.md").write_text(f"# {name}")
+    wanted = Components(settings=Settings(), stack=cast("Any", None), data=tmp_path, say=lambda text: None)
+    assert [page.external_id for page in wanted.handbook()] == ["a.md", "b.md", "c.md"]
+    assert [page.external_id for page in replace(wanted, pages=2).handbook()] == ["a.md", "b.md"]

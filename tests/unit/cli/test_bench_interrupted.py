@@ -1,0 +1,95 @@
+"""`headwater bench` that is ended from outside, at whatever moment: what it has started is stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# A stack whose start hangs, and a benchmark that does: each says that it has begun, waits to be ended, and takes a
+# moment to clean up.
+PROGRAM = """
+import asyncio, sys
+from pathlib import Path
+from headwater.cli import bench
+from headwater.local.stack import LocalStack
+
+where = sys.argv[1]
+started = []
+
+async def up(self, report, *, names=None):
+    started.append("components")
+    if where == "starting":
+        print("begun", flush=True)
+        await asyncio.sleep(60)
+
+async def down(self, report):
+    if started:
+        print("stopping", flush=True)
+        await asyncio.sleep(0.5)
+        print("stopped", flush=True)
+
+LocalStack.up, LocalStack.down = up, down
+LocalStack.purge = lambda self: None
+LocalStack.environment = lambda self: {}
+bench.install = lambda places, report: None
+bench.chosen_names = lambda stack, only, without: frozenset()
+bench.CHECKOUT = Path(sys.argv[2])
+bench.app(["ingest"], prog_name="bench")
+"""
+BENCHMARK = """
+import sys, time
+print("begun", file=sys.stderr, flush=True)
+try:
+    time.sleep(60)
+finally:
+    print("cleaning up", file=sys.stderr, flush=True)
+    time.sleep(0.5)
+    print("clean", file=sys.stderr, flush=True)
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout whose benchmarks hang."""
+    package = tmp_path / "tests" / "performance"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(BENCHMARK)
+    return tmp_path
+
+
+def interrupted(where: str, checkout: Path, *, number: signal.Signals) -> list[str]:
+    """End a bench by a signal to its whole group, as a terminal does, and again as soon as it cleans up."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, where, str(checkout)],
+        env={**os.environ, "HEADWATER_LOCAL__STATE_FOLDER": str(checkout / "state")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        lines: list[str] = []
+        assert running.stdout is not None
+        for line in running.stdout:
+            lines.append(line.strip())
+            if lines[-1] in {"begun", "cleaning up", "stopping"}:
+                os.killpg(running.pid, number)
+        running.wait(30)
+    assert running.returncode not in {0, None}
+    return lines
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stack_that_is_being_started_is_stopped(number: signal.Signals, checkout: Path) -> None:
+    lines = interrupted("starting", checkout, number=number)
+    assert [line for line in lines if line in {"begun", "stopping", "stopped"}] == ["begun", "stopping", "stopped"]
+
+
+def test_a_benchmark_cleans_up_before_the_stack_is_stopped(checkout: Path) -> None:
+    lines = interrupted("measuring", checkout, number=signal.SIGINT)
+    told = {"begun", "cleaning up", "clean", "stopping", "stopped"}
+    assert [line for line in lines if line in told] == ["begun", "cleaning up", "clean", "stopping", "stopped"]
