@@ -51,7 +51,8 @@ def bench(
     if not (CHECKOUT / "tests" / "performance").is_dir():
         raise FatalError("the benchmarks are not part of this installation: run them in a checkout, `make bench`")
     settings = Settings()
-    with _running(settings) if running else _own_stack(settings, apart=APART.issuperset(names)) as stack:
+    stacks = _running(settings) if running else _own_stack(settings, apart=APART.issuperset(names))
+    with interruptible(), stacks as stack:
         results = _measure([*names, *_sizes(pages=pages, chunks=chunks)], stack)
     if as_json:
         print_json(results)
@@ -116,18 +117,17 @@ def _own_stack(given: Settings, *, apart: bool) -> Iterator[LocalStack]:
     install(stack.places, lambda component, doing: say(f"{component}: {doing}"))
     asyncio.run(stack.down(_silent))  # what a killed run has left
     stack.purge()
-    with interruptible():
-        try:
-            say("starting a stack")
-            only = (Tier.INFRASTRUCTURE,) if apart else ()
-            names = chosen_names(stack, only, ("canary",))  # it would be measured, too
-            asyncio.run(stack.up(_silent, names=names))
-            yield stack
-        finally:
-            say("stopping it")
-            with undisturbed():
-                asyncio.run(stack.down(_silent))
-                stack.purge()
+    try:
+        say("starting a stack")
+        only = (Tier.INFRASTRUCTURE,) if apart else ()
+        names = chosen_names(stack, only, ("canary",))  # it would be measured, too
+        asyncio.run(stack.up(_silent, names=names))
+        yield stack
+    finally:
+        say("stopping it")
+        with undisturbed():
+            asyncio.run(stack.down(_silent))
+            stack.purge()
 
 
 def _show(result: Mapping[str, Any]) -> None:

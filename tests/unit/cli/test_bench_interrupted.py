@@ -37,7 +37,7 @@ LocalStack.environment = lambda self: {}
 bench.install = lambda places, report: None
 bench.chosen_names = lambda stack, only, without: frozenset()
 bench.CHECKOUT = Path(sys.argv[2])
-bench.app(["ingest"], prog_name="bench")
+bench.app(["ingest", *sys.argv[3:]], prog_name="bench")
 """
 BENCHMARK = """
 import sys, time
@@ -62,10 +62,10 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def interrupted(where: str, checkout: Path, *, number: signal.Signals) -> list[str]:
+def interrupted(where: str, checkout: Path, *options: str, number: signal.Signals) -> list[str]:
     """End a bench by a signal to its whole group, as a terminal does, and again as soon as it cleans up."""
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, where, str(checkout)],
+        [sys.executable, "-c", PROGRAM, where, str(checkout), *options],
         env={**os.environ, "HEADWATER_LOCAL__STATE_FOLDER": str(checkout / "state")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -93,3 +93,8 @@ def test_a_benchmark_cleans_up_before_the_stack_is_stopped(checkout: Path) -> No
     lines = interrupted("measuring", checkout, number=signal.SIGINT)
     told = {"begun", "cleaning up", "clean", "stopping", "stopped"}
     assert [line for line in lines if line in told] == ["begun", "cleaning up", "clean", "stopping", "stopped"]
+
+
+def test_a_benchmark_on_the_running_stack_cleans_up(checkout: Path) -> None:
+    lines = interrupted("measuring", checkout, "--running", number=signal.SIGTERM)
+    assert [line for line in lines if line in {"begun", "cleaning up", "clean"}] == ["begun", "cleaning up", "clean"]
