@@ -1,0 +1,42 @@
+"""What a run of outages came to, fault by fault, as JSON."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+REPORT = Path(".headwater/chaos.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One fault. Whatever is counted is counted from its strike until everything had settled again."""
+
+    fault: str
+    edits: int  # made while it struck
+    records: int  # that the log took: states, reports of the stores, dead letters
+    answers: int
+    unanswered: int  # questions that found no API, or one that refused to answer now
+    lost: int  # documents that the log or a store did not have in the end
+    stale: int  # answers
+    forbidden: int  # answers
+    struck_s: float  # until what was struck was back
+    settled_s: float  # until all edits had arrived as well
+    longest_stall_s: float  # without an answer
+    slowest_edit_s: float  # from observed until both stores had it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A whole run."""
+
+    seed: int
+    pages: int
+    outcomes: tuple[Outcome, ...]
+    differences: tuple[str, ...]  # between the history's head and the platform's final state
+    findings: tuple[str, ...]  # of the audit
+    broken: tuple[str, ...]  # questions that failed as none may
+
+    def write(self) -> None:
+        """Write it where `make chaos` leaves it."""
+        REPORT.parent.mkdir(parents=True, exist_ok=True)
+        REPORT.write_text(json.dumps(asdict(self), indent=2) + "\n")

@@ -1,0 +1,169 @@
+"""Where outages are played: a followed handbook that is edited, a shelf whose readers change, and somebody who asks."""
+
+import hashlib
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from uuid import uuid4
+
+from headwater.demo.stage import wait_until
+from schemas.events.documents import DocumentOp
+from schemas.ids import EVERYONE, DocumentId, Principal, SourceId, TenantId
+from tests.support.history import History, replay, write_pages
+from tests.support.infrastructure import Infrastructure
+from tests.support.library import Library, open_library
+from tests.support.platform import CONNECT, Platform
+from tests.support.poison import Poisoner, open_poisoner
+from tests.support.prober import Prober
+from tests.support.witness import Witness
+
+PROBER = "prober"
+PRINCIPALS = frozenset({EVERYONE, Principal(f"user:{PROBER}")})
+SOMEBODY_ELSE = "user:somebody-else"
+KEY_VALID_S = 24 * 3600  # longer than the longest run
+PAUSE_S = 0.3  # between two edits
+QUESTIONS = 12
+SHELF = {
+    name: f"# {name}\n\nThe lighthouse keeper writes down the {name} of the handbook." for name in ("ebb", "flood")
+}
+_HEADING = re.compile(r"^#+ +(\w.{10,80})$", re.MULTILINE)
+
+
+@dataclass(slots=True, kw_only=True)
+class Scene:
+    """What a fault may strike, and what goes on meanwhile."""
+
+    platform: Platform
+    infrastructure: Infrastructure
+    witness: Witness
+    prober: Prober
+    poisoner: Poisoner
+    history: History
+    root: Path
+    source: str
+    shelf: Library
+    random: Random
+    burst: int  # poison events at once
+    patience_s: float
+    done: int = 0  # edits so far
+
+    def content(self) -> Mapping[str, str | None]:
+        """Return what every page that there ever was is by now, and None for those that are gone."""
+        head = replace(self.history, edits=self.history.edits[: self.done]).head()
+        return {path: head.get(path) for path in self.history.paths()}
+
+    @contextmanager
+    def editing(self, count: int) -> Iterator[None]:
+        """Make so many edits beside the block, a few a second; what is left at its end is made at once."""
+        ending, until = threading.Event(), self.done + count
+
+        def edit() -> None:
+            for each in self.history.edits[self.done : until]:
+                replay(self.root, [each])
+                ending.wait(PAUSE_S)
+
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="editor") as thread:
+            edited = thread.submit(edit)
+            try:
+                yield
+            finally:
+                ending.set()
+        edited.result()
+        self.done = until
+
+    def open_shelf(self, *, to_all: bool) -> None:
+        """Let everybody read one of the shelf's documents, or hide it; the other one is never for the prober."""
+        readers = EVERYONE if to_all else SOMEBODY_ELSE
+        self.retried(lambda: self.shelf.set_readers("flood", readers))
+
+    def unsettled(self) -> list[str]:
+        """Name the documents of which the log, or a store, does not have what there is by now."""
+        pages, shelf = (self.witness.newest(SourceId(name)) for name in (self.source, self.shelf.name))
+        wrong = [name for name, state in (*pages.items(), *shelf.items()) if not self.witness.is_done(state)]
+        for path, content in self.content().items():
+            state = pages.get(path)
+            if state is None or state.op is DocumentOp.DELETED:
+                held = None
+            else:
+                held = state.content.sha256 if state.content else ""
+            if held != (None if content is None else hashlib.sha256(content.encode()).hexdigest()):
+                wrong.append(path)
+        return wrong
+
+    def documents(self) -> set[DocumentId]:
+        """Return the documents of this scene, the broken ones as well."""
+        sources = {self.source, self.shelf.name}
+        return {
+            document
+            for document, states in self.witness.changes.items()
+            if states[-1][1].source in sources or states[-1][1].tenant_id == self.poisoner.tenant
+        }
+
+    def await_settled(self) -> None:
+        """Return when the log and both stores have everything; fail with a count of what they lack."""
+        wait_until("everything to settle", lambda: not self.unsettled(), patience_s=self.patience_s)
+
+    def retried(self, call: Callable[[], object]) -> None:
+        """Call until it is answered: the API may be away."""
+        wait_until("the API to take a change", lambda: [call()], patience_s=self.patience_s)
+
+    def command(self, *arguments: str, **environment: str) -> int:
+        """Run `headwater` to its end; return its exit status."""
+        full = ("-m", "headwater.cli.main", *arguments)
+        with self.platform.child(*full, log="-".join(arguments[:2]), **environment) as process:
+            return process.wait(self.patience_s)
+
+
+def questions(history: History) -> list[str]:
+    """Return headings of the handbook: what its readers look for."""
+    found = [heading for page in history.base.values() for heading in _HEADING.findall(page)]
+    return ["What does the lighthouse keeper write?", *sorted(set(found))[:QUESTIONS]]
+
+
+@contextmanager
+def open_scene(
+    platform: Platform,
+    infrastructure: Infrastructure,
+    folder: Path,
+    *,
+    history: History,
+    seed: int,
+    burst: int,
+    patience_s: float,
+) -> Iterator[Scene]:
+    """Fill the shelf, follow the handbook, wait until all of it is there, and begin to ask."""
+    source = f"outages-{uuid4().hex[:10]}"
+    root = folder / "tree"
+    write_pages(root, {".headwater.yaml": "readers: [everyone]", **history.base})
+    with ExitStack() as opened:
+        witness = opened.enter_context(Witness(settings=platform.settings).reading())
+        shelf = open_library(platform)
+        for name, text in SHELF.items():
+            shelf.put(name, text, readers=SOMEBODY_ELSE)
+        platform.directory((f"users/{PROBER}", {"name": PROBER}))
+        caller = platform.callers[PROBER] = platform.admin.acting_as(PROBER, valid_s=KEY_VALID_S)
+        prober = Prober(caller=caller, knowledge_bases=(source, shelf.name), questions=questions(history))
+        arguments = (*CONNECT, "filesystem", str(root), "--source", source, "--knowledge-base", source, "--watch")
+        opened.enter_context(platform.child(*arguments, log="outages"))
+        scene = Scene(
+            platform=platform,
+            infrastructure=infrastructure,
+            witness=witness,
+            prober=prober,
+            poisoner=open_poisoner(platform, TenantId(f"broken-{uuid4().hex[:8]}")),
+            history=history,
+            root=root,
+            source=source,
+            shelf=shelf,
+            random=Random(seed),
+            burst=burst,
+            patience_s=patience_s,
+        )
+        scene.await_settled()
+        opened.enter_context(prober.asking())
+        yield scene

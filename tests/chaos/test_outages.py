@@ -1,0 +1,128 @@
+"""Everything that is not a stage fails or loses its data, while a real handbook is edited and questions are asked."""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from headwater.audit.opening import open_verification
+from headwater.audit.passes import PassResult
+from headwater.demo.stage import ActFailedError, wait_until
+from schemas.ids import SourceId
+from tests.chaos.faults import FAULTS, chosen
+from tests.chaos.report import Outcome, Report
+from tests.chaos.scene import PRINCIPALS, Scene, open_scene
+from tests.support.corpora import corpus
+from tests.support.history import read_history
+from tests.support.infrastructure import infrastructure_of
+from tests.support.platform import Platform
+from tests.support.stack import RunningStack
+from tests.support.truth import Truth
+from tests.support.witness import LATE_S, Wrong
+
+# `make chaos` sets these to the whole handbook, all faults and 1,000 poison events; `make test` has a short selection.
+PAGES = int(os.environ.get("HEADWATER_CHAOS_PAGES", "12"))
+NAMES = chosen(os.environ.get("HEADWATER_CHAOS_FAULTS", ""))
+BURST = int(os.environ.get("HEADWATER_CHAOS_POISON", "100"))
+SEED = int(os.environ.get("HEADWATER_CHAOS_SEED", "18"))
+MOST_EDITS = 40  # during one fault
+SETTLE_S = 180.0 + PAGES  # on a machine that many share
+QUICK_S = 20.0  # another tenant's edits during a burst of poison, on the same
+
+pytestmark = [pytest.mark.real, pytest.mark.data, pytest.mark.timeout(600 + len(NAMES) * 2 * SETTLE_S)]
+
+
+def play(scene: Scene, fault: str, *, edits: int) -> Outcome:
+    """Strike once while edits are made and questions asked; wait until all has settled; judge every answer."""
+    prober, witness = scene.prober, scene.witness
+    began_s, answered, refused, records = time.time(), len(prober.answers), prober.unanswered, witness.records
+    scene.open_shelf(to_all=True)
+    with scene.editing(edits):
+        FAULTS[fault](scene)
+    struck_s = time.time() - began_s
+    scene.open_shelf(to_all=False)
+    try:
+        scene.await_settled()
+    except ActFailedError:
+        lost = len(scene.unsettled())
+    else:
+        lost = 0
+    settled_s = time.time()
+    answers = prober.answers[answered:]
+    wrong = Counter(each for answer in answers for each in set(witness.judge(answer, principals=PRINCIPALS)))
+    return Outcome(
+        fault=fault,
+        edits=edits,
+        records=witness.records - records,
+        answers=len(answers),
+        unanswered=prober.unanswered - refused,
+        lost=lost,
+        stale=wrong[Wrong.STALE],
+        forbidden=wrong[Wrong.FORBIDDEN],
+        struck_s=round(struck_s, 1),
+        settled_s=round(settled_s - began_s, 1),
+        longest_stall_s=round(prober.longest_silence_s(since_s=began_s, until_s=settled_s), 1),
+        slowest_edit_s=round(witness.slowest_edit_s(SourceId(scene.source), since_s=began_s), 1),
+    )
+
+
+def audited(scene: Scene) -> list[str]:
+    """Verify once, as `headwater verify` does but without mercy for what is recent; return what differs of ours."""
+    settings = scene.platform.settings
+    merciless = settings.audit.model_copy(update={"share": 1.0, "grace_s": 0.001, "sweep_leeway_s": LATE_S})
+    settings = settings.model_copy(update={"audit": merciless})
+
+    async def verify() -> PassResult:
+        with TemporaryDirectory() as folder:
+            async with open_verification(settings, Path(folder)) as verification:
+                return await verification.auditor.run_pass()
+
+    result, ours = asyncio.run(verify()), scene.documents()
+    found = [
+        f"{each.document_id}: {each.difference} in {each.projection}"
+        for each in result.findings
+        if each.document_id in ours
+    ]
+    return [*(["stages are behind"] if result.behind else []), *found]
+
+
+def in_time(what: str, condition: Callable[[], bool]) -> None:
+    """Wait for a condition; where it does not come true the report says why."""
+    with suppress(ActFailedError):
+        wait_until(what, condition, patience_s=SETTLE_S)
+
+
+@pytest.mark.parametrize("seed", [SEED], ids="seed-{}".format)
+def test_no_outage_loses_or_shows_what_it_must_not(
+    platform: Platform, stack: RunningStack, tmp_path: Path, seed: int
+) -> None:
+    history = read_history(corpus("handbook-18f-history"), pages=PAGES)
+    infrastructure = infrastructure_of(platform, stack)
+    share = min(MOST_EDITS, len(history.edits) // len(NAMES))
+    with open_scene(
+        platform, infrastructure, tmp_path, history=history, seed=seed, burst=BURST, patience_s=SETTLE_S
+    ) as scene:
+        outcomes = tuple(play(scene, fault, edits=share) for fault in NAMES)
+        with scene.editing(len(history.edits) - scene.done):
+            pass
+        truth = Truth(platform=platform, source=scene.source, content=scene.content())
+        in_time("everything to settle", lambda: not truth.differences())
+        in_time("the audit to find nothing", lambda: not audited(scene))
+        report = Report(
+            seed=seed,
+            pages=PAGES,
+            outcomes=outcomes,
+            differences=tuple(truth.differences()),
+            findings=tuple(audited(scene)),
+            broken=tuple(scene.prober.broken),
+        )
+    report.write()
+    assert (report.differences, report.findings, report.broken) == ((), (), ())
+    assert [each for each in outcomes if each.lost or each.stale or each.forbidden] == []
+    assert all(each.slowest_edit_s < QUICK_S for each in outcomes if each.fault == "poison")
