@@ -23,6 +23,8 @@ from tests.support.infrastructure import API
 
 Strike = Callable[[Scene], None]
 VICTIMS: Final = ("kafka", "elasticsearch", "milvus", "redis", "triton", API)
+FROZEN: Final = ("elasticsearch", "milvus", "triton")  # the others answer without any of these
+ANSWERS: Final = 10
 PAIRS: Final = 3
 WORKERS: Final = 3
 SCALED: Final = "embed"
@@ -39,6 +41,16 @@ def kill(*names: str) -> Strike:
 def kill_a_random_pair(scene: Scene) -> None:
     """Kill two at once, chosen by the seed."""
     scene.infrastructure.kill(scene.random.sample(VICTIMS, 2))
+
+
+def freeze(name: str) -> Strike:
+    """Let a process hang until questions have been answered without it."""
+
+    def strike(scene: Scene) -> None:
+        with scene.infrastructure.frozen(name):
+            scene.prober.go_on(answers=ANSWERS, patience_s=scene.patience_s)
+
+    return strike
 
 
 def flush_redis(scene: Scene) -> None:
@@ -112,6 +124,7 @@ FAULTS: Final[Mapping[str, Strike]] = {
     "nothing": do_nothing,
     **{name: kill(name) for name in VICTIMS},
     **{f"pair-{number}": kill_a_random_pair for number in range(1, PAIRS + 1)},
+    **{f"{name}-frozen": freeze(name) for name in FROZEN},
     "redis-flushed": flush_redis,
     "keywords-lost": lose(Store.KEYWORDS),
     "vectors-lost": lose(Store.VECTORS),

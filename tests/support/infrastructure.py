@@ -3,7 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from headwater.demo.stage import wait_until
@@ -58,6 +59,16 @@ class Infrastructure:
         killed = {name: self.victims[name].kill() for name in names}
         for name, pid in killed.items():
             self.victims[name].await_return(pid)
+
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """Stop a process within the block: whoever calls it gets no answer, and no refusal either."""
+        pid, _ = wait_until(f"{name} to run", self.victims[name].pid)
+        os.killpg(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(pid, signal.SIGCONT)
 
 
 def infrastructure_of(platform: Platform, stack: RunningStack) -> Infrastructure:

@@ -10,6 +10,7 @@ from datetime import datetime
 from itertools import cycle, pairwise
 
 from headwater.cli.api_client import ApiClient, ApiProblemError
+from headwater.demo.stage import wait_until
 from headwater.errors import RetryableError
 from schemas.ids import DocumentId
 from tests.support.witness import Answer
@@ -41,6 +42,11 @@ class Prober:
             finally:
                 ending.set()
         asked.result()
+
+    def go_on(self, *, answers: int, patience_s: float) -> None:
+        """Return when so many more questions have been answered."""
+        wanted = len(self.answers) + answers
+        wait_until(f"{answers} more answers", lambda: len(self.answers) >= wanted, patience_s=patience_s)
 
     def longest_silence_s(self, *, since_s: float, until_s: float) -> float:
         """Return for how long within a period nobody got an answer."""
