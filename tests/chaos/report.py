@@ -31,10 +31,11 @@ class Report:
 
     seed: int
     pages: int
-    outcomes: tuple[Outcome, ...]
-    differences: tuple[str, ...]  # between the history's head and the platform's final state
-    findings: tuple[str, ...]  # of the audit
-    broken: tuple[str, ...]  # questions that failed as none may
+    outcomes: tuple[Outcome, ...] = ()
+    finished: bool = False  # a run that ended before its time leaves what it had until then
+    differences: tuple[str, ...] = ()  # between the history's head and the platform's final state
+    findings: tuple[str, ...] = ()  # of the audit
+    broken: tuple[str, ...] = ()  # questions that failed as none may
 
     def write(self) -> None:
         """Write it where `make chaos` leaves it."""

@@ -59,20 +59,18 @@ class Scene:
 
     @contextmanager
     def editing(self, count: int) -> Iterator[None]:
-        """Make so many edits beside the block, a few a second; what is left at its end is made at once."""
-        ending, until = threading.Event(), self.done + count
+        """Make so many edits, a few a second, beside the block; its end is that of both."""
+        until = self.done + count
 
         def edit() -> None:
+            pace = threading.Event()
             for each in self.history.edits[self.done : until]:
                 replay(self.root, [each])
-                ending.wait(PAUSE_S)
+                pace.wait(PAUSE_S)
 
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="editor") as thread:
             edited = thread.submit(edit)
-            try:
-                yield
-            finally:
-                ending.set()
+            yield
         edited.result()
         self.done = until
 

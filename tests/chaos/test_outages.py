@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +16,7 @@ from headwater.audit.opening import open_verification
 from headwater.audit.passes import PassResult
 from headwater.demo.stage import ActFailedError, wait_until
 from schemas.ids import SourceId
-from tests.chaos.faults import FAULTS, chosen
+from tests.chaos.faults import ANSWERS, FAULTS, chosen
 from tests.chaos.report import Outcome, Report
 from tests.chaos.scene import PRINCIPALS, Scene, open_scene
 from tests.support.corpora import corpus
@@ -41,7 +42,8 @@ pytestmark = [pytest.mark.real, pytest.mark.data, pytest.mark.timeout(600 + len(
 def play(scene: Scene, fault: str, *, edits: int) -> Outcome:
     """Strike once while edits are made and questions asked; wait until all has settled; judge every answer."""
     prober, witness = scene.prober, scene.witness
-    began_s, answered, refused, records = time.time(), len(prober.answers), prober.unanswered, witness.records
+    answered, refused, records = len(prober.answers), prober.unanswered, witness.records
+    began_s = time.time()
     scene.open_shelf(to_all=True)
     with scene.editing(edits):
         FAULTS[fault](scene)
@@ -54,6 +56,7 @@ def play(scene: Scene, fault: str, *, edits: int) -> Outcome:
     else:
         lost = 0
     settled_s = time.time()
+    prober.go_on(answers=ANSWERS, patience_s=SETTLE_S)  # what is answered afterwards is judged as well
     answers = prober.answers[answered:]
     wrong = Counter(each for answer in answers for each in set(witness.judge(answer, principals=PRINCIPALS)))
     return Outcome(
@@ -108,21 +111,23 @@ def test_no_outage_loses_or_shows_what_it_must_not(
     with open_scene(
         platform, infrastructure, tmp_path, history=history, seed=seed, burst=BURST, patience_s=SETTLE_S
     ) as scene:
-        outcomes = tuple(play(scene, fault, edits=share) for fault in NAMES)
+        report = Report(seed=seed, pages=PAGES)
+        for fault in NAMES:
+            report = replace(report, outcomes=(*report.outcomes, play(scene, fault, edits=share)))
+            report.write()
         with scene.editing(len(history.edits) - scene.done):
-            pass
+            """The rest of the history, in peace."""
         truth = Truth(platform=platform, source=scene.source, content=scene.content())
         in_time("everything to settle", lambda: not truth.differences())
         in_time("the audit to find nothing", lambda: not audited(scene))
-        report = Report(
-            seed=seed,
-            pages=PAGES,
-            outcomes=outcomes,
+        report = replace(
+            report,
+            finished=True,
             differences=tuple(truth.differences()),
             findings=tuple(audited(scene)),
             broken=tuple(scene.prober.broken),
         )
     report.write()
     assert (report.differences, report.findings, report.broken) == ((), (), ())
-    assert [each for each in outcomes if each.lost or each.stale or each.forbidden] == []
-    assert all(each.slowest_edit_s < QUICK_S for each in outcomes if each.fault == "poison")
+    assert [each for each in report.outcomes if each.lost or each.stale or each.forbidden] == []
+    assert all(each.slowest_edit_s < QUICK_S for each in report.outcomes if each.fault == "poison")
