@@ -1,8 +1,10 @@
 """The faults, by name. Each strikes the scene once and returns when what it broke has been mended by whoever must."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from random import Random
 from typing import Final
 
 from redis.asyncio import Redis
@@ -14,18 +16,22 @@ from headwater.clients.kafka.config import group_of
 from headwater.clients.milvus.collection import collection_name
 from headwater.clients.milvus.connection import open_client as open_milvus
 from headwater.demo.stage import wait_until
+from headwater.local.stack import COMPONENTS
 from headwater.migrations.collections import drop_collection
 from headwater.migrations.indices import drop_index
 from headwater.settings import Settings
 from schemas.events.base import Store
 from tests.chaos.scene import Scene
-from tests.support.infrastructure import API
 
 Strike = Callable[[Scene], None]
-VICTIMS: Final = ("kafka", "elasticsearch", "milvus", "redis", "triton", API)
+STAGES: Final = ("heads", "admit", "prepare", "embed", "index-vectors", "index-keywords", "status", "sweep")
+VICTIMS: Final = (*COMPONENTS, "query-api", *STAGES)
 FROZEN: Final = ("elasticsearch", "milvus", "triton")  # the others answer without any of these
-ANSWERS: Final = 10
+AWAY: Final = ("elasticsearch", "milvus")
+SLOWED: Final = "triton"
+TOGETHER: Final = "+"  # between the names of what is killed at the same moment
 PAIRS: Final = 3
+ANSWERS: Final = 10
 WORKERS: Final = 3
 SCALED: Final = "embed"
 # Replicas of this platform follow within milliseconds: the command need not wait out their whole budget.
@@ -33,14 +39,13 @@ QUICK: Final = {"HEADWATER_HEADS__STALENESS_BUDGET_S": "1"}
 POLITE_S: Final = 30.0  # for a worker that is asked to end
 
 
+def do_nothing(scene: Scene) -> None:
+    """Let edits and questions go on: what the others are compared with."""
+
+
 def kill(*names: str) -> Strike:
     """Kill processes at once and wait until they are back."""
     return lambda scene: scene.infrastructure.kill(names)
-
-
-def kill_a_random_pair(scene: Scene) -> None:
-    """Kill two at once, chosen by the seed."""
-    scene.infrastructure.kill(scene.random.sample(VICTIMS, 2))
 
 
 def freeze(name: str) -> Strike:
@@ -53,12 +58,49 @@ def freeze(name: str) -> Strike:
     return strike
 
 
+def slow_down(name: str) -> Strike:
+    """Let a process have a tenth of its time until questions have been answered with it."""
+
+    def strike(scene: Scene) -> None:
+        with scene.infrastructure.slowed(name):
+            scene.prober.go_on(answers=ANSWERS, patience_s=scene.patience_s)
+
+    return strike
+
+
+def take_away(name: str) -> Strike:
+    """Stop a process for as long as the run says."""
+
+    def strike(scene: Scene) -> None:
+        with scene.infrastructure.away(name):
+            back_s = time.monotonic() + scene.away_s
+            wait_until("the store's absence to end", lambda: time.monotonic() > back_s, patience_s=2 * scene.away_s)
+
+    return strike
+
+
+def fill_up(scene: Scene) -> None:
+    """Let the blob store have no room left until it has refused something and questions have been answered."""
+    bucket = scene.bucket
+    if bucket is None:
+        raise ValueError("contents lie in a folder: only a bucket can be filled up")
+    refused = bucket.refused
+    bucket.full = True
+    try:
+        wait_until("the bucket to refuse something", lambda: bucket.refused > refused, patience_s=scene.patience_s)
+        scene.prober.go_on(answers=ANSWERS, patience_s=scene.patience_s)
+    finally:
+        bucket.full = False
+
+
 def flush_redis(scene: Scene) -> None:
-    """Forget everything that is cached."""
+    """Forget everything that this product has cached. Others' keys stay: the component may be shared."""
 
     async def flush() -> None:
-        async with Redis.from_url(scene.platform.settings.redis.url.get_secret_value()) as client:
-            await client.flushall()
+        redis = scene.platform.settings.redis
+        async with Redis.from_url(redis.url.get_secret_value()) as client:
+            async for key in client.scan_iter(match=f"{redis.key_prefix}*", count=1000):
+                await client.unlink(key)
 
     asyncio.run(flush())
 
@@ -116,29 +158,57 @@ async def _drop(settings: Settings, store: Store) -> None:
             await drop_collection(vectors, collection_name(settings.milvus, generation), settings=settings.milvus)
 
 
-def do_nothing(scene: Scene) -> None:
-    """Let edits and questions go on: what the others are compared with."""
-
-
-FAULTS: Final[Mapping[str, Strike]] = {
+# What strikes one product alone, so that others may use the same components.
+OF_THE_PRODUCT: Final[Mapping[str, Strike]] = {
     "nothing": do_nothing,
-    **{name: kill(name) for name in VICTIMS},
-    **{f"pair-{number}": kill_a_random_pair for number in range(1, PAIRS + 1)},
-    **{f"{name}-frozen": freeze(name) for name in FROZEN},
+    "query-api": kill("query-api"),
+    **{name: kill(name) for name in STAGES},
     "redis-flushed": flush_redis,
     "keywords-lost": lose(Store.KEYWORDS),
     "vectors-lost": lose(Store.VECTORS),
     "poison": burst_of_poison,
     "workers": scale_up_and_down,
 }
-SHORT: Final = ("milvus", "redis-flushed")  # for `make test`
+OF_THE_COMPONENTS: Final[Mapping[str, Strike]] = {
+    **{name: kill(name) for name in COMPONENTS},
+    "kafka+elasticsearch": kill("kafka", "elasticsearch"),  # it once found what no other pair has
+    **{f"{name}-frozen": freeze(name) for name in FROZEN},
+    f"{SLOWED}-slow": slow_down(SLOWED),
+    **{f"{name}-away": take_away(name) for name in AWAY},
+    "blobs-full": fill_up,
+}
+SHORT: Final = ("redis-flushed", "workers")  # for `make test`
 
 
-def chosen(names: str) -> tuple[str, ...]:
-    """Read HEADWATER_CHAOS_FAULTS: names between commas, or `all`; nothing is the short selection."""
+def chosen(names: str, *, seed: int) -> tuple[str, ...]:
+    """Read HEADWATER_CHAOS_FAULTS: names between commas, `pairs` for random ones, or `all`; nothing is SHORT.
+
+    A pair is called by what is killed together, `kafka+embed`; the seed chooses the random ones. Raises ValueError for
+    a name that there is not.
+    """
+    random = Random(seed)
+    pairs = tuple(TOGETHER.join(random.sample(VICTIMS, 2)) for _ in range(PAIRS))
     if names == "all":
-        return tuple(FAULTS)
-    wanted = tuple(name for name in names.split(",") if name) or SHORT
-    if unknown := [name for name in wanted if name not in FAULTS]:
-        raise ValueError(f"HEADWATER_CHAOS_FAULTS names {unknown}: choose from {', '.join(FAULTS)}, or `all`")
-    return wanted
+        return (*OF_THE_PRODUCT, *OF_THE_COMPONENTS, *pairs)
+    wanted = [name for name in names.split(",") if name] or SHORT
+    found = tuple(each for name in wanted for each in (pairs if name == "pairs" else (name,)))
+    for name in found:
+        strike_of(name)
+    return found
+
+
+def strike_of(name: str) -> Strike:
+    """Return what a name stands for. Raises ValueError for one that there is not."""
+    named = OF_THE_PRODUCT.get(name) or OF_THE_COMPONENTS.get(name)
+    if named is not None:
+        return named
+    together = name.split(TOGETHER)
+    if len(together) > 1 and set(together) <= set(VICTIMS):
+        return kill(*together)
+    known = ", ".join((*OF_THE_PRODUCT, *OF_THE_COMPONENTS))
+    raise ValueError(f"HEADWATER_CHAOS_FAULTS names {name!r}: choose from {known}, A+B of what can be killed, `all`")
+
+
+def strike_components(names: Sequence[str]) -> bool:
+    """Say whether any of these strikes what others may share."""
+    return any(name in OF_THE_COMPONENTS or not COMPONENTS.keys().isdisjoint(name.split(TOGETHER)) for name in names)

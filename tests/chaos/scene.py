@@ -1,14 +1,18 @@
 """Where outages are played: a followed handbook that is edited, a shelf whose readers change, and somebody who asks."""
 
 import hashlib
+import json
+import os
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from random import Random
+from typing import Any, Final
 from uuid import uuid4
 
 from headwater.demo.stage import wait_until
@@ -20,7 +24,8 @@ from tests.support.library import Library, open_library
 from tests.support.platform import CONNECT, Platform
 from tests.support.poison import Poisoner, open_poisoner
 from tests.support.prober import Prober
-from tests.support.witness import Witness
+from tests.support.s3_server import S3Server
+from tests.support.witness import LATE_S, Witness
 
 PROBER = "prober"
 PRINCIPALS = frozenset({EVERYONE, Principal(f"user:{PROBER}")})
@@ -31,7 +36,29 @@ QUESTIONS = 12
 SHELF = {
     name: f"# {name}\n\nThe lighthouse keeper writes down the {name} of the handbook." for name in ("ebb", "flood")
 }
+# `headwater verify` judges what is recent as well: everything has settled.
+MERCILESS: Final = {"HEADWATER_AUDIT__GRACE_S": "0.001", "HEADWATER_AUDIT__SWEEP_LEEWAY_S": str(LATE_S)}
 _HEADING = re.compile(r"^#+ +(\w.{10,80})$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What may be struck."""
+
+    platform: Platform
+    infrastructure: Infrastructure
+    alone: bool  # nobody else uses this product
+    bucket: S3Server | None = None  # none: contents lie in a folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How much of it all there is."""
+
+    history: History
+    burst: int  # poison events at once
+    away_s: float  # of a store that is stopped
+    patience_s: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,6 +67,8 @@ class Scene:
 
     platform: Platform
     infrastructure: Infrastructure
+    alone: bool
+    bucket: S3Server | None
     witness: Witness
     prober: Prober
     poisoner: Poisoner
@@ -47,8 +76,8 @@ class Scene:
     root: Path
     source: str
     shelf: Library
-    random: Random
-    burst: int  # poison events at once
+    burst: int
+    away_s: float
     patience_s: float
     done: int = 0  # edits so far
 
@@ -116,6 +145,29 @@ class Scene:
         with self.platform.child(*full, log="-".join(arguments[:2]), **environment) as process:
             return process.wait(self.patience_s)
 
+    def verified(self) -> list[str]:
+        """Run `headwater verify`; return what differs. On a shared product, of this scene's documents only."""
+        command = [sys.executable, "-m", "headwater.cli.main", "verify", "--json"]
+        environment = {**os.environ, **self.platform.environment, **MERCILESS}
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=self.patience_s, check=False
+        )
+        if not done.stdout:
+            return [f"headwater verify ended with {done.returncode}: {done.stderr[-500:]}"]
+        told: dict[str, Any] = json.loads(done.stdout)
+        ours = self.documents()
+        found = [
+            f"{each['document_id']}: {each['difference']} in {each['projection']}"
+            for each in told["findings"]
+            if self.alone or each["document_id"] in ours
+        ]
+        unclean = self.alone and not (told["clean"] or found)
+        return [
+            *(["stages are behind"] if told["behind"] else []),
+            *(["something differs that is not listed"] if unclean else []),
+            *found,
+        ]
+
 
 def questions(history: History) -> list[str]:
     """Return headings of the handbook: what its readers look for."""
@@ -124,17 +176,9 @@ def questions(history: History) -> list[str]:
 
 
 @contextmanager
-def open_scene(
-    platform: Platform,
-    infrastructure: Infrastructure,
-    folder: Path,
-    *,
-    history: History,
-    seed: int,
-    burst: int,
-    patience_s: float,
-) -> Iterator[Scene]:
+def open_scene(target: Target, extent: Extent, folder: Path) -> Iterator[Scene]:
     """Fill the shelf, follow the handbook, wait until all of it is there, and begin to ask."""
+    platform, history = target.platform, extent.history
     source = f"outages-{uuid4().hex[:10]}"
     root = folder / "tree"
     write_pages(root, {".headwater.yaml": "readers: [everyone]", **history.base})
@@ -150,7 +194,9 @@ def open_scene(
         opened.enter_context(platform.child(*arguments, log="outages"))
         scene = Scene(
             platform=platform,
-            infrastructure=infrastructure,
+            infrastructure=target.infrastructure,
+            alone=target.alone,
+            bucket=target.bucket,
             witness=witness,
             prober=prober,
             poisoner=open_poisoner(platform, TenantId(f"broken-{uuid4().hex[:8]}")),
@@ -158,9 +204,9 @@ def open_scene(
             root=root,
             source=source,
             shelf=shelf,
-            random=Random(seed),
-            burst=burst,
-            patience_s=patience_s,
+            burst=extent.burst,
+            away_s=extent.away_s,
+            patience_s=extent.patience_s,
         )
         scene.await_settled()
         opened.enter_context(prober.asking())

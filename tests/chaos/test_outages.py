@@ -1,42 +1,42 @@
 """Everything that is not a stage fails or loses its data, while a real handbook is edited and questions are asked."""
 
-import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
-from headwater.audit.opening import open_verification
-from headwater.audit.passes import PassResult
 from headwater.demo.stage import ActFailedError, wait_until
+from headwater.settings import BlobSettings
 from schemas.ids import SourceId
-from tests.chaos.faults import ANSWERS, FAULTS, chosen
+from tests.chaos.faults import ANSWERS, chosen, strike_components, strike_of
 from tests.chaos.report import Outcome, Report
-from tests.chaos.scene import PRINCIPALS, Scene, open_scene
+from tests.chaos.scene import PRINCIPALS, Extent, Scene, Target, open_scene
 from tests.support.corpora import corpus
 from tests.support.history import read_history
 from tests.support.infrastructure import infrastructure_of
-from tests.support.platform import Platform
-from tests.support.stack import RunningStack
+from tests.support.platform import Platform, running_platform
+from tests.support.s3_server import s3_server
+from tests.support.stack import RunningStack, infrastructure_in
 from tests.support.truth import Truth
-from tests.support.witness import LATE_S, Wrong
+from tests.support.witness import Wrong
 
 # `make chaos` sets these to the whole handbook, all faults and 1,000 poison events; `make test` has a short selection.
 PAGES = int(os.environ.get("HEADWATER_CHAOS_PAGES", "12"))
-NAMES = chosen(os.environ.get("HEADWATER_CHAOS_FAULTS", ""))
-BURST = int(os.environ.get("HEADWATER_CHAOS_POISON", "100"))
 SEED = int(os.environ.get("HEADWATER_CHAOS_SEED", "18"))
+NAMES = chosen(os.environ.get("HEADWATER_CHAOS_FAULTS", ""), seed=SEED)
+BURST = int(os.environ.get("HEADWATER_CHAOS_POISON", "100"))
+AWAY_S = float(os.environ.get("HEADWATER_CHAOS_AWAY_S", "300"))
+OWN_STATE = Path(".headwater/outages")  # its logs stay until the next run
 MOST_EDITS = 40  # during one fault
 SETTLE_S = 180.0 + PAGES  # on a machine that many share
 QUICK_S = 20.0  # another tenant's edits during a burst of poison, on the same
 
-pytestmark = [pytest.mark.real, pytest.mark.data, pytest.mark.timeout(600 + len(NAMES) * 2 * SETTLE_S)]
+pytestmark = [pytest.mark.real, pytest.mark.data, pytest.mark.timeout(600 + len(NAMES) * (2 * SETTLE_S + AWAY_S))]
 
 
 def play(scene: Scene, fault: str, *, edits: int) -> Outcome:
@@ -46,7 +46,7 @@ def play(scene: Scene, fault: str, *, edits: int) -> Outcome:
     began_s = time.time()
     scene.open_shelf(to_all=True)
     with scene.editing(edits):
-        FAULTS[fault](scene)
+        strike_of(fault)(scene)
     struck_s = time.time() - began_s
     scene.open_shelf(to_all=False)
     try:
@@ -75,56 +75,47 @@ def play(scene: Scene, fault: str, *, edits: int) -> Outcome:
     )
 
 
-def audited(scene: Scene) -> list[str]:
-    """Verify once, as `headwater verify` does but without mercy for what is recent; return what differs of ours."""
-    settings = scene.platform.settings
-    merciless = settings.audit.model_copy(update={"share": 1.0, "grace_s": 0.001, "sweep_leeway_s": LATE_S})
-    settings = settings.model_copy(update={"audit": merciless})
-
-    async def verify() -> PassResult:
-        with TemporaryDirectory() as folder:
-            async with open_verification(settings, Path(folder)) as verification:
-                return await verification.auditor.run_pass()
-
-    result, ours = asyncio.run(verify()), scene.documents()
-    found = [
-        f"{each.document_id}: {each.difference} in {each.projection}"
-        for each in result.findings
-        if each.document_id in ours
-    ]
-    return [*(["stages are behind"] if result.behind else []), *found]
-
-
 def in_time(what: str, condition: Callable[[], bool]) -> None:
     """Wait for a condition; where it does not come true the report says why."""
     with suppress(ActFailedError):
         wait_until(what, condition, patience_s=SETTLE_S)
 
 
+@pytest.fixture(scope="module")
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    """The product that all tests share; where components are struck, a product on components that nobody else uses."""
+    if not strike_components(NAMES):
+        platform: Platform = request.getfixturevalue("platform")
+        yield Target(platform=platform, infrastructure=infrastructure_of(platform), alone=False)
+        return
+    with s3_server() as bucket, infrastructure_in(OWN_STATE) as components:
+        stack = RunningStack(settings=components.running_settings(), environment=components.environment())
+        blobs = BlobSettings(url="s3://blobs", options=bucket.options)
+        with running_platform(stack, blobs=blobs) as platform:
+            infrastructure = infrastructure_of(platform, components)
+            yield Target(platform=platform, infrastructure=infrastructure, alone=True, bucket=bucket)
+
+
 @pytest.mark.parametrize("seed", [SEED], ids="seed-{}".format)
-def test_no_outage_loses_or_shows_what_it_must_not(
-    platform: Platform, stack: RunningStack, tmp_path: Path, seed: int
-) -> None:
+def test_no_outage_loses_or_shows_what_it_must_not(target: Target, tmp_path: Path, seed: int) -> None:
     history = read_history(corpus("handbook-18f-history"), pages=PAGES)
-    infrastructure = infrastructure_of(platform, stack)
+    extent = Extent(history=history, burst=BURST, away_s=AWAY_S, patience_s=SETTLE_S)
     share = min(MOST_EDITS, len(history.edits) // len(NAMES))
-    with open_scene(
-        platform, infrastructure, tmp_path, history=history, seed=seed, burst=BURST, patience_s=SETTLE_S
-    ) as scene:
+    with open_scene(target, extent, tmp_path) as scene:
         report = Report(seed=seed, pages=PAGES)
         for fault in NAMES:
             report = replace(report, outcomes=(*report.outcomes, play(scene, fault, edits=share)))
             report.write()
         with scene.editing(len(history.edits) - scene.done):
             """The rest of the history, in peace."""
-        truth = Truth(platform=platform, source=scene.source, content=scene.content())
+        truth = Truth(platform=target.platform, source=scene.source, content=scene.content())
         in_time("everything to settle", lambda: not truth.differences())
-        in_time("the audit to find nothing", lambda: not audited(scene))
+        in_time("a verification to find nothing", lambda: not scene.verified())
         report = replace(
             report,
             finished=True,
             differences=tuple(truth.differences()),
-            findings=tuple(audited(scene)),
+            findings=tuple(scene.verified()),
             broken=tuple(scene.prober.broken),
         )
     report.write()
