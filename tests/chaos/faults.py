@@ -177,11 +177,10 @@ OF_THE_COMPONENTS: Final[Mapping[str, Strike]] = {
     **{f"{name}-away": take_away(name) for name in AWAY},
     "blobs-full": fill_up,
 }
-SHORT: Final = ("redis-flushed", "workers")  # for `make test`
 
 
 def chosen(names: str, *, seed: int) -> tuple[str, ...]:
-    """Read HEADWATER_CHAOS_FAULTS: names between commas, `pairs` for random ones, or `all`; nothing is SHORT.
+    """Read HEADWATER_CHAOS_FAULTS: names between commas, `pairs` for random ones, or `all`.
 
     A pair is called by what is killed together, `kafka+embed`; the seed chooses the random ones. Raises ValueError for
     a name that there is not.
@@ -190,7 +189,7 @@ def chosen(names: str, *, seed: int) -> tuple[str, ...]:
     pairs = tuple(TOGETHER.join(random.sample(VICTIMS, 2)) for _ in range(PAIRS))
     if names == "all":
         return (*OF_THE_PRODUCT, *OF_THE_COMPONENTS, *pairs)
-    wanted = [name for name in names.split(",") if name] or SHORT
+    wanted = [name for name in names.split(",") if name]
     found = tuple(each for name in wanted for each in (pairs if name == "pairs" else (name,)))
     for name in found:
         strike_of(name)

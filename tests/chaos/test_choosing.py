@@ -1,4 +1,4 @@
-"""Which faults a run has: what `make test` shares with other tests must never strike the components."""
+"""Which faults a run has, and which of them need components that nobody else uses."""
 
 import pytest
 
@@ -6,17 +6,11 @@ from tests.chaos.faults import (
     OF_THE_COMPONENTS,
     OF_THE_PRODUCT,
     PAIRS,
-    SHORT,
     TOGETHER,
     chosen,
     strike_components,
     strike_of,
 )
-
-
-def test_without_a_choice_there_is_a_short_selection_that_leaves_the_components_alone() -> None:
-    assert chosen("", seed=1) == SHORT
-    assert not strike_components(SHORT)
 
 
 def test_all_are_all_and_the_pairs_that_the_seed_chooses() -> None:

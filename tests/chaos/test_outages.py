@@ -25,7 +25,7 @@ from tests.support.stack import RunningStack, infrastructure_in
 from tests.support.truth import Truth
 from tests.support.witness import Wrong
 
-# `make chaos` sets these to the whole handbook, all faults and 1,000 poison events; `make test` has a short selection.
+# `make chaos` sets these to the whole handbook, all faults and 1,000 poison events; `make test` leaves this file out.
 PAGES = int(os.environ.get("HEADWATER_CHAOS_PAGES", "12"))
 SEED = int(os.environ.get("HEADWATER_CHAOS_SEED", "18"))
 NAMES = chosen(os.environ.get("HEADWATER_CHAOS_FAULTS", ""), seed=SEED)
