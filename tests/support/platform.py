@@ -1,6 +1,7 @@
 """The whole product: all of our processes under a supervisor of their own, on the session's components."""
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -19,11 +20,12 @@ from headwater.demo.stage import wait_until
 from headwater.local import applications
 from headwater.local.places import Places
 from headwater.local.ports import free_ports
+from headwater.local.process import Process
 from headwater.local.stack import LocalStack
 from headwater.local.starting import Starter
 from headwater.local.supervisor import Supervisor, launch, render
 from headwater.migrations import open_migrator
-from headwater.settings import Settings
+from headwater.settings import BlobSettings, Settings
 from tests.support.installations import remove_records
 from tests.support.stack import RunningStack
 
@@ -39,6 +41,7 @@ class Platform:
     environment: Mapping[str, str]  # for a child process: pass `{**os.environ, **platform.environment}`
     supervisor: Supervisor
     places: Places
+    processes: tuple[Process, ...]  # what is supervised
     admin: ApiClient
     callers: dict[str, ApiClient] = field(default_factory=dict)
 
@@ -94,11 +97,16 @@ class Platform:
 
 @contextmanager
 def running_platform(
-    stack: RunningStack, *, name: str = "platform", without: Collection[str] = ()
+    stack: RunningStack,
+    *,
+    name: str = "platform",
+    without: Collection[str] = (),
+    blobs: BlobSettings | None = None,
 ) -> Iterator[Platform]:
     """Start all of our processes; stop them at the end and remove what they have made. The last run's logs stay.
 
-    Several run side by side under different names. `without` leaves processes out that nothing else needs.
+    Several run side by side under different names. `without` leaves processes out that nothing else needs. Contents
+    lie in a folder unless `blobs` says where.
     """
     folder = stack.settings.local.state_folder.absolute() / name
     local = LocalStack.of(Settings.model_validate({"local": {"state_folder": folder}}))
@@ -106,17 +114,22 @@ def running_platform(
     shutil.rmtree(folder, ignore_errors=True)
     ports = free_ports()
     groups = _own_groups(folder, api_port=ports["api"])
+    if blobs is not None:
+        groups["blobs"] = {"url": blobs.url, "options": blobs.options}
     settings = stack.settings.model_copy(
         update={name: getattr(stack.settings, name).model_copy(update=fields) for name, fields in groups.items()}
     )
     own = {
-        f"HEADWATER_{name}__{key}".upper(): str(value) for name, each in groups.items() for key, value in each.items()
+        f"HEADWATER_{name}__{key}".upper(): _variable(value)
+        for name, each in groups.items()
+        for key, value in each.items()
     }
     environment = {**stack.environment, **own}
     try:
         asyncio.run(_create(settings))
         # A test that wants the canary starts its own: beside all others it would only be load and noise.
-        table = [process for process in applications.processes(ports) if process.name not in {"canary", *without}]
+        left_out = {"canary", *without}
+        table = tuple(process for process in applications.processes(ports) if process.name not in left_out)
         supervisor = launch(local.places, render(table, places=local.places), environment={**os.environ, **environment})
         starter = Starter(
             supervisor=supervisor,
@@ -128,7 +141,12 @@ def running_platform(
         asyncio.run(starter.run(table, ()))
         with open_api(settings.api) as admin:
             platform = Platform(
-                settings=settings, environment=environment, supervisor=supervisor, places=local.places, admin=admin
+                settings=settings,
+                environment=environment,
+                supervisor=supervisor,
+                places=local.places,
+                processes=table,
+                admin=admin,
             )
             yield platform
             for caller in platform.callers.values():
@@ -158,6 +176,13 @@ def _own_groups(folder: Path, *, api_port: int) -> dict[str, dict[str, Any]]:
         "canary": {"keys_file": folder / "canary.keys"},
         "local": {"state_folder": folder},
     }
+
+
+def _variable(value: Any) -> str:
+    """Write a setting's value as its environment variable: a table of secrets is JSON."""
+    if isinstance(value, dict):
+        return json.dumps({name: secret.get_secret_value() for name, secret in value.items()})
+    return str(value)
 
 
 async def _create(settings: Settings) -> None:

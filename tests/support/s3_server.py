@@ -25,13 +25,18 @@ _XML = "application/xml"
 
 @dataclass(slots=True)
 class S3Server:
-    """A bucket and what happens to it. `failing`: the status that every request is answered with."""
+    """A bucket and what happens to it. `failing`: the status that every request is answered with.
+
+    `full`: nothing is stored any more, and `refused` counts what was not; all else works.
+    """
 
     url: str = ""
     objects: dict[str, bytes] = field(default_factory=dict)
     uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)  # begun and neither completed nor aborted
     requests: list[str] = field(default_factory=list)  # METHOD key?operation
     failing: int | None = None
+    full: bool = False
+    refused: int = 0
 
     @property
     def options(self) -> dict[str, SecretStr]:
@@ -57,6 +62,9 @@ class S3Server:
         content = await request.read()
         if operation == "delete":
             return self._delete_all(re.findall(r"<Key>([^<]+)</Key>", content.decode()))
+        if self.full and request.method in {"PUT", "POST"}:
+            self.refused += 1
+            return _error(507, "InsufficientStorage")
         if operation:
             return self._multipart(request.method, key, query, content)
         return self._single(request, key, content)

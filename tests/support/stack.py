@@ -37,7 +37,7 @@ def running_stack(kind: str) -> Iterator[RunningStack]:
         named = {name: value for name, value in os.environ.items() if name.startswith("HEADWATER_")}
         yield RunningStack(settings=Settings(), environment=named)
     elif kind == "local":
-        with _shared_infrastructure(TEST_STATE) as stack:
+        with infrastructure_in(TEST_STATE) as stack:
             yield RunningStack(settings=stack.running_settings(), environment=stack.environment())
     elif kind == "containers":
         with container_stack() as environment, _exported(environment):
@@ -47,8 +47,10 @@ def running_stack(kind: str) -> Iterator[RunningStack]:
 
 
 @contextmanager
-def _shared_infrastructure(state: Path) -> Iterator[LocalStack]:
+def infrastructure_in(state: Path) -> Iterator[LocalStack]:
     """Run the five components for all processes of one run: the first starts them empty, the last one stops them.
+
+    Those in another state folder are others: who kills or wipes components takes a folder that nobody else names.
 
     Who uses them holds a lock that ends with the process, so one that was killed is not counted. Raises FatalError
     where another run in the same checkout uses the state folder: this one would empty it.

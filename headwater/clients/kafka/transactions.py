@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
+from headwater.clients.kafka.bounded import Producer
 from headwater.clients.kafka.config import producer_config
 from headwater.clients.kafka.errors import FencedError, translate
 from headwater.clients.kafka.records import Headers, Offsets

@@ -148,6 +148,15 @@ class TestS3(BlobStoreContract):
         with pytest.raises(error, match=says):
             await blobs.exists(ACME, ref)
 
+    async def test_a_bucket_without_room_refuses_for_now_and_can_still_be_read(
+        self, s3: S3Server, blobs: BlobStore
+    ) -> None:
+        ref = await blobs.write(ACME, pieces_of(b"content"))
+        s3.full = True
+        with pytest.raises(RetryableError, match="is there space left"):
+            await blobs.write(ACME, pieces_of(b"more"))
+        assert await read(blobs, ACME, ref) == b"content"
+
     @pytest.mark.parametrize("wrong", [{"no_such_option": "x"}, {"timeout": "soon"}])
     def test_an_option_that_does_not_exist_or_cannot_be_read_is_fatal(self, wrong: dict[str, str]) -> None:
         options = {name: SecretStr(value) for name, value in wrong.items()}

@@ -1,0 +1,213 @@
+"""Where outages are played: a followed handbook that is edited, a shelf whose readers change, and somebody who asks."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from headwater.demo.stage import wait_until
+from schemas.events.documents import DocumentOp
+from schemas.ids import EVERYONE, DocumentId, Principal, SourceId, TenantId
+from tests.support.history import History, replay, write_pages
+from tests.support.infrastructure import Infrastructure
+from tests.support.library import Library, open_library
+from tests.support.platform import CONNECT, Platform
+from tests.support.poison import Poisoner, open_poisoner
+from tests.support.prober import Prober
+from tests.support.s3_server import S3Server
+from tests.support.witness import LATE_S, Witness
+
+PROBER = "prober"
+PRINCIPALS = frozenset({EVERYONE, Principal(f"user:{PROBER}")})
+SOMEBODY_ELSE = "user:somebody-else"
+KEY_VALID_S = 24 * 3600  # longer than the longest run
+PAUSE_S = 0.3  # between two edits
+QUESTIONS = 12
+SHELF = {
+    name: f"# {name}\n\nThe lighthouse keeper writes down the {name} of the handbook." for name in ("ebb", "flood")
+}
+# `headwater verify` judges what is recent as well: everything has settled.
+MERCILESS: Final = {"HEADWATER_AUDIT__GRACE_S": "0.001", "HEADWATER_AUDIT__SWEEP_LEEWAY_S": str(LATE_S)}
+_HEADING = re.compile(r"^#+ +(\w.{10,80})$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What may be struck."""
+
+    platform: Platform
+    infrastructure: Infrastructure
+    alone: bool  # nobody else uses this product
+    bucket: S3Server | None = None  # none: contents lie in a folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How much of it all there is."""
+
+    history: History
+    burst: int  # poison events at once
+    away_s: float  # of a store that is stopped
+    patience_s: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Scene:
+    """What a fault may strike, and what goes on meanwhile."""
+
+    platform: Platform
+    infrastructure: Infrastructure
+    alone: bool
+    bucket: S3Server | None
+    witness: Witness
+    prober: Prober
+    poisoner: Poisoner
+    history: History
+    root: Path
+    source: str
+    shelf: Library
+    burst: int
+    away_s: float
+    patience_s: float
+    done: int = 0  # edits so far
+
+    def content(self) -> Mapping[str, str | None]:
+        """Return what every page that there ever was is by now, and None for those that are gone."""
+        head = replace(self.history, edits=self.history.edits[: self.done]).head()
+        return {path: head.get(path) for path in self.history.paths()}
+
+    @contextmanager
+    def editing(self, count: int) -> Iterator[None]:
+        """Make so many edits, a few a second, beside the block; its end is that of both."""
+        until = self.done + count
+
+        def edit() -> None:
+            pace = threading.Event()
+            for each in self.history.edits[self.done : until]:
+                replay(self.root, [each])
+                pace.wait(PAUSE_S)
+
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="editor") as thread:
+            edited = thread.submit(edit)
+            yield
+        edited.result()
+        self.done = until
+
+    def open_shelf(self, *, to_all: bool) -> None:
+        """Let everybody read one of the shelf's documents, or hide it; the other one is never for the prober."""
+        readers = EVERYONE if to_all else SOMEBODY_ELSE
+        self.retried(lambda: self.shelf.set_readers("flood", readers))
+
+    def unsettled(self) -> list[str]:
+        """Name the documents of which the log, or a store, does not have what there is by now."""
+        pages, shelf = (self.witness.newest(SourceId(name)) for name in (self.source, self.shelf.name))
+        wrong = [name for name, state in (*pages.items(), *shelf.items()) if not self.witness.is_done(state)]
+        for path, content in self.content().items():
+            state = pages.get(path)
+            if state is None or state.op is DocumentOp.DELETED:
+                held = None
+            else:
+                held = state.content.sha256 if state.content else ""
+            if held != (None if content is None else hashlib.sha256(content.encode()).hexdigest()):
+                wrong.append(path)
+        return wrong
+
+    def documents(self) -> set[DocumentId]:
+        """Return the documents of this scene, the broken ones as well."""
+        sources = {self.source, self.shelf.name}
+        return {
+            document
+            for document, states in self.witness.changes.items()
+            if states[-1][1].source in sources or states[-1][1].tenant_id == self.poisoner.tenant
+        }
+
+    def await_settled(self) -> None:
+        """Return when the log and both stores have everything; fail with a count of what they lack."""
+        wait_until("everything to settle", lambda: not self.unsettled(), patience_s=self.patience_s)
+
+    def retried(self, call: Callable[[], object]) -> None:
+        """Call until it is answered: the API may be away."""
+        wait_until("the API to take a change", lambda: [call()], patience_s=self.patience_s)
+
+    def command(self, *arguments: str, **environment: str) -> int:
+        """Run `headwater` to its end; return its exit status."""
+        full = ("-m", "headwater.cli.main", *arguments)
+        with self.platform.child(*full, log="-".join(arguments[:2]), **environment) as process:
+            return process.wait(self.patience_s)
+
+    def verified(self) -> list[str]:
+        """Run `headwater verify`; return what differs. On a shared product, of this scene's documents only."""
+        command = [sys.executable, "-m", "headwater.cli.main", "verify", "--json"]
+        environment = {**os.environ, **self.platform.environment, **MERCILESS}
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=self.patience_s, check=False
+        )
+        if not done.stdout:
+            return [f"headwater verify ended with {done.returncode}: {done.stderr[-500:]}"]
+        told: dict[str, Any] = json.loads(done.stdout)
+        ours = self.documents()
+        found = [
+            f"{each['document_id']}: {each['difference']} in {each['projection']}"
+            for each in told["findings"]
+            if self.alone or each["document_id"] in ours
+        ]
+        unclean = self.alone and not (told["clean"] or found)
+        return [
+            *(["stages are behind"] if told["behind"] else []),
+            *(["something differs that is not listed"] if unclean else []),
+            *found,
+        ]
+
+
+def questions(history: History) -> list[str]:
+    """Return headings of the handbook: what its readers look for."""
+    found = [heading for page in history.base.values() for heading in _HEADING.findall(page)]
+    return ["What does the lighthouse keeper write?", *sorted(set(found))[:QUESTIONS]]
+
+
+@contextmanager
+def open_scene(target: Target, extent: Extent, folder: Path) -> Iterator[Scene]:
+    """Fill the shelf, follow the handbook, wait until all of it is there, and begin to ask."""
+    platform, history = target.platform, extent.history
+    source = f"outages-{uuid4().hex[:10]}"
+    root = folder / "tree"
+    write_pages(root, {".headwater.yaml": "readers: [everyone]", **history.base})
+    with ExitStack() as opened:
+        witness = opened.enter_context(Witness(settings=platform.settings).reading())
+        shelf = open_library(platform)
+        for name, text in SHELF.items():
+            shelf.put(name, text, readers=SOMEBODY_ELSE)
+        platform.directory((f"users/{PROBER}", {"name": PROBER}))
+        caller = platform.callers[PROBER] = platform.admin.acting_as(PROBER, valid_s=KEY_VALID_S)
+        prober = Prober(caller=caller, knowledge_bases=(source, shelf.name), questions=questions(history))
+        arguments = (*CONNECT, "filesystem", str(root), "--source", source, "--knowledge-base", source, "--watch")
+        opened.enter_context(platform.child(*arguments, log="outages"))
+        scene = Scene(
+            platform=platform,
+            infrastructure=target.infrastructure,
+            alone=target.alone,
+            bucket=target.bucket,
+            witness=witness,
+            prober=prober,
+            poisoner=open_poisoner(platform, TenantId(f"broken-{uuid4().hex[:8]}")),
+            history=history,
+            root=root,
+            source=source,
+            shelf=shelf,
+            burst=extent.burst,
+            away_s=extent.away_s,
+            patience_s=extent.patience_s,
+        )
+        scene.await_settled()
+        opened.enter_context(prober.asking())
+        yield scene

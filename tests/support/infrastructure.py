@@ -1,0 +1,131 @@
+"""The processes of a product, and the components below it, as things that can be killed, frozen and stopped."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from headwater.demo.stage import wait_until
+from headwater.errors import FatalError
+from headwater.local.process import Process
+from headwater.local.readiness import is_ready
+from headwater.local.stack import COMPONENTS, LocalStack
+from headwater.local.supervisor import Supervisor
+from tests.support.platform import Platform
+
+PATIENCE_S: Final = 240.0  # Elasticsearch on a machine that many share
+STOPPED_S, RUNNING_S = 0.9, 0.1  # of each second of a process that is slowed down
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Victim:
+    """A supervised process."""
+
+    process: Process
+    supervisor: Supervisor
+
+    def pid(self) -> int | None:
+        """Return its process id while it runs."""
+        return self.supervisor.states()[self.process.name].pid
+
+    def running_pid(self) -> int:
+        """Return its process id, waiting while it is being started. It is its group's as well: the supervisor's way."""
+        pid, _ = wait_until(f"{self.process.name} to run", self.pid)
+        return pid
+
+    def kill(self) -> int:
+        """Kill it with all that it has started, as a machine that goes down would; return its process id."""
+        pid = self.running_pid()
+        os.killpg(pid, signal.SIGKILL)
+        return pid
+
+    def await_return(self, killed: int | None = None) -> None:
+        """Return when another process has taken its place and is ready."""
+        wait_until(
+            f"{self.process.name} to be back",
+            lambda: self.pid() not in {None, killed} and asyncio.run(is_ready(self.process)),
+            patience_s=PATIENCE_S,
+        )
+
+    def stop(self) -> None:
+        """Let it end, and stay away."""
+        self.supervisor.stop(self.process.name)
+        wait_until(f"{self.process.name} to end", lambda: self.pid() is None)
+
+    def start(self) -> None:
+        """Start it again; return when it is ready."""
+        self.supervisor.start(self.process.name)
+        self.await_return()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Infrastructure:
+    """All that may be struck, by name."""
+
+    victims: Mapping[str, Victim]
+
+    def kill(self, names: Sequence[str]) -> None:
+        """Kill them all at once; return when each is back and ready."""
+        killed = {name: self.victims[name].kill() for name in names}
+        for name, pid in killed.items():
+            self.victims[name].await_return(pid)
+
+    @contextmanager
+    def away(self, name: str) -> Iterator[None]:
+        """Have a process stopped within the block; it is back and ready at the end."""
+        victim = self.victims[name]
+        victim.stop()
+        try:
+            yield
+        finally:
+            victim.start()
+
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """Stop a process within the block: whoever calls it gets no answer, and no refusal either."""
+        pid = self.victims[name].running_pid()
+        os.killpg(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(pid, signal.SIGCONT)
+
+    @contextmanager
+    def slowed(self, name: str) -> Iterator[None]:
+        """Let a process run for a tenth of the time only within the block."""
+        ending = threading.Event()
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="brake") as thread:
+            braked = thread.submit(self._brake, name, ending)
+            try:
+                yield
+            finally:
+                ending.set()
+        braked.result()
+
+    def _brake(self, name: str, ending: threading.Event) -> None:
+        pid = self.victims[name].running_pid()
+        while not ending.is_set():
+            os.killpg(pid, signal.SIGSTOP)
+            ending.wait(STOPPED_S)
+            os.killpg(pid, signal.SIGCONT)
+            ending.wait(RUNNING_S)
+
+
+def infrastructure_of(platform: Platform, components: LocalStack | None = None) -> Infrastructure:
+    """Find a product's processes and, where these are the test's own, the components'.
+
+    Raises FatalError where the components are not running.
+    """
+    victims = [Victim(process=each, supervisor=platform.supervisor) for each in platform.processes]
+    if components is not None:
+        supervisor = components.supervisor()
+        if supervisor is None:
+            raise FatalError(f"nothing runs in {components.places.state}: there is nothing to strike")
+        table = [each for each in components.processes() if each.name in COMPONENTS]
+        victims += [Victim(process=each, supervisor=supervisor) for each in table]
+    return Infrastructure(victims={each.process.name: each for each in victims})
