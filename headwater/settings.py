@@ -135,6 +135,28 @@ class StageSettings(BaseModel, frozen=True, extra="forbid"):
     removal_grace_s: PositiveFloat = 45.0  # older rows stay this long: above the staleness budget plus a request
 
 
+class TenantLimits(BaseModel, frozen=True, extra="forbid"):
+    """What one tenant, and one of its files, may take; None: no limit of this kind."""
+
+    max_file_bytes: NonNegativeInt | None = None  # of one document's content
+    max_documents: NonNegativeInt | None = None
+    max_content_bytes: NonNegativeInt | None = None  # of all its documents together
+
+
+class LimitSettings(TenantLimits):
+    """Limits of every tenant. Admission applies them; a tenant's directory record and `tenants` say otherwise."""
+
+    max_file_bytes: NonNegativeInt | None = 100 * 1024 * 1024
+    max_pages: PositiveInt = 5_000  # of one paged document (PDF)
+    tenants: dict[str, TenantLimits] = Field(default_factory=dict)  # by tenant id; only what is set there counts
+
+    def of(self, tenant: str) -> TenantLimits:
+        """Return a tenant's limits: its own where they are set, else those of everybody."""
+        own = self.tenants.get(tenant)
+        common = {name: getattr(self, name) for name in TenantLimits.model_fields}
+        return TenantLimits(**common | ({} if own is None else own.model_dump(exclude_unset=True)))
+
+
 class TelemetrySettings(BaseModel, frozen=True, extra="forbid"):
     """Logs and traces."""
 
@@ -170,5 +192,6 @@ class Settings(BaseSettings):
     management: ManagementSettings = ManagementSettings()
     api: ApiSettings = ApiSettings()
     stages: StageSettings = StageSettings()
+    limits: LimitSettings = LimitSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     local: LocalSettings = LocalSettings()

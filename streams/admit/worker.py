@@ -229,6 +229,7 @@ class AdmissionWorker:
             directory_position=self._directory.position,
             partitions=self._topics.partitions,
             usage=lambda tenant, source: self._heads.usage(partition, tenant, source, now_ms=now_ms),
+            limits=self._settings.limits,
             region=self._settings.region,
         )
 

@@ -17,7 +17,7 @@ from headwater.clients.redis_cache import RedisCache
 from headwater.errors import FatalError
 from headwater.ports.blobs import BlobStore
 from headwater.ports.cache import Cache
-from headwater.settings import Settings, StageSettings
+from headwater.settings import Settings
 from headwater.telemetry.metrics import CACHE_LOOKUPS
 from headwater.telemetry.tracing import current_trace_id
 from schemas.events import BlobRef, ChunksPrepared, DocumentChanged
@@ -158,7 +158,7 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
         open_pool(
             tokenizer_file=settings.triton.tokenizer_file,
             policy=policy,
-            limits=_parser_limits(settings.stages),
+            limits=_parser_limits(settings),
             processes=settings.stages.parser_processes,
         ) as pool,
     ):
@@ -175,9 +175,13 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
         )
 
 
-def _parser_limits(settings: StageSettings) -> ParserLimits:
+def _parser_limits(settings: Settings) -> ParserLimits:
+    stages = settings.stages
     return ParserLimits(
-        memory_bytes=settings.parse_memory_bytes, cpu_s=settings.parse_cpu_s, wall_s=settings.parse_timeout_s
+        memory_bytes=stages.parse_memory_bytes,
+        cpu_s=stages.parse_cpu_s,
+        pages=settings.limits.max_pages,
+        wall_s=stages.parse_timeout_s,
     )
 
 

@@ -6,10 +6,13 @@ from typing import cast
 
 from headwater.content.media_types import MediaType
 from streams.prepare.detection import readable_type
+from streams.prepare.limits import MAX_PAGES
 from streams.prepare.parsed import ParsedText
 
 # Raised with every change that gives another text, blocks or title for some file: part of the cache's key.
 PARSER_VERSION = "1"
+
+_PAGED = frozenset({MediaType.PDF})
 
 _PARSERS = {
     MediaType.MARKDOWN: "streams.prepare.parsers.markdown:parse_markdown",
@@ -26,15 +29,18 @@ _PARSERS = {
 }
 
 
-def parse_document(data: bytes, *, declared: str | None = None, name: str | None = None) -> ParsedText:
+def parse_document(
+    data: bytes, *, declared: str | None = None, name: str | None = None, max_pages: int = MAX_PAGES
+) -> ParsedText:
     """Parse a document by its content; a declared type and a name settle only what plain text cannot tell.
 
     Raises a subclass of PoisonError from `streams.prepare.errors` for every file that cannot become text.
     """
     kind = readable_type(data, declared=declared, name=name)
-    return _parser(kind)(data)
+    parser = _parser(kind)
+    return parser(data, max_pages=max_pages) if kind in _PAGED else parser(data)
 
 
-def _parser(kind: MediaType) -> Callable[[bytes], ParsedText]:
+def _parser(kind: MediaType) -> Callable[..., ParsedText]:
     module, function = _PARSERS[kind].split(":")
-    return cast("Callable[[bytes], ParsedText]", getattr(import_module(module), function))
+    return cast("Callable[..., ParsedText]", getattr(import_module(module), function))

@@ -75,7 +75,7 @@ def _preparer(spec: WorkerSpec) -> Callable[[bytes, dict[str, Any]], bytes]:
     count_tokens = load_counter(Path(spec.tokenizer_file))
 
     def prepare_document(content: bytes, hints: dict[str, Any]) -> bytes:
-        parsed = parse_document(content, declared=hints["declared"], name=hints["name"])
+        parsed = parse_document(content, declared=hints["declared"], name=hints["name"], max_pages=spec.limits.pages)
         return dump_prepared(prepare(parsed, spec.policy, count_tokens))
 
     return prepare_document

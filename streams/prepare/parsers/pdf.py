@@ -10,7 +10,6 @@ from streams.prepare.canonical import TextBuilder, normalise, short_title
 from streams.prepare.errors import EncryptedDocumentError, LimitExceededError, MalformedDocumentError
 from streams.prepare.parsed import BlockKind, ParsedText
 
-_MAX_PAGES = 5_000
 _SOFT_HYPHEN = re.compile("[\\u00ad\\u0002\\ufffe]\\n?")  # pdfium writes U+FFFE or U+0002 where a word is broken
 _PARAGRAPH_END = re.compile(r"[.!?:;)\"'\u201d]$")
 _BULLET = re.compile(r"[\u2022\u25cf\u25aa\u25e6\u2023*-]\s|\(?\d{1,3}[.)]\s")
@@ -19,8 +18,11 @@ _SHORT_LINE = 0.75  # a line this much shorter than its page's usual one ends a 
 _USELESS_TITLES = re.compile(r"(?i)^(untitled|microsoft (word|powerpoint).*|.*\.(docx?|pptx?|pdf|dvi|tex|indd|xlsx?))$")
 
 
-def parse_pdf(data: bytes) -> ParsedText:
-    """Return the text layer. Raises EncryptedDocumentError, EmptyDocumentError (scans), MalformedDocumentError."""
+def parse_pdf(data: bytes, *, max_pages: int) -> ParsedText:
+    """Return the text layer.
+
+    Raises EncryptedDocumentError, EmptyDocumentError (scans), MalformedDocumentError, LimitExceededError.
+    """
     try:
         document = pdfium.PdfDocument(data)
     except pdfium.PdfiumError as error:
@@ -30,14 +32,17 @@ def parse_pdf(data: bytes) -> ParsedText:
             ) from None
         raise MalformedDocumentError(f"the PDF is damaged ({error}): save it again from its source") from None
     try:
-        return _read(document)
+        return _read(document, max_pages)
     finally:
         document.close()
 
 
-def _read(document: pdfium.PdfDocument) -> ParsedText:
-    if len(document) > _MAX_PAGES:
-        raise LimitExceededError(f"the PDF has {len(document)} pages, more than {_MAX_PAGES}: split it")
+def _read(document: pdfium.PdfDocument, max_pages: int) -> ParsedText:
+    if len(document) > max_pages:
+        raise LimitExceededError(
+            f"content: the PDF has {len(document)} pages, more than {max_pages}: split it, or raise the setting "
+            "limits.max_pages"
+        )
     builder = TextBuilder()
     for number in range(len(document)):
         for kind, text in _page_blocks(_page_text(document, number)):

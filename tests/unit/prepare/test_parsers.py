@@ -7,7 +7,7 @@ import docx
 import pytest
 
 from headwater.content.media_types import MediaType
-from streams.prepare.errors import EmptyDocumentError, MalformedDocumentError
+from streams.prepare.errors import EmptyDocumentError, LimitExceededError, MalformedDocumentError
 from streams.prepare.parsed import BlockKind, ParsedText
 from streams.prepare.parsing import parse_document
 
@@ -210,6 +210,13 @@ def test_a_pdf_has_pages() -> None:
 def test_a_pdf_without_words_is_empty() -> None:
     with pytest.raises(EmptyDocumentError, match="OCR"):
         parse_document(small_pdf([""]))
+
+
+def test_a_pdf_above_the_page_limit_names_limit_and_remedy() -> None:
+    pages = small_pdf(["One.", "Two.", "Three."])
+    assert "Three." in parse_document(pages, max_pages=3).text
+    with pytest.raises(LimitExceededError, match=r"content: the PDF has 3 pages, more than 2: .*limits\.max_pages"):
+        parse_document(pages, max_pages=2)
 
 
 def test_a_damaged_pdf_is_malformed() -> None:
