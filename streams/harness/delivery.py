@@ -37,6 +37,11 @@ class Delivery:
     settle: Callable[[], None]  # acknowledges: called once, after the effect
     abandon: Callable[[], None]  # lets go without acknowledging: the record is delivered again
 
+    @property
+    def tenant(self) -> bytes:
+        """Whose event it is, for taking turns: the first part of every key. Empty where there is no key."""
+        return (self.key or b"").partition(b"/")[0]
+
 
 def routing_key(topic: Topic, key: bytes | None) -> bytes | None:
     """Return the key that names the partition: tenant/document, also where a topic's own key is longer."""

@@ -1,4 +1,4 @@
-"""Reads ahead within a bound of bytes, keeps the order of each key, and puts live work first."""
+"""Reads ahead within a bound of bytes, keeps the order of each key, starts live work first and tenants in turns."""
 
 import asyncio
 from collections import deque
@@ -9,6 +9,7 @@ from headwater.telemetry.metrics import BUFFERED_BYTES
 from schemas.events.base import Lane
 from streams.harness.delivery import Delivery
 from streams.harness.errors import ReleasedError
+from streams.harness.turns import Turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,8 @@ class Dispatcher:
     """Starts the work on deliveries and waits for it. Lives in one event loop.
 
     One event of a key is in work at a time, in the order of delivery. Among the keys, those with a live event go
-    first, and they have places of their own: an edit does not wait for a backlog that was delivered before it.
+    first, and they have places of their own: an edit does not wait for a backlog that was delivered before it. Within
+    a lane tenants take turns (ADR 0105).
     Suspects (events that were in work when a worker died) are run first and alone.
     """
 
@@ -39,7 +41,7 @@ class Dispatcher:
     ) -> None:
         self._settle, self._limits, self._is_suspect, self._on_fatal = settle, limits, is_suspect, on_fatal
         self._queues: dict[object, deque[Delivery]] = {}
-        self._ready: dict[Lane, dict[object, None]] = {Lane.LIVE: {}, Lane.BACKFILL: {}}  # keys in order of arrival
+        self._ready = {Lane.LIVE: Turns(), Lane.BACKFILL: Turns()}
         self._running: dict[object, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._suspects: set[Delivery] = set()
@@ -108,14 +110,13 @@ class Dispatcher:
         """Put a key where its queue belongs: a live event pulls the older ones of its document along."""
         lane = Lane.LIVE if any(each.lane is Lane.LIVE for each in self._queues[key]) else Lane.BACKFILL
         if lane is Lane.LIVE:
-            self._ready[Lane.BACKFILL].pop(key, None)
-        if key not in self._ready[lane]:
-            self._ready[lane][key] = None
+            self._ready[Lane.BACKFILL].discard(key)
+        self._ready[lane].add(key, self._queues[key][0].tenant)
 
     def _start(self) -> None:
         while not self.released.is_set() and (choice := self._choose()) is not None:
             lane, key = choice
-            del self._ready[lane][key]
+            self._ready[lane].take(key)
             self._running[key] = lane
             task = asyncio.create_task(self._work(key))
             self._tasks.add(task)
@@ -128,7 +129,7 @@ class Dispatcher:
         for lane, limit in limits.items():
             ready = self._ready[lane]
             if ready and sum(each is lane for each in self._running.values()) < limit:
-                return lane, next(iter(ready))
+                return lane, ready.first()
         return None
 
     def _first_suspect(self) -> tuple[Lane, object]:
