@@ -26,10 +26,12 @@ _LIMIT_S: Final = 4 * 3600  # of all benchmarks together, on the slowest machine
 @app.command()
 def bench(
     names: Annotated[
-        list[str], typer.Argument(help="embedder, ingest, history, edit, fusion, search, memory; or all.")
+        list[str],
+        typer.Argument(help="embedder, ingest, history, edit, fusion, search, lanes, memory; soak; or all (but soak)."),
     ],
     *,
     running: Annotated[bool, typer.Option("--running", help="Measure the running stack, beside its data.")] = False,
+    minutes: Annotated[float, typer.Option(help="How long `soak` takes.", min=1)] = 20.0,
     as_json: AsJson = False,
 ) -> None:
     """Measure on an empty stack of its own, then stop it. Exits 1 where a goal is missed."""
@@ -37,7 +39,7 @@ def bench(
         raise FatalError("the benchmarks are not part of this installation: run them in a checkout, `make bench`")
     settings = Settings()
     with _running(settings) if running else _own_stack(settings) as stack:
-        results = _measure(names, stack)
+        results = _measure(names, stack, minutes=minutes)
     if as_json:
         print_json(results)
     else:
@@ -49,12 +51,12 @@ def bench(
         raise typer.Exit(1)
 
 
-def _measure(names: Sequence[str], stack: LocalStack) -> list[dict[str, Any]]:
+def _measure(names: Sequence[str], stack: LocalStack, *, minutes: float) -> list[dict[str, Any]]:
     """Run the benchmarks in a process of their own: they are no part of the product."""
     finished = subprocess.run(  # noqa: S603 - our own module, no shell
         [sys.executable, "-m", "tests.performance", *names],
         cwd=CHECKOUT,
-        env={**os.environ, **stack.environment()},
+        env={**os.environ, **stack.environment(), "HEADWATER_SOAK_MINUTES": str(minutes)},
         stdout=subprocess.PIPE,
         timeout=_LIMIT_S,
         check=False,

@@ -19,13 +19,13 @@ from headwater.errors import HeadwaterError
 from headwater.ports.heads import Positions
 from headwater.settings import Settings
 from schemas.topics import Topic
+from streams.admit.intake import SMALLEST_DOCUMENT_BYTES
 
 log = structlog.get_logger(__name__)
 
 _INTERVAL_S = 1.0
 # A page makes 8 chunks of about 1 KiB with their vectors; most documents are one batch.
 _BATCH_BYTES = 16 * 1024
-_SMALLEST_DOCUMENT_BYTES = 1024  # a document without content still costs an event in every stage
 _SMOOTHING = 0.05  # of the mean size: the last 20 documents or so
 
 _LATER_STAGES: Mapping[str, Topic] = {
@@ -43,7 +43,7 @@ class BackfillCredits:
         self._limit = settings.stages.backfill_in_flight_bytes
         self._in_flight = 0
         self._spent = 0  # since Kafka was asked
-        self._mean = float(_SMALLEST_DOCUMENT_BYTES)
+        self._mean = float(SMALLEST_DOCUMENT_BYTES)
         self._lock = threading.Lock()
         self._wanted = threading.Event()
         self._stopping = threading.Event()
@@ -59,13 +59,13 @@ class BackfillCredits:
         self._thread.join()
 
     @property
-    def available(self) -> bool:
-        """Say whether the bytes in flight leave room."""
-        return self._in_flight + self._spent < self._limit
+    def room_bytes(self) -> int:
+        """How much more may be admitted; zero or less: nothing for now."""
+        return self._limit - self._in_flight - self._spent
 
     def spend(self, content_bytes: int) -> None:
         """Note an admitted backfill document."""
-        size = max(content_bytes, _SMALLEST_DOCUMENT_BYTES)
+        size = max(content_bytes, SMALLEST_DOCUMENT_BYTES)
         self._mean += _SMOOTHING * (size - self._mean)
         with self._lock:
             self._spent += size
@@ -82,7 +82,7 @@ class BackfillCredits:
             else:
                 with self._lock:
                     self._spent -= spent
-            if self.available and not self._spent:
+            if self.room_bytes > 0 and not self._spent:
                 self._wanted.clear()
             self._stopping.wait(_INTERVAL_S)
 

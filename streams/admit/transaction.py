@@ -11,6 +11,7 @@ from headwater.clients.kafka.errors import FencedError, translate
 from headwater.clients.kafka.records import Headers, Offsets
 from headwater.errors import FatalError, RetryableError
 from headwater.settings import Settings
+from streams.admit.backlog import Place
 
 _QUEUE_FULL_WAIT_S = 0.1
 
@@ -65,13 +66,16 @@ class TransactionalWriter:
             else:
                 return
 
-    def commit(self, positions: Mapping[tuple[str, int], int], group: Any) -> Offsets:
+    def commit(self, positions: Mapping[tuple[str, int], Place], group: Any) -> Offsets:
         """Commit records and positions together. Return the next offset behind what was written, by partition.
 
         Raises TransactionAbortedError when the group has given the partitions to another worker, and FencedError when
         another process has taken this slot.
         """
-        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in positions.items()]
+        offsets = [
+            TopicPartition(topic, partition, place.offset, metadata=place.note)
+            for (topic, partition), place in positions.items()
+        ]
         self._call(
             lambda: self._producer.send_offsets_to_transaction(offsets, group, self._timeout_s), "adding positions"
         )

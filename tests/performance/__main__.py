@@ -14,8 +14,10 @@ from tests.performance.figures import Figure, machine
 from tests.performance.fusion import measure_fusion
 from tests.performance.history import measure_history
 from tests.performance.ingest import measure_ingest
+from tests.performance.lanes import measure_lanes
 from tests.performance.memory import measure_memory
 from tests.performance.search import measure_search
+from tests.performance.soak import measure_soak
 
 BENCHMARKS: Mapping[str, Callable[[Bench], list[Figure]]] = {
     "embedder": measure_embedder_figures,
@@ -24,8 +26,11 @@ BENCHMARKS: Mapping[str, Callable[[Bench], list[Figure]]] = {
     "edit": measure_edits,
     "fusion": measure_fusion,
     "search": measure_search,
+    "lanes": measure_lanes,
     "memory": measure_memory,
+    "soak": measure_soak,
 }
+_ON_REQUEST = frozenset({"soak"})  # takes as long as it is told to: not part of `all`
 
 
 def main(names: list[str]) -> None:
@@ -38,7 +43,7 @@ def main(names: list[str]) -> None:
     results: list[dict[str, Any]] = []
     with open_bench(settings, _say) as bench:
         for name, run in BENCHMARKS.items():
-            if name in names or "all" in names:
+            if name in names or ("all" in names and name not in _ON_REQUEST):
                 _say(f"{name}: measuring")
                 before = machine()
                 figures = run(bench)

@@ -4,6 +4,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache
+from itertools import cycle
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -16,6 +17,7 @@ import headwater.heads.follower
 import headwater.retry
 import streams.admit.agent
 import streams.admit.assignment
+import streams.admit.backlog
 import streams.admit.directory_log
 import streams.admit.restore
 import streams.admit.transaction
@@ -60,12 +62,15 @@ def _count_tokens(text: str) -> int:
 
 
 class SimCredits:
-    """Stands for BackfillCredits: enough for everybody."""
-
-    available = True
+    """Stands for BackfillCredits: now room for one document, now for all, now for none."""
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is asked."""
+        self._rooms = cycle((1, 2**40, 1, 0))
+
+    @property
+    def room_bytes(self) -> int:
+        return next(self._rooms)
 
     def __enter__(self) -> Self:
         return self
@@ -118,6 +123,7 @@ def seams() -> Iterator[None]:
         put(admit.agent, "KafkaAdmin", SimAdmin)
         put(admit.agent, "WritableEnvironment", _environment)
         put(admit.agent, "BackfillCredits", SimCredits)
+        put(admit.backlog, "QUANTUM_BYTES", 1024)  # a document a turn
         put(admit.agent, "asyncio", SimpleNamespace(run=drive))
         put(headwater.heads.follower, "RecordStream", SimRecordStream)
         put(headwater.heads.follower, "KafkaAdmin", SimAdmin)

@@ -1,6 +1,6 @@
 """A batch in one transaction: what is written, what is remembered, and what is not after an abort."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from schemas.events.directory import DirectoryKind, Group, KnowledgeBase, Source
 from schemas.events.documents import DocumentSubmitted
 from schemas.events.parked import EventParked
 from schemas.ids import KnowledgeBaseId, directory_key, document_key
+from streams.admit.backlog import Place
 from streams.admit.credits import lag
 from streams.admit.heads import LAYOUT, AdmissionHeads
 from streams.admit.intake import MAX_PARKED_BYTES
@@ -43,7 +44,7 @@ class FakeWriter:
 
     def __init__(self) -> None:
         self.log: list[tuple[str, bytes]] = []
-        self.positions: dict[tuple[str, int], int] = {}
+        self.positions: dict[tuple[str, int], Place] = {}
         self.aborted = 0
         self.fail_next = False
         self._open: list[tuple[str, bytes, int]] = []
@@ -54,7 +55,7 @@ class FakeWriter:
     def produce(self, topic: str, *, key: bytes, value: bytes, partition: int = -1, headers: Headers = ()) -> None:
         self._open.append((topic, value, partition))
 
-    def commit(self, positions: dict[tuple[str, int], int], group: Any) -> Offsets:
+    def commit(self, positions: Mapping[tuple[str, int], Place], group: Any) -> Offsets:
         if self.fail_next:
             self.fail_next = False
             raise TransactionAbortedError("the group has moved on")
@@ -134,7 +135,7 @@ def test_records_audit_and_positions_go_together(bench: Bench) -> None:
     bench.worker.admit_documents([record], None)
     assert [topic for topic, _ in bench.writer.log] == ["changed", "audit"]
     position = record.position
-    assert bench.writer.positions == {(position.topic, position.partition): position.offset + 1}
+    assert bench.writer.positions == {(position.topic, position.partition): Place(offset=position.offset + 1)}
     assert bench.heads.get(position.partition, submission.document_id) is not None
     assert bench.heads.position(position.partition) == 1
 

@@ -1,11 +1,14 @@
 """What decides whether a benchmark's goal was met."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.performance.figures import Figure, spread
 from tests.performance.history import waves
+from tests.performance.lanes import later_share
+from tests.performance.soak import figures_of
 
 
 @pytest.mark.parametrize(
@@ -36,3 +39,29 @@ def test_no_wave_edits_a_page_twice_and_order_is_kept() -> None:
         {"path": "c", "op": "D"},
     ]
     assert list(waves(iter(events))) == [events[:2], events[2:4], events[4:]]
+
+
+def test_a_leak_is_told_from_a_process_that_fills_up_first_and_has_peaks() -> None:
+    looks = [
+        (
+            15.0 * n,
+            {"leaks": 100.0 + n, "fills": 100.0 + min(n, 15), "peaks": 100.0 + (50 if n % 10 == 0 else 0)},
+        )
+        for n in range(80)
+    ]
+    growth = {figure.name: figure for figure in figures_of(looks) if figure.name.endswith("growth")}
+    assert growth["leaks, growth"].value == pytest.approx(59.0)
+    assert {name: figure.met for name, figure in growth.items()} == {
+        "leaks, growth": False,
+        "fills, growth": True,
+        "peaks, growth": True,
+    }
+
+
+def test_a_share_counts_while_both_wait() -> None:
+    def at(*seconds: int) -> list[datetime]:
+        return [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=each) for each in seconds]
+
+    assert later_share(at(0, 1, 2, 4, 6), at(3, 5, 7, 8)) == pytest.approx(0.5)
+    assert later_share(at(0, 1, 2, 3), at(3, 4, 5, 6)) == pytest.approx(0.5)
+    assert later_share(at(0, 1, 9), at(2, 3, 4, 5, 6, 7, 8)) == pytest.approx(1.0)
