@@ -7,6 +7,7 @@ from typing import cast
 from headwater.content.media_types import MediaType
 from streams.prepare.detection import readable_type
 from streams.prepare.limits import MAX_PAGES
+from streams.prepare.pages import PageRange
 from streams.prepare.parsed import ParsedText
 
 # Raised with every change that gives another text, blocks or title for some file: part of the cache's key.
@@ -30,15 +31,32 @@ _PARSERS = {
 
 
 def parse_document(
-    data: bytes, *, declared: str | None = None, name: str | None = None, max_pages: int = MAX_PAGES
+    data: bytes,
+    *,
+    declared: str | None = None,
+    name: str | None = None,
+    max_pages: int = MAX_PAGES,
+    heavy_pages: int | None = None,
 ) -> ParsedText:
     """Parse a document by its content; a declared type and a name settle only what plain text cannot tell.
 
-    Raises a subclass of PoisonError from `streams.prepare.errors` for every file that cannot become text.
+    Raises a subclass of PoisonError from `streams.prepare.errors` for every file that cannot become text, and
+    HeavyDocumentError for a paged one of more than `heavy_pages` pages.
     """
     kind = readable_type(data, declared=declared, name=name)
     parser = _parser(kind)
-    return parser(data, max_pages=max_pages) if kind in _PAGED else parser(data)
+    return parser(data, max_pages=max_pages, heavy_pages=heavy_pages) if kind in _PAGED else parser(data)
+
+
+def read_pages(
+    data: bytes, *, first: int, count: int, declared: str | None, name: str | None, max_pages: int
+) -> PageRange | None:
+    """Read some pages of a paged document; None for a document without pages. Raises as `parse_document`."""
+    if readable_type(data, declared=declared, name=name) not in _PAGED:
+        return None
+    from streams.prepare.parsers.pdf import read_pdf_pages
+
+    return read_pdf_pages(data, first=first, count=count, max_pages=max_pages)
 
 
 def _parser(kind: MediaType) -> Callable[..., ParsedText]:

@@ -50,6 +50,12 @@ class SimParserPool:
             CURRENT.get().kill()
         return await call(lambda: prepared_text(data))
 
+    async def read_pages(self, content: Path, **_: object) -> None:
+        """Plain text has no pages: what is heavy is parsed whole, in its own lane."""
+
+    async def rest(self) -> None:
+        """Nothing is kept."""
+
 
 @lru_cache(maxsize=4096)
 def prepared_text(data: bytes) -> Prepared:
@@ -132,6 +138,7 @@ def seams() -> Iterator[None]:
         put(prepare_agent, "RedisCache", cache)
         put(prepare_agent, "open_pool", _open_pool)
         put(prepare_agent, "ObjectBlobStore", lambda _: SimBlobStore(WORLD.get().service("blobs"), WORLD.get().blobs))
+        put(prepare_agent, "LmdbHeads", lambda _: SimpleNamespace(head=lambda *_: None))  # no replica beside it
         put(prepare_agent, "_fingerprint", lambda _: "words")
         put(streams.prepare.step, "MAX_CHUNKS_PER_BATCH", CHUNKS_PER_BATCH)
         put(streams.embed.agent, "RedisCache", cache)

@@ -57,7 +57,12 @@ def simulated_settings() -> Settings:
             ),
             "heads": base.heads.model_copy(update={"staleness_budget_s": STALENESS_BUDGET_S}),
             "stages": base.stages.model_copy(
-                update={"removal_grace_s": REMOVAL_GRACE_S, "datadir": Path(gettempdir()), "buffer_bytes": 64 * 1024}
+                update={
+                    "removal_grace_s": REMOVAL_GRACE_S,
+                    "datadir": Path(gettempdir()),
+                    "buffer_bytes": 64 * 1024,
+                    "heavy_bytes": 2_000,  # a page of twelve paragraphs
+                }
             ),
             "api": base.api.model_copy(update={"request_timeout_s": 20.0}),
         }

@@ -7,9 +7,10 @@ import docx
 import pytest
 
 from headwater.content.media_types import MediaType
-from streams.prepare.errors import EmptyDocumentError, LimitExceededError, MalformedDocumentError
+from streams.prepare.errors import EmptyDocumentError, HeavyDocumentError, LimitExceededError, MalformedDocumentError
+from streams.prepare.pages import join_ranges, load_range
 from streams.prepare.parsed import BlockKind, ParsedText
-from streams.prepare.parsing import parse_document
+from streams.prepare.parsing import parse_document, read_pages
 
 
 def kinds(parsed: ParsedText) -> list[tuple[BlockKind, str]]:
@@ -217,6 +218,29 @@ def test_a_pdf_above_the_page_limit_names_limit_and_remedy() -> None:
     assert "Three." in parse_document(pages, max_pages=3).text
     with pytest.raises(LimitExceededError, match=r"content: the PDF has 3 pages, more than 2: .*limits\.max_pages"):
         parse_document(pages, max_pages=2)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_page_ranges_join_to_the_same_text_as_the_whole(count: int) -> None:
+    data = small_pdf([f"Page {number} says this." for number in range(7)])
+    ranges = [
+        read_pages(data, first=first, count=count, declared=None, name="a.pdf", max_pages=9)
+        for first in range(0, 7, count)
+    ]
+    loaded = [load_range(each.dump()) for each in ranges if each is not None]
+    assert {each.total for each in loaded} == {7}
+    assert join_ranges(loaded) == parse_document(data, name="a.pdf")
+
+
+def test_what_has_no_pages_is_not_read_by_pages() -> None:
+    assert read_pages(b"Just words.", first=0, count=2, declared=None, name="a.txt", max_pages=9) is None
+
+
+def test_a_pdf_of_many_pages_is_heavy() -> None:
+    data = small_pdf(["One.", "Two.", "Three."])
+    with pytest.raises(HeavyDocumentError):
+        parse_document(data, heavy_pages=2)
+    assert parse_document(data, heavy_pages=3).text.startswith("One.")
 
 
 def test_a_damaged_pdf_is_malformed() -> None:

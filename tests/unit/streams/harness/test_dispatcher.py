@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 
@@ -37,7 +38,7 @@ class Bench:
         self.work, self.records, self.fatal = Work(), FakeDelivery(), list[BaseException]()
         self.dispatcher = Dispatcher(
             self.work,
-            limits=Limits(**{"live_keys": 4, "backfill_keys": 2, "buffer_bytes": 10_000} | limits),
+            limits=replace(Limits(live_keys=4, backfill_keys=2, buffer_bytes=10_000), **limits),
             is_suspect=lambda delivery: delivery.origin.offset in (suspects or set()),
             on_fatal=self.fatal.append,
             stage="test",
