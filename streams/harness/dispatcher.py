@@ -48,7 +48,8 @@ class Dispatcher:
         self._settle, self._limits, self._is_suspect, self._on_fatal = settle, limits, is_suspect, on_fatal
         self._queues: dict[object, deque[Delivery]] = {}
         self._places: dict[Queue, int] = {Lane.LIVE: limits.live_keys, Lane.BACKFILL: limits.backfill_keys}
-        self._places.update(limits.own_keys)
+        for topic, places in limits.own_keys.items():
+            self._places[topic] = places
         self._ready: dict[Queue, Turns] = {queue: Turns() for queue in self._places}
         self._running: dict[object, Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
