@@ -17,7 +17,6 @@ import headwater.rows.builder
 import query_api.dependencies
 import query_api.retrieval.gatekeeper
 import streams.admit.assignment
-import streams.admit.backlog
 import streams.admit.directory_log
 import streams.admit.heads
 import streams.admit.state
@@ -212,10 +211,3 @@ def sweep_what_failed(stack: contextlib.ExitStack) -> None:
         )
 
     patch_in(stack, streams.sweep.worker, "removal_of", eager)
-
-
-def commit_past_a_turn(stack: contextlib.ExitStack) -> None:
-    def past(self: streams.admit.backlog.Window, settled: object) -> streams.admit.backlog.Place:
-        return streams.admit.backlog.Place(offset=self._next)
-
-    patch_in(stack, streams.admit.backlog.Window, "after", past)

@@ -156,13 +156,6 @@ MUTANTS: Sequence[Mutant] = (
         seed=1,
         apply=defects.sweep_what_failed,
     ),
-    Mutant(
-        name="commit-past-turn",
-        defect="admission commits past backfill that waits for its turn",
-        found_by="cef",
-        seed=0,
-        apply=defects.commit_past_a_turn,
-    ),
 )
 
 
