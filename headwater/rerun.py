@@ -6,15 +6,35 @@ content costs no parsing and no model call: both are cached by content.
 """
 
 from datetime import datetime
+from typing import Protocol
 from uuid import uuid4
 
 from schemas.events.base import Lane
-from schemas.events.documents import DocumentChanged, DocumentSubmitted, SubmissionOp
-from schemas.ids import Principal, Revision
+from schemas.events.documents import DocumentSubmitted, SubmissionOp
+from schemas.ids import DocumentId, Principal, Revision, SourceId, TenantId
+
+
+class Rerunnable(Protocol):
+    """What names a document and one of its revisions: a record of the log, or what was kept of one."""
+
+    @property
+    def tenant_id(self) -> TenantId: ...
+
+    @property
+    def document_id(self) -> DocumentId: ...
+
+    @property
+    def source(self) -> SourceId: ...
+
+    @property
+    def external_id(self) -> str: ...
+
+    @property
+    def revision(self) -> Revision: ...
 
 
 def rerun_of(
-    state: DocumentChanged, *, actor: Principal, now: datetime, lane: Lane, revision: Revision | None = None
+    state: Rerunnable, *, actor: Principal, now: datetime, lane: Lane, revision: Revision | None = None
 ) -> DocumentSubmitted:
     """Return the submission that asks for a revision of a document to run again, a deletion's included.
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.ids import GenerationName
@@ -84,6 +84,17 @@ class BlobSettings(BaseModel, frozen=True, extra="forbid"):
     options: dict[str, SecretStr] = Field(default_factory=dict)
     max_content_bytes: PositiveInt = 100 * 1024 * 1024
     piece_bytes: PositiveInt = 1024 * 1024
+    orphan_grace_s: PositiveFloat = 24 * 3600.0  # what nothing refers to stays this long: its event may be on its way
+
+
+class BackupSettings(BaseModel, frozen=True, extra="forbid"):
+    """Copies of the log and the contents. Where they lie is an argument of the commands."""
+
+    options: dict[str, SecretStr] = Field(default_factory=dict)  # of the bucket, as in the blob store's group
+    retention_days: PositiveInt = 30  # runs older than this are removed by --expire, and erasure waits as long
+    full_every_days: PositiveInt = 7  # then a run begins anew, so that expired runs let go of what they held
+    segment_bytes: PositiveInt = 32 * 1024 * 1024
+    settle_wait_s: PositiveFloat = 30.0  # for admission to catch up, so that cursors are never ahead of documents
 
 
 class HeadsSettings(BaseModel, frozen=True, extra="forbid"):
@@ -162,6 +173,38 @@ class LimitSettings(TenantLimits):
         return TenantLimits(**common | ({} if own is None else own.model_dump(exclude_unset=True)))
 
 
+class FreshnessSettings(BaseModel, frozen=True, extra="forbid"):
+    """The objectives of live edits: 95 of 100 are as quick as this, or the promise is broken."""
+
+    words_ms: PositiveInt = 1_000  # from observed until found by words
+    meaning_ms: PositiveInt = 2_000  # from observed until found by meaning
+    hidden_ms: PositiveInt = 500  # from a revocation or a deletion until nobody finds it who must not
+    window_s: PositiveInt = 3_600  # over which they are judged, unless a reader asks for another window
+
+
+class CanarySettings(BaseModel, frozen=True, extra="forbid"):
+    """The canary: a caller that writes, finds, hides and deletes all the time, and says how long each took."""
+
+    api_url: str | None = None  # none: the API of these settings
+    tenant: str = "headwater-canary"  # its own: nobody else sees its documents, analytics tells its queries apart
+    keys_file: Path = Path(".headwater/canary.keys")  # made at the first start; 0600
+    interval_s: PositiveFloat = 60.0  # between the beginnings of two rounds on one partition
+    deadline_s: PositiveFloat = 10.0  # after which a step has failed
+
+
+class AuditSettings(BaseModel, frozen=True, extra="forbid"):
+    """The continuous comparison of the stores with the log."""
+
+    delay_s: NonNegativeFloat = 60.0  # before the first pass: whatever starts with it has the machine to itself
+    interval_s: PositiveFloat = 300.0  # between the end of a pass and the next one
+    grace_s: PositiveFloat = 300.0  # a revision that is not complete is judged when it is older
+    sweep_leeway_s: PositiveFloat = 60.0  # older rows are judged this long after the sweeper might have removed them
+    share: float = Field(default=0.5, gt=0.0, le=1.0)  # of a pass's time in which stores are read; else they rest
+    repair: bool = True  # what is found is repaired without being asked; else it is only told
+    repair_documents: PositiveInt = 500  # in one pass; the next one goes on
+    unknown_share: float = Field(default=0.1, ge=0.0, le=1.0)  # more documents that the log lacks, and none is removed
+
+
 class TelemetrySettings(BaseModel, frozen=True, extra="forbid"):
     """Logs and traces."""
 
@@ -193,10 +236,14 @@ class Settings(BaseSettings):
     triton: TritonSettings = TritonSettings()
     generator: GeneratorSettings = GeneratorSettings()
     blobs: BlobSettings = BlobSettings()
+    backup: BackupSettings = BackupSettings()
     heads: HeadsSettings = HeadsSettings()
     management: ManagementSettings = ManagementSettings()
     api: ApiSettings = ApiSettings()
     stages: StageSettings = StageSettings()
     limits: LimitSettings = LimitSettings()
+    freshness: FreshnessSettings = FreshnessSettings()
+    canary: CanarySettings = CanarySettings()
+    audit: AuditSettings = AuditSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     local: LocalSettings = LocalSettings()

@@ -19,6 +19,7 @@ class Topic(StrEnum):
     QUERIES_EXECUTED = "rag.queries.executed"
     FEEDBACK_RECEIVED = "rag.feedback.received"
     REVIEWS_REQUESTED = "rag.reviews.requested"
+    CANARIES_MEASURED = "rag.canaries.measured"
     AUDIT_RECORDED = "rag.audit.recorded"
     DIRECTORY_SUBMITTED = "rag.directory.submitted"
     DIRECTORY_CHANGED = "rag.directory.changed"

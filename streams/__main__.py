@@ -23,6 +23,9 @@ STAGES: Final = {
     "feedback": "streams.feedback.agent:FEEDBACK",
     "analytics": "streams.analytics.agent:ANALYTICS",
     "sweep": "streams.sweep.agent:run",
+    "rebuild-keywords": "streams.rebuild.agent:REBUILD_KEYWORDS",
+    "rebuild-vectors": "streams.rebuild.agent:REBUILD_VECTORS",
+    "audit": "streams.audit.agent:run",
 }
 
 

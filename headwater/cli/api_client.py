@@ -59,7 +59,7 @@ def open_api(settings: ApiSettings, *, as_user: str | None = None) -> Iterator[A
     """Open a client with the key of the settings, or with the bootstrap key; act as another user where asked."""
     base_url = f"http://{settings.host}:{settings.port}"
     timeout = httpx.Timeout(settings.request_timeout_s, read=READ_TIMEOUT_S)
-    with httpx.Client(base_url=base_url, headers=_authorization(_key(settings)), timeout=timeout) as client:
+    with httpx.Client(base_url=base_url, headers=_authorization(api_key(settings)), timeout=timeout) as client:
         api = ApiClient(client)
         yield api.acting_as(as_user) if as_user else api
 
@@ -69,7 +69,8 @@ def path_id(external_id: str) -> str:
     return base64.urlsafe_b64encode(external_id.encode()).decode().rstrip("=")
 
 
-def _key(settings: ApiSettings) -> str:
+def api_key(settings: ApiSettings) -> str:
+    """Return the key of the settings, or the bootstrap key. Raise FatalError where there is neither."""
     if settings.key is not None:
         return settings.key.get_secret_value()
     try:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from headwater.cli.output import AsJson, print_json, print_table, say
+from headwater.cli.stack import chosen_names
 from headwater.errors import FatalError
 from headwater.local.installation import install
 from headwater.local.stack import LocalStack
@@ -27,7 +28,9 @@ _LIMIT_S: Final = 4 * 3600  # of all benchmarks together, on the slowest machine
 def bench(
     names: Annotated[
         list[str],
-        typer.Argument(help="embedder, ingest, history, edit, fusion, search, lanes, memory; soak; or all (but soak)."),
+        typer.Argument(
+            help="embedder, ingest, history, edit, fusion, search, lanes, memory, verify; soak; or all (but soak)."
+        ),
     ],
     *,
     running: Annotated[bool, typer.Option("--running", help="Measure the running stack, beside its data.")] = False,
@@ -83,7 +86,7 @@ def _own_stack(given: Settings) -> Iterator[LocalStack]:
     stack.purge()
     try:
         say("starting a stack")
-        asyncio.run(stack.up(_silent))
+        asyncio.run(stack.up(_silent, names=chosen_names(stack, (), ("canary",))))  # it would be measured, too
         yield stack
     finally:
         asyncio.run(stack.down(_silent))

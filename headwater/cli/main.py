@@ -38,8 +38,17 @@ COMMANDS: dict[str, Entry] = {
     "topics": Entry(module="headwater.cli.topics", help="Plan and apply the declared topics."),
     "schemas": Entry(module="headwater.cli.schemas", help="Check and add contracts."),
     "migrate": Entry(module="headwater.cli.migrate", help="Plan, apply and revert store migrations."),
+    "generations": Entry(module="headwater.cli.generations", help="Build, compare, switch and drop generations."),
+    "rebuild": Entry(module="headwater.cli.rebuild", help="Empty one store and fill it again from the log."),
     "parked": Entry(module="headwater.cli.parked", help="Dead letters: list, show, replay, discard."),
+    "freshness": Entry(
+        module="headwater.cli.freshness", attribute="freshness", help="Objectives, error budgets, the canary."
+    ),
+    "verify": Entry(module="headwater.cli.verify", help="Compare the stores with the log, and repair."),
     "keys": Entry(module="headwater.cli.keys", help="API keys: create, list, revoke."),
+    "backup": Entry(module="headwater.cli.backup", attribute="backup", help="Copy the log and the contents."),
+    "restore": Entry(module="headwater.cli.backup", attribute="restore", help="Restore into an empty installation."),
+    "blobs": Entry(module="headwater.cli.blobs", help="Remove contents that nothing refers to."),
     "bench": Entry(module="headwater.cli.bench", help="Run a benchmark."),
     "sync": Entry(module="headwater.cli.sync", help="Bring a source in.", panel=_WORK),
     "documents": Entry(module="headwater.cli.documents", help="Put, list, show, delete, trace, explain.", panel=_WORK),

@@ -41,6 +41,11 @@ def _show(seen: StackStatus) -> None:
     for store in seen.freshness:
         quantiles = f"p50 up to {store.p50_s:g} s, p95 up to {store.p95_s:g} s"
         typer.echo(f"freshness {store.store}: {quantiles}, {store.documents} events")
+    for seen_by in seen.objectives:
+        verdict = "met" if seen_by.met else "NOT MET (headwater freshness)"
+        typer.echo(
+            f"objective {seen_by.objective} ({seen_by.view}): {verdict}, {seen_by.within} of {seen_by.total} within"
+        )
 
 
 def _process_rows(seen: StackStatus) -> Iterator[tuple[object, ...]]:

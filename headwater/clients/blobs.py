@@ -1,43 +1,36 @@
 """The blob store on obstore: a local folder, S3, GCS or Azure by setting."""
 
-import asyncio
 import hashlib
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Sequence
 from contextlib import suppress
-from pathlib import Path
+from datetime import datetime
 from typing import Final, TypeVar
 from uuid import uuid4
 
 import obstore
-from obstore import exceptions, store
-from obstore.store import ObjectStore
 
-from headwater.errors import FatalError, PoisonError, RetryableError
+from headwater.clients.objects import (
+    CALL_TIMEOUT_S,
+    ObjectMissingError,
+    StoredObject,
+    list_objects,
+    open_objects,
+    translated,
+)
+from headwater.errors import PoisonError
+from headwater.ports.blobs import StoredBlob, StoredKind
 from headwater.settings import BlobSettings
 from schemas.events.documents import BlobRef
 from schemas.ids import TenantId
 
 T = TypeVar("T")
-CALL_TIMEOUT_S: Final = 60.0  # one piece of at most 5 MiB, not a whole blob
+_WHAT: Final = "blob store"
+_OPTIONS: Final = "HEADWATER_BLOBS__OPTIONS"
+_LINKS: Final = "derived"
+_INCOMING: Final = "incoming"
+_HEX_DIGITS: Final = 64
 # Up to here content is hashed in memory and put at once; above, it is streamed to a temporary name and renamed.
 INLINE_BYTES: Final = 5 * 1024 * 1024
-# Of `blobs.options`, what obstore takes apart from the store's own: mixed in, a name of these ends the process.
-CLIENT_OPTIONS: Final = frozenset(
-    {
-        "allow_http",
-        "allow_invalid_certificates",
-        "connect_timeout",
-        "http1_only",
-        "http2_only",
-        "pool_idle_timeout",
-        "pool_max_idle_per_host",
-        "proxy_ca_certificate",
-        "proxy_excludes",
-        "proxy_url",
-        "timeout",
-        "user_agent",
-    }
-)
 
 
 class BlobMissingError(PoisonError):
@@ -53,11 +46,16 @@ class BlobTooLargeError(PoisonError):
 
 
 class ObjectBlobStore:
-    """Implements the BlobStore port. Blobs lie at `tenant/aa/hash`; a rename makes a streamed one visible whole."""
+    """Implements the ports BlobStore and BlobInventory.
+
+    Blobs lie at `tenant/aa/hash`; a rename makes a streamed one visible whole. `tenant/derived/source/made` are links.
+    """
 
     def __init__(self, settings: BlobSettings) -> None:
         self._settings = settings
-        self._store = _open(settings)
+        self._store = open_objects(
+            settings.url, settings.options, setting="HEADWATER_BLOBS__URL", options_setting=_OPTIONS
+        )
 
     async def write(self, tenant: TenantId, pieces: AsyncIterable[bytes]) -> BlobRef:
         """See the port. Memory: one part; what exceeds the limit leaves nothing behind."""
@@ -80,7 +78,7 @@ class ObjectBlobStore:
             async for piece in rest:
                 yield piece
 
-        temporary = f"{tenant}/incoming/{uuid4().hex}"
+        temporary = f"{tenant}/{_INCOMING}/{uuid4().hex}"
         try:
             await _translated(
                 obstore.put_async(self._store, temporary, all_pieces(), max_concurrency=1), timeout_s=None
@@ -113,6 +111,44 @@ class ObjectBlobStore:
         except BlobMissingError:
             return False
         return meta["size"] == ref.size_bytes
+
+    async def is_derived(self, tenant: TenantId, ref: BlobRef, *, source: BlobRef) -> bool:
+        """See the port."""
+        try:
+            await _translated(obstore.head_async(self._store, _link(tenant, ref, source)))
+        except BlobMissingError:
+            return False
+        return True
+
+    async def record_derived(self, tenant: TenantId, ref: BlobRef, *, source: BlobRef) -> None:
+        """See the port: an empty object whose name says it."""
+        await _translated(obstore.put_async(self._store, _link(tenant, ref, source), b"", use_multipart=False))
+
+    async def tenants(self) -> Sequence[TenantId]:
+        """See the port BlobInventory."""
+        listing = await _translated(obstore.list_with_delimiter_async(self._store))
+        return sorted(TenantId(each.rstrip("/")) for each in listing["common_prefixes"])
+
+    async def stored(self, tenant: TenantId, kind: StoredKind | None = None) -> AsyncIterator[StoredBlob]:
+        """See the port BlobInventory. What is none of ours is passed over."""
+        folder = f"{tenant}/{_LINKS}" if kind is StoredKind.LINK else f"{tenant}"
+        async for each in list_objects(self._store, folder, what=_WHAT, options_setting=_OPTIONS):
+            found = _stored(each)
+            if found is not None and kind in {None, found.kind}:
+                yield found
+
+    async def modified_at(self, tenant: TenantId, sha256: str) -> datetime | None:
+        """See the port BlobInventory."""
+        try:
+            meta = await _translated(obstore.head_async(self._store, f"{tenant}/{sha256[:2]}/{sha256}"))
+        except BlobMissingError:
+            return None
+        return meta["last_modified"]
+
+    async def remove(self, stored: StoredBlob) -> None:
+        """See the port BlobInventory."""
+        with suppress(BlobMissingError):
+            await _translated(obstore.delete_async(self._store, stored.name))
 
 
 async def read_all(blobs: ObjectBlobStore, tenant: TenantId, ref: BlobRef) -> bytes:
@@ -153,20 +189,29 @@ def _path(tenant: TenantId, ref: BlobRef) -> str:
     return f"{tenant}/{ref.sha256[:2]}/{ref.sha256}"
 
 
-def _open(settings: BlobSettings) -> ObjectStore:
-    try:
-        if settings.url.startswith("file:"):
-            folder = Path(settings.url.removeprefix("file:")).absolute()
-            return store.LocalStore(folder, mkdir=True)
-        options = {name: value.get_secret_value() for name, value in settings.options.items()}
-        client = {name: options.pop(name) for name in CLIENT_OPTIONS & options.keys()}
-        return store.from_url(  # type: ignore[call-overload, no-any-return]  # the options' names depend on the URL
-            settings.url, config=options, client_options=client, retry_config={"max_retries": 0}
-        )
-    except (exceptions.BaseError, ValueError) as error:
-        raise FatalError(
-            f"HEADWATER_BLOBS__URL {settings.url!r}: cannot be opened; check it and HEADWATER_BLOBS__OPTIONS"
-        ) from error
+def _link(tenant: TenantId, ref: BlobRef, source: BlobRef) -> str:
+    return f"{tenant}/{_LINKS}/{source.sha256}/{ref.sha256}"
+
+
+def _stored(found: StoredObject) -> StoredBlob | None:
+    made: str | None = None
+    match found.name.split("/")[1:]:
+        case [str(folder), str(source), str(derived)] if folder == _LINKS:
+            kind, sha256, made = StoredKind.LINK, source, derived
+        case [str(folder), str()] if folder == _INCOMING:
+            kind, sha256 = StoredKind.INCOMING, ""
+        case [str(folder), str(name)] if name.startswith(folder) and len(name) == _HEX_DIGITS:
+            kind, sha256 = StoredKind.BLOB, name
+        case _:
+            return None
+    return StoredBlob(
+        name=found.name,
+        kind=kind,
+        sha256=sha256,
+        derived=made,
+        size_bytes=found.size_bytes,
+        modified_at=found.modified_at,
+    )
 
 
 async def _next(stream: AsyncIterator[object]) -> bytes | None:
@@ -176,11 +221,6 @@ async def _next(stream: AsyncIterator[object]) -> bytes | None:
 
 async def _translated(call: Awaitable[T], *, timeout_s: float | None = CALL_TIMEOUT_S) -> T:
     try:
-        async with asyncio.timeout(timeout_s):
-            return await call
-    except (FileNotFoundError, exceptions.NotFoundError) as error:
+        return await translated(call, what=_WHAT, options_setting=_OPTIONS, timeout_s=timeout_s)
+    except ObjectMissingError as error:
         raise BlobMissingError("blob: not in the store; submit the document again") from error
-    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-        raise FatalError("blob store: access refused; check HEADWATER_BLOBS__OPTIONS") from error
-    except (exceptions.BaseError, TimeoutError, OSError) as error:
-        raise RetryableError(f"blob store: {type(error).__name__}; is it reachable, is there space left?") from error

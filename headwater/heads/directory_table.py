@@ -70,11 +70,11 @@ class DirectoryTable:
         """Return the generation that was switched to last."""
         generations = self._entries.get((SYSTEM_TENANT, DirectoryKind.GENERATION), {}).values()
         serving = [
-            (entry.revision, entry.record.name)
+            (entry.record.switched, entry.revision, entry.record.name)
             for entry in generations
             if isinstance(entry.record, Generation) and entry.record.state is GenerationState.SERVING
         ]
-        return max(serving)[1] if serving else None
+        return max(serving)[-1] if serving else None
 
     def _closure(self, tenant: TenantId, user: str) -> frozenset[Principal]:
         entry = self.get(tenant, DirectoryKind.USER, user)

@@ -39,6 +39,7 @@ def _places(site: Site, settings: Settings) -> Iterator[tuple[str, str]]:
         ("STAGES", settings.stages, "datadir", str(state / "workers")),
         ("API", settings.api, "bootstrap_key_file", str(state / "bootstrap.key")),
         ("API", settings.api, "secret_file", str(state / "api.secret")),
+        ("CANARY", settings.canary, "keys_file", str(state / "canary.keys")),
         ("TRITON", settings.triton, "tokenizer_file", str(site.places.models / _TOKENIZER)),
     )
     for group, values, field, value in ours:

@@ -56,10 +56,7 @@ def install(places: Places, progress: Progress) -> Installation:
         progress(elasticsearch.name, "unpacking")
         _unpack_elasticsearch(elasticsearch, places)
     system_packages.install_missing(_Named("system", progress))
-    runtime = java.find_java()
-    if not _shared_java(runtime, places).is_dir():
-        progress("java", "copying the runtime to where the service user can read it")
-        _copy_folder(runtime, _shared_java(runtime, places))
+    _bring_java(places, progress)
     if not _triton_backends(places).is_dir():
         progress("triton", "laying out the Python backend")
         _lay_out_backends(_triton_backends(places))
@@ -121,6 +118,18 @@ def _unpack_elasticsearch(component: Component, places: Places) -> None:
         for launcher in (home / "bin").iterdir():
             launcher.chmod(0o755)  # zip archives unpacked by Python lose their modes
         home.replace(_elasticsearch_home(component, places))
+
+
+def _bring_java(places: Places, progress: Progress) -> None:
+    home = java.find_java()
+    runtime = _shared_java(home, places)
+    if not runtime.is_dir():
+        progress("java", "copying the runtime to where the service user can read it")
+        _copy_folder(home, runtime)
+    ours = any(runtime.is_relative_to(folder) for folder in (places.components, Path(sys.prefix)))
+    if ours and not java.is_complete(runtime):
+        progress("java", "archiving the runtime's classes")
+        java.complete(runtime)
 
 
 def _shared_java(home: Path, places: Places) -> Path:

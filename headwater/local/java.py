@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from headwater.errors import FatalError
 # The optimizing compiler spends more of two cores than its code gives back before a local stack ends: ADR 0066.
 QUICK_JVM = "-XX:TieredStopAtLevel=1"
 MINIMUM_VERSION = 21  # Elasticsearch 9 is compiled for it; Kafka 4 would do with 17
+_DUMP_TIMEOUT_S = 120
 _VERSION = re.compile(r'^JAVA_VERSION="(\d+)', re.MULTILINE)
 
 
@@ -25,6 +27,36 @@ def find_java() -> Path:
     if packaged is None or packaged.origin is None:
         raise FatalError(f"no Java {MINIMUM_VERSION} or newer: run `make setup`, or install one and put it on PATH")
     return Path(packaged.origin).parent / "java-runtime"
+
+
+def class_archive(file: Path) -> tuple[str, ...]:
+    """Options for a JVM that starts with the classes of its last run: it writes `file` when it ends, and maps it later.
+
+    A file that does not fit (another runtime, other jars) is not used and is written anew: ADR 0073.
+    """
+    # The log would name each class that cannot be archived.
+    return ("-XX:+AutoCreateSharedArchive", f"-XX:SharedArchiveFile={file}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off")
+
+
+def complete(home: Path) -> None:
+    """Write the archive of the runtime's own classes, which a packaged runtime is delivered without.
+
+    It saves a tenth of a second a start, and `class_archive` does nothing without it. Raises FatalError.
+    """
+    finished = subprocess.run(  # noqa: S603 - the runtime that set-up verified
+        [home / "bin" / "java", "-Xshare:dump"],
+        capture_output=True,
+        text=True,
+        timeout=_DUMP_TIMEOUT_S,
+        check=False,
+    )
+    if finished.returncode != 0:
+        raise FatalError(f"{home} could not archive its classes: {(finished.stderr or finished.stdout).strip()[-200:]}")
+
+
+def is_complete(home: Path) -> bool:
+    """Whether the runtime has an archive of its own classes."""
+    return (home / "lib" / "server" / "classes.jsa").is_file()
 
 
 def version_of(home: Path) -> int | None:

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from headwater.clients.kafka.config import client_config, consumer_config, group_of, topic_of
 from headwater.errors import RetryableError
+from headwater.ports.freshness import StageLag
 from headwater.settings import Settings
 from schemas.topics import Topic
 
@@ -28,23 +29,13 @@ INPUTS: Mapping[str, tuple[Topic, ...]] = {
         Topic.AUDIT_RECORDED,
     ),
     "feedback": (Topic.FEEDBACK_RECEIVED,),
-    "analytics": (Topic.QUERIES_EXECUTED, Topic.DOCUMENTS_INGESTED),
+    "analytics": (Topic.QUERIES_EXECUTED, Topic.DOCUMENTS_INGESTED, Topic.CANARIES_MEASURED),
 }
 PER_GENERATION = frozenset({"prepare", "embed", "index-vectors", "index-keywords"})
 Partition: TypeAlias = tuple[str, int]
 _CLIENT = "headwater-status"
 _TIMEOUT_S = 5.0
 _SEEK_TIMEOUT_S = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageLag:
-    """What a stage has still to read."""
-
-    stage: str
-    group: str
-    events: int  # offsets between committed and end; control records of transactions among them
-    oldest: datetime | None  # time of the first waiting event, None when nothing waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Which loopback port each part of the stack listens on."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -24,7 +24,9 @@ MANAGED = (
     "feedback",
     "analytics",
     "sweep",
+    "audit",
     "query-api",
+    "canary",
 )
 
 COMPONENT_LISTENERS = (
@@ -86,11 +88,11 @@ def fixed_ports(settings: Settings) -> Ports:
     return {listener.name: listener.port for listener in fixed_listeners(settings)}
 
 
-def free_ports() -> Ports:
+def free_ports(names: Sequence[str] = LISTENERS) -> Ports:
     """Return ports that nobody listens on, all different: every one is held until the last is found."""
     ports: dict[str, int] = {}
     with ExitStack() as held:
-        for name in LISTENERS:
+        for name in names:
             probe = held.enter_context(closing(socket.socket()))
             probe.bind((LOOPBACK, 0))
             ports[name] = probe.getsockname()[1]

@@ -1,11 +1,12 @@
 """What one stack remembers between commands: its id and its ports."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from secrets import token_hex
 
+from headwater.local.applications import PER_GENERATION, listener_of, name_of
 from headwater.local.places import Places
-from headwater.local.ports import Ports
+from headwater.local.ports import Ports, free_ports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +15,8 @@ class StackRecord:
 
     stack_id: str  # a new one for each state folder, so that nothing left elsewhere by an older one is taken up again
     ports: Ports
+    first: bool = True  # the settings' own generation is fed; false once it was dropped
+    fed: tuple[str, ...] = ()  # generations that were added
 
 
 def read_record(places: Places) -> StackRecord | None:
@@ -21,7 +24,8 @@ def read_record(places: Places) -> StackRecord | None:
     path = places.state / "stack.json"
     if not path.exists():
         return None
-    return StackRecord(**json.loads(path.read_text()))
+    stored = json.loads(path.read_text())
+    return StackRecord(**{**stored, "fed": tuple(stored.get("fed", ()))})
 
 
 def write_record(places: Places, record: StackRecord) -> None:
@@ -34,3 +38,10 @@ def write_record(places: Places, record: StackRecord) -> None:
 
 def new_stack_id() -> str:
     return token_hex(6)
+
+
+def with_ports(record: StackRecord) -> StackRecord:
+    """Return the record with a free port for each process of an added generation that has none."""
+    names = [listener_of(name_of(name, generation)) for generation in record.fed for name in PER_GENERATION]
+    missing = [name for name in names if name not in record.ports]
+    return replace(record, ports={**record.ports, **free_ports(missing)})

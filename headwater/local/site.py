@@ -15,3 +15,5 @@ class Site:
     installation: Installation
     ports: Ports
     stack_id: str
+    first: bool = True  # see StackRecord
+    fed: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from headwater.errors import FatalError
@@ -14,7 +14,7 @@ from headwater.local.installation import locate
 from headwater.local.places import Places, places_of, service_root
 from headwater.local.ports import fixed_ports, free_ports, in_use, port_conflicts
 from headwater.local.process import Process, Tier
-from headwater.local.record import StackRecord, new_stack_id, read_record, write_record
+from headwater.local.record import StackRecord, new_stack_id, read_record, with_ports, write_record
 from headwater.local.site import Site
 from headwater.local.starting import Report, Starter, stop_all
 from headwater.local.supervisor import Supervisor, launch, render
@@ -84,7 +84,12 @@ class LocalStack:
             prepare=lambda process: _prepare(process, site),
             report=report,
         )
-        tasks = applications.tasks() if any(process.tier is Tier.APPLICATION for process in chosen) else ()
+        generation = None if site.first else site.fed[0]
+        tasks = (
+            applications.tasks(generation=generation)
+            if any(process.tier is Tier.APPLICATION for process in chosen)
+            else ()
+        )
         await starter.run(chosen, tasks)
 
     async def down(self, report: Report) -> bool:
@@ -99,6 +104,11 @@ class LocalStack:
         await self._gone(supervisor)
         return True
 
+    def reconfigure(self, supervisor: Supervisor) -> None:
+        """Let the running supervisor know the processes that the record names by now."""
+        self.places.configuration.write_text(render(process_table(self._site()), places=self.places))
+        supervisor.reload()
+
     def purge(self) -> None:
         """Remove all data of a stack that is down: logs, stores, blobs, keys. Models and downloads stay."""
         if self.supervisor() is not None:
@@ -108,7 +118,7 @@ class LocalStack:
             shutil.rmtree(service_root(record.stack_id), ignore_errors=True)
         for name in ("data", "run", "logs", "blobs", "heads", "workers"):
             shutil.rmtree(self.places.state / name, ignore_errors=True)
-        for name in ("stack.json", "bootstrap.key", "api.secret"):
+        for name in ("stack.json", "bootstrap.key", "api.secret", "canary.keys"):
             (self.places.state / name).unlink(missing_ok=True)
 
     async def _gone(self, supervisor: Supervisor) -> None:
@@ -121,7 +131,14 @@ class LocalStack:
 
     def _site(self) -> Site:
         record = read_record(self.places) or StackRecord(stack_id="none", ports=fixed_ports(self.settings))
-        return Site(places=self.places, installation=locate(self.places), ports=record.ports, stack_id=record.stack_id)
+        return Site(
+            places=self.places,
+            installation=locate(self.places),
+            ports=record.ports,
+            stack_id=record.stack_id,
+            first=record.first,
+            fed=record.fed,
+        )
 
     def _choose_ports(self) -> None:
         """Settle the ports of a stack that is down: the settings' or free ones (the last time's if they still are)."""
@@ -133,12 +150,16 @@ class LocalStack:
         else:
             reusable = record is not None and not any(map(in_use, record.ports.values()))
             ports = record.ports if record and reusable else free_ports()
-        write_record(self.places, StackRecord(stack_id=record.stack_id if record else new_stack_id(), ports=ports))
+        known = record or StackRecord(stack_id=new_stack_id(), ports={})
+        write_record(self.places, with_ports(replace(known, ports=ports)))
 
 
 def process_table(site: Site) -> tuple[Process, ...]:
     """Every process of a stack, infrastructure first."""
-    return (*(component.process(site) for component in COMPONENTS.values()), *applications.processes(site.ports))
+    return (
+        *(component.process(site) for component in COMPONENTS.values()),
+        *applications.processes(site.ports, first=site.first, fed=site.fed),
+    )
 
 
 def _prepare(process: Process, site: Site) -> None:

@@ -1,20 +1,23 @@
 """One picture of a running stack: processes, what each stage has still to do, dead letters, freshness."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from headwater.local.lag import LagReader, StageLag
+from headwater.freshness.objectives import Tally, judge
+from headwater.local.lag import LagReader
 from headwater.local.ports import LOOPBACK
 from headwater.local.process import Probe, Process
 from headwater.local.readiness import PROBE_TIMEOUT_S, is_ready
 from headwater.local.supervisor import ProcessState
+from headwater.ports.freshness import StageLag
 from headwater.settings import Settings
 
 _FRESHNESS = "headwater_freshness_seconds_bucket"
+_JUDGED = "headwater_freshness_judged_total"
 _UP = frozenset({"STARTING", "RUNNING"})
 
 
@@ -38,6 +41,17 @@ class Freshness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectiveStatus:
+    """One objective as one view judges it, since its processes started."""
+
+    objective: str
+    view: str  # documents or canary
+    total: int
+    within: int
+    met: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StackStatus:
     """All of it. `stages` is empty and `parked` is None while Kafka is down."""
 
@@ -45,6 +59,7 @@ class StackStatus:
     stages: tuple[StageLag, ...]
     parked: int | None
     freshness: tuple[Freshness, ...]
+    objectives: tuple[ObjectiveStatus, ...]
 
 
 async def read_status(settings: Settings, table: Sequence[Process], states: Mapping[str, ProcessState]) -> StackStatus:
@@ -61,6 +76,7 @@ async def read_status(settings: Settings, table: Sequence[Process], states: Mapp
         stages=stages,
         parked=parked,
         freshness=freshness(pages),
+        objectives=objectives(pages),
     )
 
 
@@ -81,6 +97,28 @@ def freshness(pages: Sequence[str]) -> tuple[Freshness, ...]:
         )
         for store, counts in sorted(buckets.items())
         if counts[float("inf")]
+    )
+
+
+def objectives(pages: Sequence[str]) -> tuple[ObjectiveStatus, ...]:
+    """Add up the verdicts of several processes, objective by objective and view by view."""
+    counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for page in pages:
+        for family in text_string_to_metric_families(page):
+            for sample in family.samples:
+                if sample.name == _JUDGED:
+                    name = (sample.labels["objective"], sample.labels["view"])
+                    counts[name][sample.labels["verdict"]] += int(sample.value)
+    return tuple(
+        ObjectiveStatus(
+            objective=objective,
+            view=view,
+            total=verdicts.total(),
+            within=verdicts["within"],
+            met=bool(judge(Tally(total=verdicts.total(), within=verdicts["within"])).met),
+        )
+        for (objective, view), verdicts in sorted(counts.items())
+        if verdicts.total()
     )
 
 

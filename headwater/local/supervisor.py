@@ -136,6 +136,14 @@ class Supervisor:
         """Ask for a stop and return; one that is stopped already stays as it is."""
         self._tolerating("stopProcess", name, Faults.NOT_RUNNING)
 
+    def reload(self) -> None:
+        """Take over a changed file: what is new in it can be started; what is no more, and stopped, is forgotten."""
+        ((added, _, removed),) = self._call("reloadConfig")
+        for name in removed:
+            self._call("removeProcessGroup", name)
+        for name in added:
+            self._call("addProcessGroup", name)
+
     def shut_down(self) -> None:
         self._call("shutdown")
 

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from headwater.freshness.legs import Leg
+
 KEYWORD: Final = {"type": "keyword"}
 LONG: Final = {"type": "long"}
 DATE: Final = {"type": "date"}
@@ -145,6 +147,30 @@ INGESTIONS: Final[dict[str, Any]] = {
     "reused": LONG,
     "occurred_at": DATE,
     "freshness_ms": LONG,
+}
+
+INGESTION_LEGS: Final[dict[str, Any]] = {
+    "lane": KEYWORD,
+    "searchable_at": DATE,  # or gone: when the last store had it
+    **{f"{leg}_ms": LONG for leg in Leg},
+}
+
+CANARIES: Final[dict[str, Any]] = {
+    "tenant_id": KEYWORD,
+    "round_id": KEYWORD,
+    "partition": LONG,
+    "occurred_at": DATE,
+    "step": KEYWORD,
+    "outcome": KEYWORD,
+    "duration_ms": LONG,
+    "error": KEYWORD,
+}
+
+CONSISTENCY: Final[dict[str, Any]] = {
+    "tenant_id": KEYWORD,
+    "finished_at": DATE,
+    "clean": FLAG,
+    "record": OPAQUE,
 }
 
 MIGRATIONS: Final[dict[str, Any]] = {

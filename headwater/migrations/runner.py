@@ -62,10 +62,32 @@ class Migrator:
         reverting = await self.reverting(to=to)
         if reverting and not force:
             raise ForceNeededError(_explain([planned for planned, _ in reverting], verb="rollback"))
-        for _, migration in reverting:
+        await self._revert([migration for _, migration in reverting])
+        return [replace(planned, state=MigrationState.PENDING) for planned, _ in reverting]
+
+    async def remove_generation(self) -> None:
+        """Revert what was applied for this generation alone, newest first: its stores go, what all share stays."""
+        await self._revert([migration for _, migration in await self.reverting(to=0) if migration.per_generation])
+
+    async def _revert(self, migrations: Sequence[Migration]) -> None:
+        for migration in migrations:
             await migration.revert(self._target)
             await self._forget(migration)
-        return [replace(planned, state=MigrationState.PENDING) for planned, _ in reverting]
+
+    async def renew(self, name: str) -> None:
+        """Revert one migration of the generation and apply it again: what it makes is there, and empty."""
+        await self._named(name).revert(self._target)
+        await self.ensure(name)
+
+    async def ensure(self, name: str) -> None:
+        """Create what one migration of the generation makes, where it is missing, whatever was recorded of it."""
+        await self._prepare()
+        migration = self._named(name)
+        await self._record(migration, await migration.apply(self._target))
+
+    def _named(self, name: str) -> Migration:
+        (migration,) = (each for each in self._migrations if each.per_generation and each.name == name)
+        return migration
 
     async def pending(self) -> Sequence[tuple[PlannedMigration, Migration]]:
         """Return what `apply` would run."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from headwater.clients.elasticsearch.names import Index, chunks_name, index_name
+from headwater.clients.elasticsearch.names import Index, chunks_name, consistency_name, index_name
 from headwater.clients.milvus.collection import collection_name
 from headwater.migrations import mappings
 from headwater.migrations.collections import create_collection, drop_collection
@@ -21,6 +21,7 @@ _ANALYTICS: Final[Mapping[Index, dict[str, Any]]] = {
     Index.FEEDBACK: mappings.FEEDBACK,
     Index.INGESTIONS: mappings.INGESTIONS,
 }
+_CANARIES: Final[Mapping[Index, dict[str, Any]]] = {Index.CANARIES: mappings.CANARIES}
 
 
 async def _create_read_model(target: Target) -> Findings:
@@ -85,6 +86,34 @@ async def _drop_letter_states(target: Target) -> None:
     await _create_shared(target, letters)
 
 
+async def _create_freshness(target: Target) -> Findings:
+    settings = target.settings.elasticsearch
+    ingestions = index_name(settings, Index.INGESTIONS)
+    await add_fields(target.elasticsearch, ingestions, settings=settings, properties=mappings.INGESTION_LEGS)
+    return await _create_shared(target, _CANARIES)
+
+
+async def _drop_freshness(target: Target) -> None:
+    """A mapping only grows: the fields stay, and an earlier build leaves them empty."""
+    await _drop_shared(target, _CANARIES)
+
+
+async def _create_consistency(target: Target) -> Findings:
+    settings = target.settings.elasticsearch
+    await create_index(
+        target.elasticsearch,
+        consistency_name(settings, target.generation),
+        settings=settings,
+        mappings=mappings.mapping(mappings.CONSISTENCY, generation=target.generation),
+    )
+    return {}
+
+
+async def _drop_consistency(target: Target) -> None:
+    settings = target.settings.elasticsearch
+    await drop_index(target.elasticsearch, consistency_name(settings, target.generation), settings=settings)
+
+
 async def _create_shared(target: Target, indices: Mapping[Index, dict[str, Any]]) -> Findings:
     settings = target.settings.elasticsearch
     analyzer, analysis = await passage_analysis(target.elasticsearch, settings=settings)
@@ -145,5 +174,21 @@ MIGRATIONS: Final = (
         apply=_add_letter_states,
         revert=_drop_letter_states,
         revert_destroys="parked rows and what was done about them; rebuilt by the status stage from its topics",
+    ),
+    Migration(
+        number=6,
+        name="freshness",
+        per_generation=False,
+        apply=_create_freshness,
+        revert=_drop_freshness,
+        revert_destroys="what the canary saw; rebuilt only as far back as its topic is kept",
+    ),
+    Migration(
+        number=7,
+        name="consistency",
+        per_generation=True,
+        apply=_create_consistency,
+        revert=_drop_consistency,
+        revert_destroys="the reports of the last audit; the next pass writes them again",
     ),
 )

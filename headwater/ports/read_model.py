@@ -306,6 +306,10 @@ class AnalyticsReadModel(Protocol):
         """Return feedback of a period with its queries, newest first."""
         ...
 
+    async def list_queries(self, tenant: TenantId, *, limit: int) -> Sequence[QueryExecuted]:
+        """Return a tenant's newest queries, newest first."""
+        ...
+
     async def list_unanswered(
         self, tenant: TenantId, *, since: datetime, until: datetime, limit: int
     ) -> Sequence[QueryExecuted]:

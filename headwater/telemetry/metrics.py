@@ -34,6 +34,26 @@ FRESHNESS_SECONDS = Histogram(
     "headwater_freshness_seconds", "Observed until searchable or gone.", ["store", "lane"], buckets=SECONDS
 )
 
+# The same way leg by leg, once a revision is everywhere. The leg whose p95 grew names the stage: runbook freshness.
+FRESHNESS_LEG_SECONDS = Histogram(
+    "headwater_freshness_leg_seconds", "Live revisions from moment to moment.", ["leg"], buckets=SECONDS
+)
+
+# Live edits judged against the objectives of HEADWATER_FRESHNESS__*, as the stages stamped them (`documents`) and as a
+# caller sees them (`canary`). More than one in twenty `late` breaks the promise: runbook freshness-objectives.
+FRESHNESS_JUDGED = Counter(
+    "headwater_freshness_judged_total", "Live edits by objective and verdict.", ["objective", "view", "verdict"]
+)
+
+# Steps of the canary that passed. Compare with the freshness of documents: what is slow here alone is the API or the
+# gate: runbook freshness-objectives.
+CANARY_STEP_SECONDS = Histogram(
+    "headwater_canary_step_seconds", "Request until seen, by step of the canary.", ["step"], buckets=SECONDS
+)
+
+# Steps that were refused or not seen before the deadline. On one partition: its stage is stuck; on all: runbook canary.
+CANARY_FAILURES = Counter("headwater_canary_failures_total", "Steps of the canary that failed.", ["step", "partition"])
+
 # Vectors computed and reused. Reuse near zero after small edits: the cache is away or the chunker changed.
 VECTORS = Counter("headwater_vectors_total", "Vectors by origin.", ["origin"])
 
@@ -82,6 +102,21 @@ BACKFILL_PAUSED = Gauge("headwater_backfill_paused", "Backfill waits until fewer
 # Rows that a newer revision made superfluous. Flat while documents change: the sweeper stands still. See
 # runbook gate-refusals.
 ROWS_REMOVED = Counter("headwater_rows_removed_total", "Superfluous rows removed.", ["store"])
+
+# Since a pass last found the stores equal to the log, or since the auditor began. It grows while something differs, and
+# when no pass ends: runbook consistency.
+CONSISTENCY_CLEAN_AGE_SECONDS = Gauge("headwater_consistency_clean_age_seconds", "Age of the last clean pass.")
+
+# Documents about which a store differed from the log in the last pass. Above zero for two passes: runbook consistency.
+CONSISTENCY_DIFFERENCES = Gauge(
+    "headwater_consistency_differences", "Documents that differ, of the last pass.", ["store", "difference"]
+)
+
+# Repairs, in documents. `refused`: more than a limit allows, look before raising it: runbook consistency.
+CONSISTENCY_REPAIRED = Counter("headwater_consistency_repaired_total", "Documents repaired.", ["repair"])
+
+# How long the last pass took. Near the interval: raise it, or HEADWATER_AUDIT__SHARE: runbook consistency.
+CONSISTENCY_PASS_SECONDS = Gauge("headwater_consistency_pass_seconds", "Duration of the last pass.")
 
 # Parser processes by why they ended. `recycled` is ordinary. The others are one hostile or broken document each; many
 # in a row without a new source are limits set too low for this corpus: runbook parser-processes.

@@ -6,12 +6,14 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from query_api.answers import endpoints as answers
+from query_api.consistency import endpoints as consistency
 from query_api.dependencies import waited_as_of
 from query_api.directory import endpoints as directory
 from query_api.documents import endpoints as documents
 from query_api.documents.schemas import DocumentPut, Metadata
 from query_api.explain import endpoints as explain
 from query_api.feedback import endpoints as feedback
+from query_api.freshness import endpoints as freshness
 from query_api.keys import endpoints as keys
 from query_api.limits import add_limits
 from query_api.openapi import DESCRIPTION, install_openapi
@@ -42,6 +44,17 @@ def create_app(runtime: Runtime) -> FastAPI:
 
 def _v1() -> APIRouter:
     router = APIRouter(prefix="/v1", dependencies=[Depends(waited_as_of)], responses=problems(*COMMON))
-    for resource in (search, answers, feedback, documents, explain, directory, keys, parked):
+    for resource in (
+        search,
+        answers,
+        feedback,
+        documents,
+        explain,
+        directory,
+        keys,
+        parked,
+        freshness,
+        consistency,
+    ):
         router.include_router(resource.router)
     return router

@@ -25,6 +25,9 @@ class Action(StrEnum):
     READ_PARKED = "parked.read"
     RESOLVE_PARKED = "parked.resolve"
     OPERATE_PARKED = "parked.operate"  # dead letters of every tenant, and of none
+    READ_FRESHNESS = "freshness.read"
+    REPORT_ROUNDS = "freshness.report"
+    READ_CONSISTENCY = "consistency.read"
     MANAGE_TENANTS = "tenants.manage"
 
 
@@ -43,6 +46,9 @@ _ALLOWED_BY: Final = {
     Action.READ_PARKED: {Scope.ADMIN},
     Action.RESOLVE_PARKED: {Scope.ADMIN},
     Action.OPERATE_PARKED: {Scope.SYSTEM},
+    Action.READ_FRESHNESS: {Scope.ADMIN, Scope.SYSTEM},
+    Action.REPORT_ROUNDS: {Scope.WRITE},
+    Action.READ_CONSISTENCY: {Scope.ADMIN},
     Action.MANAGE_TENANTS: {Scope.SYSTEM},
 }
 

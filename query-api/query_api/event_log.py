@@ -6,6 +6,7 @@ from typing import Protocol
 from headwater.clients.kafka.producer import EventProducer
 from schemas.events import (
     AuditRecorded,
+    CanaryMeasured,
     DirectorySubmitted,
     DocumentSubmitted,
     Event,
@@ -50,7 +51,7 @@ def topic_of(event: Event) -> Topic:
 def key_of(event: Event) -> bytes:
     """Return the Kafka key that the topic's catalogue file names."""
     match event:
-        case DocumentSubmitted():
+        case DocumentSubmitted() | CanaryMeasured():
             return document_key(event.tenant_id, event.document_id)
         case DirectorySubmitted():
             return directory_key(event.tenant_id, event.kind, event.record_id)

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from headwater.clients.blobs import ObjectBlobStore
+from headwater.clients.elasticsearch.consistency import ElasticsearchConsistency
+from headwater.clients.elasticsearch.freshness import ElasticsearchFreshness
 from headwater.clients.elasticsearch.read_model import ElasticsearchDocuments
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.originals import KafkaOriginals
@@ -15,6 +17,7 @@ from headwater.local.backlogs import KafkaBacklogs
 from headwater.settings import Settings
 from query_api.credentials import load_server_secret
 from query_api.event_log import KafkaEventSink
+from query_api.freshness.lags import KafkaLags
 from query_api.generations import OpenedGenerations
 from query_api.runtime import Models, Runtime
 
@@ -39,6 +42,9 @@ async def open_runtime(settings: Settings, models: Models) -> AsyncIterator[Runt
             documents=await stack.enter_async_context(ElasticsearchDocuments.open(settings.elasticsearch)),
             originals=KafkaOriginals(settings.kafka),
             backlogs=KafkaBacklogs(settings, admin),
+            freshness=await stack.enter_async_context(ElasticsearchFreshness.open(settings.elasticsearch)),
+            lags=await stack.enter_async_context(KafkaLags.open(settings)),
+            consistency=await stack.enter_async_context(ElasticsearchConsistency.open(settings.elasticsearch)),
             generations=await stack.enter_async_context(OpenedGenerations.open(settings)),
             models=models,
         )

@@ -8,6 +8,8 @@ from typing import Protocol
 from headwater.ports.backlogs import Backlogs
 from headwater.ports.blobs import BlobStore
 from headwater.ports.cache import Cache
+from headwater.ports.consistency import ConsistencyReports
+from headwater.ports.freshness import FreshnessReadModel, Lags
 from headwater.ports.heads import Directory, Heads, Positions
 from headwater.ports.models import Embedder, Generator, Reranker
 from headwater.ports.originals import Originals
@@ -77,6 +79,9 @@ class Runtime:
     documents: DocumentReadModel
     originals: Originals
     backlogs: Backlogs
+    freshness: FreshnessReadModel
+    lags: Lags
+    consistency: ConsistencyReports
     generations: Generations
     models: Models
     breakers: Breakers = field(default_factory=Breakers)

@@ -1,6 +1,7 @@
 """Typed events. A test holds each class equal to its Avro schema and its golden example."""
 
 from schemas.events.base import Event, Lane, Position, Store
+from schemas.events.canaries import CanaryMeasured
 from schemas.events.chunks import Chunk, ChunkBatch, ChunkKind, ChunksEmbedded, ChunksPrepared, embedding_text
 from schemas.events.directory import DirectoryChanged, DirectorySubmitted
 from schemas.events.documents import (
@@ -18,6 +19,7 @@ from schemas.events.syncs import CursorSaved, SyncRequested
 
 EVENT_TYPES: tuple[type, ...] = (
     AuditRecorded,
+    CanaryMeasured,
     ChunksEmbedded,
     ChunksPrepared,
     CursorSaved,
@@ -40,6 +42,7 @@ __all__ = [
     "Access",
     "AuditRecorded",
     "BlobRef",
+    "CanaryMeasured",
     "Chunk",
     "ChunkBatch",
     "ChunkKind",

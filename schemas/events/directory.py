@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
-from schemas.events.base import Event, Position
+from schemas.events.base import Event, Position, Store
 from schemas.ids import GenerationName, KnowledgeBaseId, Principal, Revision
 from schemas.topics import Topic
 
@@ -40,11 +40,11 @@ class FusionMethod(StrEnum):
 
 
 class GenerationState(StrEnum):
-    """Where a generation stands. Exactly one is serving."""
+    """Where a generation stands. Of those that were ever switched to, the one with the newest switch serves."""
 
     BUILDING = "building"
-    SERVING = "serving"
-    RETIRED = "retired"
+    SERVING = "serving"  # was switched to: it serves, or is still fed so that a rollback takes one event
+    RETIRED = "retired"  # being dropped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +130,9 @@ class Generation:
     policy: str
     model: str
     dimension: int
+    switched: int = 0  # counts switches of the installation: the serving generation has the highest
+    rebuilding: tuple[Store, ...] = ()  # stores that are being refilled: they are not asked meanwhile
+    created_at: datetime | None = None  # what was admitted before is read as history, behind live edits
 
 
 DirectoryRecord: TypeAlias = Tenant | User | Group | ApiKey | KnowledgeBase | Source | RetrievalProfile | Generation

@@ -223,3 +223,7 @@ class DocumentIngested(Event):
     searchable_by_words_at: datetime
     searchable_by_meaning_at: datetime
     freshness_ms: int  # from observed_at until searchable in both stores
+    # Added in version 2; None in facts of earlier builds, and for stages that the revision did not pass.
+    lane: Lane | None = None
+    prepared_at: datetime | None = None
+    embedded_at: datetime | None = None

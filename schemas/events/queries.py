@@ -90,6 +90,7 @@ class AuditRecorded(Event):
     actor: Principal
     action: str  # documents.put, directory.delete, keys.create, ...
     resource: str  # kind/id, opaque
-    outcome: str  # submitted, accepted, refused, unchanged, superseded; of a dead letter: replayed, discarded
+    # submitted, accepted, refused, unchanged, superseded; of a dead letter: replayed, discarded; of the stores: differs
+    outcome: str
     reason: str | None
     client_address: str | None

@@ -21,8 +21,10 @@ from headwater.telemetry.management import Health, ManagementServer
 from headwater.telemetry.metrics import BACKFILL_PAUSED, SETTLE_SECONDS
 from streams.admit.assignment import BATCH, Intake
 from streams.admit.backlog import Backlog
+from streams.admit.confirmations import Confirmations
 from streams.admit.credits import BackfillCredits
 from streams.admit.directory_log import DirectoryLog
+from streams.admit.erasure import Erasures, erasure_age
 from streams.admit.heads import LAYOUT, AdmissionHeads
 from streams.admit.intake import STAGE, backfill_cost
 from streams.admit.purge import Purges
@@ -127,6 +129,9 @@ class Admission:
         self._credits = allowance
         self._heads = AdmissionHeads(environment.lmdb, changed=topics.changed, directory=topics.directory_changed)
         self._purges = Purges(self._heads, topics.directory_changed)
+        self._erasures = Erasures(
+            self._heads, Confirmations(settings, directory.table), age=lambda: erasure_age(settings.backup)
+        )
         self._planned_for: tuple[int, frozenset[int]] = (0, frozenset())
         self._intake = Intake(settings, topics)
         self._backlog = Backlog(backfill_cost)
@@ -151,6 +156,7 @@ class Admission:
         Raises RetryableError when nothing came of it; the next step reads the same again.
         """
         self._health.beat()
+        self._credits.follow(self._directory.table.serving_generation() or self._settings.generation)
         records = self._intake.read(self._wait_s())
         try:
             self._take_over()
@@ -165,6 +171,7 @@ class Admission:
             if urgent or backfill:
                 self._settle(urgent, backfill)
             self._purge()
+            self._erase()
         except RetryableError:
             self._intake.go_back(urgent)
             self._backlog.put_back(backfill)
@@ -221,6 +228,14 @@ class Admission:
             position = self._intake.position(purge.partition)
             self._worker.purge(self._purges, purge, position, self._intake.membership)
 
+    def _erase(self) -> None:
+        due = self._erasures.due(now_ms=_now_ms())
+        if due is not None:
+            partition, erasures = due
+            for first in range(0, len(erasures), BATCH):
+                part = erasures[first : first + BATCH]
+                self._worker.erase(partition, part, self._intake.position(partition), self._intake.membership)
+
     def _take_over(self) -> None:
         """After a change of hands: know the committed positions, the log and the directory to their ends."""
         if not self._intake.changed:
@@ -228,6 +243,7 @@ class Admission:
         self._purges.forget()
         self._planned_for = (0, frozenset())
         partitions = self._intake.partitions
+        self._erasures.own(partitions, now_ms=_now_ms())
         self._intake.settle_positions()
         self._backlog.begin(self._intake.backfill)
         if partitions:

@@ -1,13 +1,15 @@
 """Who did what to what: one audit event for each decision."""
 
+from datetime import UTC, datetime
 from typing import Final
 
-from schemas.events.base import Event, Lane
+from schemas.events.base import Event, Lane, Position
 from schemas.events.directory import DirectorySubmitted
 from schemas.events.documents import DocumentSubmitted
 from schemas.events.queries import AuditRecorded
 from schemas.ids import Principal
 from streams.admit.context import Context
+from streams.admit.erasure import Candidate
 from streams.admit.outcomes import (
     Admitted,
     AdmittedDirectory,
@@ -53,6 +55,25 @@ def audit_directory(command: DirectorySubmitted, decision: DirectoryDecision, co
     actor = command.actor or Principal("system")
     resource = f"{command.kind.value}/{command.record_id}"
     return _recorded(command, decision, context, actor, f"directory.{command.op.value}", resource)
+
+
+def audit_erasure(candidate: Candidate, topic: str, partition: int, now_ms: int) -> AuditRecorded:
+    """Return what the audit trail says of a document whose deletion is no longer remembered."""
+    now = datetime.fromtimestamp(now_ms / 1000, tz=UTC)
+    # There is no submission: the revision of the deletion names the event, and the same again when it is repeated.
+    position = Position(topic=topic, partition=partition, offset=candidate.revision)
+    return AuditRecorded(
+        event_id=event_id_of(position, f"erased/{candidate.document_id}"),
+        tenant_id=candidate.tenant_id,
+        occurred_at=now,
+        observed_at=now,
+        actor=Principal("system"),
+        action="documents.erase",
+        resource=f"documents/{candidate.document_id}",
+        outcome="accepted",
+        reason=None,
+        client_address=None,
+    )
 
 
 def _recorded(

@@ -18,6 +18,7 @@ from headwater.clients.kafka.config import group_of, topic_of
 from headwater.errors import HeadwaterError
 from headwater.ports.heads import Positions
 from headwater.settings import Settings
+from schemas.ids import GenerationName
 from schemas.topics import Topic
 from streams.admit.intake import SMALLEST_DOCUMENT_BYTES
 
@@ -40,6 +41,7 @@ class BackfillCredits:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._generation = settings.generation
         self._limit = settings.stages.backfill_in_flight_bytes
         self._in_flight = 0
         self._spent = 0  # since Kafka was asked
@@ -62,6 +64,10 @@ class BackfillCredits:
     def room_bytes(self) -> int:
         """How much more may be admitted; zero or less: nothing for now."""
         return self._limit - self._in_flight - self._spent
+
+    def follow(self, generation: GenerationName) -> None:
+        """Count what the stages of this generation have still to do: of the one that answers questions."""
+        self._generation = generation
 
     def spend(self, content_bytes: int) -> None:
         """Note an admitted backfill document."""
@@ -92,8 +98,9 @@ class BackfillCredits:
         return int(documents * self._mean) + max(batches) * _BATCH_BYTES
 
     async def _lag(self, admin: KafkaAdmin, stage: str, topic: Topic) -> int:
-        name = topic_of(self._settings, topic)
-        group = group_of(self._settings, stage, generation=self._settings.generation)
+        generation = self._generation
+        name = topic_of(self._settings, topic, generation=generation)
+        group = group_of(self._settings, stage, generation=generation)
         read = (await admin.committed_offsets(group, (name,)))[name]
         starts = (await admin.start_offsets((name,)))[name]
         ends = (await admin.end_offsets((name,)))[name]

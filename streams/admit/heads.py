@@ -30,7 +30,7 @@ class AdmissionHeads:
         self._counters = environment.open_db(b"counters")
         self._purges = environment.open_db(b"purges")
         self._checkpoints = Checkpoints(environment, create=True)
-        self._new_heads: dict[bytes, tuple[DocumentHead, bytes]] = {}
+        self._new_heads: dict[bytes, tuple[DocumentHead, bytes] | None] = {}  # None: erased
         self._new_counters: dict[bytes, tuple[int, int]] = {}
         self._next: dict[int, int] = {}
 
@@ -38,7 +38,8 @@ class AdmissionHeads:
         """Return a document's head, the overlay's where it has one."""
         key = stored.head_key(partition, document)
         if key in self._new_heads:
-            return self._new_heads[key][0]
+            new = self._new_heads[key]
+            return None if new is None else new[0]
         value = self._value(key)
         return None if value is None else stored.decode_head(value)
 
@@ -59,20 +60,25 @@ class AdmissionHeads:
         """Take into the overlay what a dropped submission taught; the record stays."""
         key = stored.head_key(partition, head.record.document_id)
         if key in self._new_heads:
-            record = self._new_heads[key][1]
+            new = self._new_heads[key]
+            record = None if new is None else new[1]
         else:
             value = self._value(key)
-            if value is None:
-                raise KeyError(f"document {head.record.document_id} has no head in partition {partition}")
-            record = stored.record_bytes(value)
+            record = None if value is None else stored.record_bytes(value)
+        if record is None:
+            raise KeyError(f"document {head.record.document_id} has no head in partition {partition}")
         self._new_heads[key] = (head, record)
+
+    def erase(self, partition: int, document: str) -> None:
+        """Take into the overlay that the log has a tombstone for this document."""
+        self._new_heads[stored.head_key(partition, document)] = None
 
     def restore(self, position: Position, value: bytes | None, key: bytes, record: DocumentChanged | None) -> None:
         """Take in a record that was read from the log: `value` as it lies there, decoded as `record`; None: erased."""
         partition = position.partition
         self._next[partition] = position.offset + 1
         if record is None or value is None:
-            self._erase(stored.head_key(partition, key.decode().rpartition("/")[2]))
+            self.erase(partition, key.decode().rpartition("/")[2])
             return
         previous = self.get(partition, record.document_id)
         self.put(partition, _restored(record, previous, directory=self._directory), value, previous=previous)
@@ -90,8 +96,11 @@ class AdmissionHeads:
         """Write the overlay and the positions in one LMDB transaction, then forget it."""
         if self._new_heads or self._next:
             with writing(self._environment) as txn:
-                for key, (head, record) in self._new_heads.items():
-                    txn.put(key, stored.encode_head(head, record), db=self._heads)
+                for key, new in self._new_heads.items():
+                    if new is None:
+                        txn.delete(key, db=self._heads)
+                    else:
+                        txn.put(key, stored.encode_head(*new), db=self._heads)
                 for key, pair in self._new_counters.items():
                     txn.put(key, stored.pack_pair(*pair), db=self._counters)
                 self._checkpoints.set_positions(txn, {self._changed: self._next})
@@ -173,11 +182,6 @@ class AdmissionHeads:
             hour = stored.hour_of(int(record.admitted_at.timestamp() * 1000))
             known_hour, deletions = self._pair(key)
             self._new_counters[key] = (hour, deletions + 1 if hour == known_hour else 1)
-
-    def _erase(self, key: bytes) -> None:
-        with writing(self._environment) as txn:
-            txn.delete(key, db=self._heads)
-        self._new_heads.pop(key, None)
 
 
 def _weight(record: DocumentChanged | None) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from headwater.clients.kafka.config import topic_of
 from headwater.clients.kafka.records import Headers, Offsets, Record
 from headwater.errors import PoisonError, RetryableError
 from headwater.heads.directory_table import DirectoryTable
@@ -19,12 +20,14 @@ from schemas.events.base import Lane, Position
 from schemas.events.directory import DirectoryChanged
 from schemas.events.documents import DocumentSubmitted
 from schemas.events.queries import AuditRecorded
-from schemas.ids import directory_key, document_key, scoped_key
-from streams.admit.audit import audit_directory, audit_document, outcome_of
+from schemas.ids import directory_key, document_key, progress_key, scoped_key
+from schemas.topics import Topic
+from streams.admit.audit import audit_directory, audit_document, audit_erasure, outcome_of
 from streams.admit.backlog import Place
 from streams.admit.context import Context, ControlData
 from streams.admit.directory_overlay import DirectoryOverlay
 from streams.admit.directory_step import decide_directory
+from streams.admit.erasure import Candidate, Erasure
 from streams.admit.heads import AdmissionHeads
 from streams.admit.intake import STAGE, letter, read_command, read_document
 from streams.admit.outcomes import (
@@ -49,7 +52,9 @@ class Writer(Protocol):
 
     def begin(self) -> None: ...
 
-    def produce(self, topic: str, *, key: bytes, value: bytes, partition: int = -1, headers: Headers = ()) -> None: ...
+    def produce(
+        self, topic: str, *, key: bytes, value: bytes | None, partition: int = -1, headers: Headers = ()
+    ) -> None: ...
 
     def commit(self, positions: Mapping[tuple[str, int], Place], group: Any) -> Offsets: ...
 
@@ -130,6 +135,33 @@ class AdmissionWorker:
                     self._heads.put(purge.partition, replace(previous, record=record), value, previous=previous)
                 self._remember(self._writer.commit({(topic, partition): Place(offset=offset)}, group))
         purges.advance(purge, after, now_ms=self._now_ms())
+
+    def erase(self, partition: int, erasures: Sequence[Erasure], position: tuple[str, int, int], group: Any) -> int:
+        """Replace the records of these deletions by tombstones; return how many. `position` fences, as in `purge`.
+
+        A document that was submitted again meanwhile is left alone.
+        """
+        heads = [self._heads.get(partition, each.candidate.document_id) for each in erasures]
+        still = [each for each, head in zip(erasures, heads, strict=True) if _is_still(head, each.candidate)]
+        if still:
+            topic, number, offset = position
+            with self._all_or_nothing():
+                for erasure in still:
+                    self._append_tombstones(partition, erasure)
+                    self._heads.erase(partition, erasure.candidate.document_id)
+                self._remember(self._writer.commit({(topic, number): Place(offset=offset)}, group))
+            log.info("documents_erased", partition=partition, count=len(still))
+        return len(still)
+
+    def _append_tombstones(self, partition: int, erasure: Erasure) -> None:
+        tenant, document = erasure.candidate.tenant_id, erasure.candidate.document_id
+        key = document_key(tenant, document)
+        self._writer.produce(self._topics.changed, key=key, value=None, partition=partition)
+        progressed = topic_of(self._settings, Topic.DOCUMENTS_PROGRESSED)  # has the partitions of the documents
+        for generation, store in erasure.reported:
+            key = progress_key(tenant, document, generation, store.value)
+            self._writer.produce(progressed, key=key, value=None, partition=partition)
+        self._audit(audit_erasure(erasure.candidate, self._topics.changed, partition, self._now_ms()))
 
     def _transaction(
         self,
@@ -247,6 +279,10 @@ class AdmissionWorker:
             limits=self._settings.limits,
             region=self._settings.region,
         )
+
+
+def _is_still(head: DocumentHead | None, candidate: Candidate) -> bool:
+    return head is not None and not head.exists and head.record.revision == candidate.revision
 
 
 def _places(records: Sequence[Record]) -> dict[tuple[str, int], Place]:

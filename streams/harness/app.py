@@ -99,7 +99,7 @@ def _delivery(app: StageApp, record: EventT[bytes], topic: Topic, event_type: ty
         headers=cast("Headers", tuple(message.headers or ())),
         event=event,
         broken=broken,
-        lane=getattr(event, "lane", Lane.LIVE),
+        lane=getattr(event, "lane", None) or Lane.LIVE,
         size_bytes=len(message.value or b"") + len(message.key or b""),
         received_s=time.monotonic(),
         settle=lambda: _guarded(consumer).settle(message),

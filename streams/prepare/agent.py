@@ -5,7 +5,7 @@ import hashlib
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,8 @@ import structlog
 from headwater.clients.blobs import ObjectBlobStore
 from headwater.clients.redis_cache import RedisCache
 from headwater.errors import FatalError
+from headwater.generations.directory import own_generation
+from headwater.generations.policy import ChunkPolicy, parse_policy
 from headwater.heads.view import LmdbHeads
 from headwater.ports.blobs import BlobStore
 from headwater.ports.cache import Cache
@@ -37,7 +39,6 @@ from streams.prepare import step
 from streams.prepare.configuration import heavy_parser_limits, parser_limits
 from streams.prepare.errors import HeavyDocumentError
 from streams.prepare.heavy import HeavyLane, position_header, position_of
-from streams.prepare.policy import ChunkPolicy
 from streams.prepare.pool import ParserPool, open_pool
 from streams.prepare.prepared import Prepared, dump_prepared, load_prepared, prepared_key
 
@@ -76,24 +77,29 @@ class PrepareStage:
     bulk_parses: asyncio.Semaphore
     heavy: HeavyLane
     heads: KnowsRevisions
+    defers: bool = True  # heavy revisions go to a topic of their own; else they are read at once, by ranges as well
+    history_until: datetime | None = None  # what was admitted before a new generation began is bulk work for it
     _newest: Recent[DocumentId, Revision] = field(default_factory=lambda: Recent(_REMEMBERED))
 
     async def handle(self, event: DocumentChanged, delivery: Delivery) -> Outcome:
         """See Stage."""
         self._learn(event)
+        event = self._laned(event)
         origin = self._origin(delivery)
         if event.op is DocumentOp.DELETED or event.content is None:
             await self._send([step.batch_without_chunks(event, origin)])
             return Outcome.DONE
         deferred = delivery.topic is Topic.DOCUMENTS_DEFERRED
         try:
-            prepared = await self._prepared(event, event.content, deferred=deferred)
+            prepared = await self._prepared(event, event.content, slowly=deferred)
         except HeavyDocumentError:
-            await self._defer(event, delivery)
-            return Outcome.DONE
+            if self.defers:
+                await self._defer(event, delivery)
+                return Outcome.DONE
+            prepared = await self._prepared(event, event.content, slowly=True)
         if prepared is None or (deferred and self._is_superseded(event)):
             return Outcome.SUPERSEDED
-        canonical = await self._keep_canonical(event, prepared)
+        canonical = await self._keep_canonical(event, event.content, prepared)
         batches = step.chunk_batches(event, prepared, canonical, origin)
         for first in range(0, len(batches), _BATCHES_AT_ONCE):
             await self._send(batches[first : first + _BATCHES_AT_ONCE])
@@ -102,7 +108,13 @@ class PrepareStage:
     async def give_up(self, event: DocumentChanged, delivery: Delivery, failure: Failure) -> None:
         """See Stage."""
         reason = step.Failure(error=failure.error, reason=failure.reason, stage=failure.stage)
-        await self._send([step.failed_batch(event, reason, self._origin(delivery))])
+        await self._send([step.failed_batch(self._laned(event), reason, self._origin(delivery))])
+
+    def _laned(self, event: DocumentChanged) -> DocumentChanged:
+        """Return the event in the lane that it has for this generation: an edit never waits behind its history."""
+        if self.history_until is None or event.admitted_at >= self.history_until:
+            return event
+        return replace(event, lane=Lane.BACKFILL)
 
     async def _defer(self, event: DocumentChanged, delivery: Delivery) -> None:
         """Hand a revision over to the heavy lane; once the broker holds it, this lane is done with it."""
@@ -130,10 +142,11 @@ class PrepareStage:
             trace_id=current_trace_id(),
         )
 
-    async def _prepared(self, event: DocumentChanged, content: BlobRef, *, deferred: bool) -> Prepared | None:
+    async def _prepared(self, event: DocumentChanged, content: BlobRef, *, slowly: bool) -> Prepared | None:
         """Return the content's chunks, from the cache where the same bytes were prepared before.
 
-        None for a deferred revision that was superseded. Raises HeavyDocumentError for what is to be deferred.
+        `slowly` is the heavy lane's way; None there for a revision that was superseded meanwhile. Raises
+        HeavyDocumentError for what only that way can do.
         """
         name = prepared_key(
             content.sha256,
@@ -153,7 +166,7 @@ class PrepareStage:
                 CACHE_LOOKUPS.labels(cache="prepared", result="hit").inc()
                 return known
         CACHE_LOOKUPS.labels(cache="prepared", result="miss").inc()
-        if deferred:
+        if slowly:
             prepared = await self._parse_slowly(event, content)
         elif self.heavy.is_heavy(event):
             raise HeavyDocumentError("larger than stages.heavy_bytes")
@@ -190,13 +203,15 @@ class PrepareStage:
             file.flush()
             yield Path(file.name)
 
-    async def _keep_canonical(self, event: DocumentChanged, prepared: Prepared) -> BlobRef:
-        """Store the text that the chunks' offsets point into, unless it is there."""
+    async def _keep_canonical(self, event: DocumentChanged, content: BlobRef, prepared: Prepared) -> BlobRef:
+        """Store the text that the chunks' offsets point into, and what it was made from, unless that was done."""
         text = prepared.text.encode()
         ref = BlobRef(sha256=hashlib.sha256(text).hexdigest(), size_bytes=len(text))
-        if await self.blobs.exists(event.tenant_id, ref):
-            return ref
-        return await self.blobs.write(event.tenant_id, _pieces(text))
+        if not await self.blobs.is_derived(event.tenant_id, ref, source=content):
+            # Written even where the same text is there from another content: that one may be about to be removed.
+            await self.blobs.write(event.tenant_id, _pieces(text))
+            await self.blobs.record_derived(event.tenant_id, ref, source=content)
+        return ref
 
     async def _send(self, batches: "tuple[ChunksPrepared, ...] | list[ChunksPrepared]") -> None:
         await self.publisher.publish(
@@ -214,7 +229,9 @@ async def _pieces(text: bytes) -> AsyncIterator[bytes]:
 
 @asynccontextmanager
 async def _open(resources: Resources) -> AsyncIterator[Stage]:
-    settings, policy = resources.settings, ChunkPolicy()
+    settings = resources.settings
+    generation = await own_generation(settings)
+    policy = parse_policy(generation.policy)
     incoming = settings.stages.datadir / "incoming"
     incoming.mkdir(parents=True, exist_ok=True)
     pool_of = partial(open_pool, tokenizer_file=settings.triton.tokenizer_file, policy=policy)
@@ -241,6 +258,7 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
                 progress=resources.progress,
             ),
             heads=LmdbHeads(settings),
+            history_until=generation.created_at,
         )
 
 

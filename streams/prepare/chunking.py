@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
+from headwater.generations.policy import ChunkPolicy
 from schemas.events.chunks import Chunk, ChunkKind, embedding_text
 from streams.prepare.atoms import Atom, CountTokens, atoms_of
 from streams.prepare.cutting import cut
 from streams.prepare.errors import LimitExceededError
 from streams.prepare.parsed import Block, BlockKind, ParsedText
-from streams.prepare.policy import ChunkPolicy
 from streams.prepare.sections import Section, fit_words, sections_of
 
 _KINDS = {BlockKind.TABLE: ChunkKind.TABLE, BlockKind.CODE: ChunkKind.CODE}

@@ -14,11 +14,11 @@ from typing import Any
 import structlog
 
 from headwater.errors import HeadwaterError
+from headwater.generations.policy import ChunkPolicy
 from headwater.telemetry.metrics import PARSER_PROCESSES_ENDED
 from streams.prepare.errors import NAMED, LimitExceededError, ParserCrashedError
 from streams.prepare.frames import Frame, Task
 from streams.prepare.limits import ParserLimits
-from streams.prepare.policy import ChunkPolicy
 from streams.prepare.prepared import Prepared, load_prepared
 from streams.prepare.process import ParserProcess, ProcessDiedError
 from streams.prepare.worker import WorkerSpec

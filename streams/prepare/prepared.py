@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from headwater.content.detection import suffix_of
+from headwater.generations.policy import ChunkPolicy
 from schemas.events.chunks import Chunk, ChunkKind
 from streams.prepare.atoms import CountTokens
 from streams.prepare.chunking import content_title, split_text, text_hash
 from streams.prepare.parsed import ParsedText
 from streams.prepare.parsing import PARSER_VERSION
-from streams.prepare.policy import ChunkPolicy
 
 _FORMAT = 1
 
@@ -41,7 +41,7 @@ def prepare(parsed: ParsedText, policy: ChunkPolicy, count_tokens: CountTokens) 
 
 def parser_label(policy: ChunkPolicy) -> str:
     """Return what the trail of a chunk says about its making: parser version and chunking policy."""
-    return f"headwater@{PARSER_VERSION}/{policy.name}"
+    return f"headwater@{PARSER_VERSION}/{policy.text}"
 
 
 def prepared_key(

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID, uuid5
 
+from headwater.generations.policy import ChunkPolicy
 from schemas.events.base import Position
 from schemas.events.chunks import MAX_CHUNKS_PER_BATCH, Chunk, ChunksPrepared
 from schemas.events.documents import BlobRef, DocumentChanged, Trail
 from schemas.ids import GenerationName
-from streams.prepare.policy import ChunkPolicy
 from streams.prepare.prepared import Prepared, parser_label
 
 STAGE = "prepare"

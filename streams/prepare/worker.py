@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from headwater.errors import PoisonError
+from headwater.generations.policy import ChunkPolicy
 from streams.prepare import confinement
 from streams.prepare.errors import LimitExceededError
 from streams.prepare.frames import HEADER, Frame, Task, frame
 from streams.prepare.limits import ParserLimits
 from streams.prepare.parsed import ParsedText
-from streams.prepare.policy import ChunkPolicy
 
 MEMORY_FIELD_BYTES = 8
 _PRELOADED = ("markdown", "html", "text", "pdf", "docx", "csv", "email")

@@ -12,7 +12,6 @@ from headwater.clients.elasticsearch.read_model import ElasticsearchDocuments
 from headwater.errors import PoisonError, RetryableError
 from headwater.ports.read_model import DocumentReadModel, RefusedSubmission, StoreStates
 from headwater.retry import RetryPolicy, retry
-from headwater.telemetry.metrics import FRESHNESS_SECONDS
 from schemas.events import AuditRecorded, DocumentChanged, DocumentProgressed, EventParked, EventResolved
 from schemas.events.base import Lane, Position, Store
 from schemas.ids import DocumentId, GenerationName, Revision, document_key, progress_key
@@ -24,6 +23,7 @@ from streams.harness.publishing import Emission, Publisher
 from streams.harness.recent import Recent
 from streams.harness.stage import Failure, Resources, Stage, StageSpec
 from streams.status import step
+from streams.status.timing import Timing
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -79,6 +79,7 @@ class StatusStage:
     model: DocumentReadModel
     writers: Writers
     publisher: Publisher
+    timing: Timing
     # Highest revision that this worker has read of each report's key: what comes after it and is lower is late.
     _highest: Recent[bytes, Revision] = field(default_factory=lambda: Recent(_REMEMBERED))
     _addresses: Recent[DocumentId, step.Address] = field(default_factory=lambda: Recent(_REMEMBERED))
@@ -121,9 +122,7 @@ class StatusStage:
 
     async def _progressed(self, report: DocumentProgressed) -> Outcome:
         states = await self.writers.progress.add(report, weight=1, patient=report.lane is Lane.BACKFILL)
-        fresh_s = step.freshness_s(report)
-        if fresh_s is not None:
-            FRESHNESS_SECONDS.labels(store=report.store.value, lane=report.lane.value).observe(fresh_s)
+        self.timing.report(report)
         if await self._is_overtaken(report, states):
             return Outcome.SUPERSEDED
         reports = step.everywhere(report.revision, states)
@@ -160,6 +159,7 @@ class StatusStage:
         key = document_key(report.tenant_id, report.document_id)
         fact = step.ingested(address, reports)
         await self.publisher.publish([Emission(topic=Topic.DOCUMENTS_INGESTED, key=key, event=fact)])
+        self.timing.fact(fact)
         self._announced.put(name, report.revision)
         return Outcome.DONE
 
@@ -192,7 +192,12 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
     async with ElasticsearchDocuments.open(resources.settings.elasticsearch) as model:
         writers = Writers.of(model)
         try:
-            yield StatusStage(model=model, writers=writers, publisher=resources.publisher)
+            yield StatusStage(
+                model=model,
+                writers=writers,
+                publisher=resources.publisher,
+                timing=Timing.of(resources.settings),
+            )
         finally:
             await writers.close()
 

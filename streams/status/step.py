@@ -1,11 +1,14 @@
 """The step: what a report means, given what both stores have reported so far. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID, uuid5
 
+from headwater.freshness.objectives import Promise
 from headwater.ports.read_model import RefusedSubmission, StoreStates
 from schemas.events import AuditRecorded, DocumentChanged, DocumentIngested, DocumentProgressed
-from schemas.events.base import Store
+from schemas.events.base import Lane, Store
 from schemas.events.documents import DocumentOp, ProgressOutcome, SubmissionOp
 from schemas.ids import DocumentId, KnowledgeBaseId, Revision, SourceId
 
@@ -15,6 +18,7 @@ _NOT_ADMITTED = frozenset({"refused", "superseded"})
 # What admission decides of documents; a 403 of the API is "refused" as well, of `documents.read` and the like. A rerun
 # submits nothing: refused, it leaves the document as it is.
 _SUBMISSIONS = frozenset(f"documents.{op.value}" for op in SubmissionOp if op is not SubmissionOp.RERUN)
+JUDGED: Final[Mapping[Store, Promise]] = {Store.KEYWORDS: Promise.WORDS, Store.VECTORS: Promise.MEANING}
 _ENDED_WELL = frozenset({ProgressOutcome.COMPLETE, ProgressOutcome.GONE})
 
 
@@ -33,6 +37,13 @@ def freshness_s(report: DocumentProgressed) -> float | None:
     if report.outcome not in _ENDED_WELL or indexed_at is None:
         return None
     return max(0.0, (indexed_at - report.observed_at).total_seconds())
+
+
+def promise_of(report: DocumentProgressed) -> Promise | None:
+    """Return which promise a report is about: a live edit that is searchable. Of a deletion the gate keeps it."""
+    if report.lane is not Lane.LIVE or report.outcome is not ProgressOutcome.COMPLETE:
+        return None
+    return JUDGED[report.store]
 
 
 def overtaken_by(report: DocumentProgressed, states: StoreStates) -> DocumentProgressed | None:
@@ -102,4 +113,7 @@ def ingested(address: Address, reports: dict[Store, DocumentProgressed]) -> Docu
         searchable_by_words_at=words_at,
         searchable_by_meaning_at=meaning_at,
         freshness_ms=max(0, round(fresh.total_seconds() * 1000)),
+        lane=meaning.lane,
+        prepared_at=meaning.trail.prepared_at or words.trail.prepared_at,
+        embedded_at=meaning.trail.embedded_at,
     )

@@ -1,23 +1,17 @@
 """The sweeper's process: opens both stores and the reports of a generation, and sweeps until it is told to stop."""
 
-import asyncio
-import signal
-
-import structlog
-
 from headwater import event_loop
 from headwater.clients.elasticsearch import ElasticsearchKeywordIndex
 from headwater.clients.kafka.config import group_of, topic_of
 from headwater.clients.kafka.consumer import RecordStream
 from headwater.clients.milvus import MilvusVectorIndex
 from headwater.settings import Settings
-from headwater.telemetry.management import Health, ManagementServer
+from headwater.telemetry.management import Health
 from schemas.events.base import Store
 from schemas.topics import Topic
+from streams.background import run_until_stopped
 from streams.sweep.step import Backlog
 from streams.sweep.worker import STAGE, Sweeper
-
-log = structlog.get_logger(__name__)
 
 
 def run(settings: Settings) -> None:
@@ -25,26 +19,12 @@ def run(settings: Settings) -> None:
 
     Stopping loses nothing: what was not committed is read, and removed, again.
     """
-    event_loop.run(_until_stopped(settings))
-
-
-async def _until_stopped(settings: Settings) -> None:
-    health = Health()
-    health.unready("partitions", "not assigned yet")
-    sweeping = asyncio.create_task(sweep(settings, health))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, sweeping.cancel)
-    with ManagementServer(settings.management, health) as server:
-        log.info("stage_started", stage=STAGE, generation=settings.generation, port=server.port)
-        await asyncio.gather(sweeping, return_exceptions=True)
-    if not sweeping.cancelled():
-        sweeping.result()
-    log.info("stage_stopped", stage=STAGE)
+    event_loop.run(run_until_stopped(sweep, settings, stage=STAGE))
 
 
 async def sweep(settings: Settings, health: Health) -> None:
     """Sweep until cancelled."""
+    health.unready("partitions", "not assigned yet")
     generation = settings.generation
     group = group_of(settings, STAGE, generation=generation)
     async with (

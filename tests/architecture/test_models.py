@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from headwater.clients.triton import embedder, generator, reranker
+from headwater.clients.triton import embedder, embedding_model, generator, reranker
 from schemas.events.base import Lane
 from tests.support.triton_models import HOME, triton_module
 
@@ -53,8 +53,8 @@ def test_every_committed_model_is_in_the_manifest() -> None:
 @pytest.mark.parametrize("name", embedder.MODEL_OF_LANE.values())
 def test_the_client_asks_for_what_the_embedder_is(name: str) -> None:
     entry = MANIFEST["models"][name]
-    assert (entry["dimension"], entry["max_tokens"]) == (embedder.DIMENSION, embedder.MAX_TOKENS)
-    assert entry["weights"] == embedder.NAME
+    assert (entry["dimension"], entry["max_tokens"]) == (embedding_model.DIMENSION, embedding_model.MAX_TOKENS)
+    assert entry["weights"] == embedding_model.NAME
     assert NAMES.findall(config_of(name)) == ["TEXT", "EMBEDDING"]
     assert entry["max_tokens"] == triton_module("encoder").MAX_TOKENS
 

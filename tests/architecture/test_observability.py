@@ -23,7 +23,19 @@ SUFFIXES: Final = {"Counter": ("",), "Gauge": ("",), "Histogram": ("_bucket", "_
 FOREIGN: Final = {"up": frozenset[str](), "process_start_time_seconds": frozenset[str]()}
 SCRAPE_LABELS: Final = frozenset({"job", "instance", "process"})
 FUNCTIONS: Final = frozenset(
-    {"sum", "max", "by", "rate", "increase", "changes", "min_over_time", "histogram_quantile", "ignoring", "group_left"}
+    {
+        "and",
+        "sum",
+        "max",
+        "by",
+        "rate",
+        "increase",
+        "changes",
+        "min_over_time",
+        "histogram_quantile",
+        "ignoring",
+        "group_left",
+    }
 )
 # Labels are closed sets. These would be as many as there are customers, documents or people.
 OPEN_SETS: Final = frozenset(

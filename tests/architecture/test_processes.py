@@ -25,6 +25,7 @@ MAINS: Final = (
     "headwater/heads/__main__.py",
 )
 FIRST: Final = ["configure_logging", "configure_tracing", "configure_codec"]
+CANARY: Final = "headwater/canary/__main__.py"  # a caller: it reads and writes no events
 
 LEVELS: Final = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
 BINDERS: Final = frozenset({"bound_contextvars", "bind_contextvars"})
@@ -47,6 +48,19 @@ def test_a_process_sets_up_logs_traces_and_codec_first(main: str) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FIRST
     ]
     assert [name for _, name in sorted(called)] == FIRST
+
+
+def test_the_canary_sets_up_logs_and_traces_first_and_knows_the_api_alone() -> None:
+    calls = [node for node in ast.walk(ast.parse((ROOT / CANARY).read_text())) if isinstance(node, ast.Call)]
+    named = sorted((node.lineno, node.func.id) for node in calls if isinstance(node.func, ast.Name))
+    assert [name for _, name in named if name in FIRST] == FIRST[:2]
+    imported = {
+        module
+        for path in (ROOT / "headwater/canary").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (module := node.module or "").startswith("headwater.clients")
+    }
+    assert imported == {"headwater.clients.kafka.murmur2"}, "the partitioner is arithmetic; all else is asked"
 
 
 def leaks(source: str) -> list[str]:

@@ -18,6 +18,7 @@ from tests.performance.lanes import measure_lanes
 from tests.performance.memory import measure_memory
 from tests.performance.search import measure_search
 from tests.performance.soak import measure_soak
+from tests.performance.verify import measure_verify
 
 BENCHMARKS: Mapping[str, Callable[[Bench], list[Figure]]] = {
     "embedder": measure_embedder_figures,
@@ -28,6 +29,7 @@ BENCHMARKS: Mapping[str, Callable[[Bench], list[Figure]]] = {
     "search": measure_search,
     "lanes": measure_lanes,
     "memory": measure_memory,
+    "verify": measure_verify,
     "soak": measure_soak,
 }
 _ON_REQUEST = frozenset({"soak"})  # takes as long as it is told to: not part of `all`

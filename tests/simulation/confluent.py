@@ -240,6 +240,7 @@ class SimProducer:
         key: bytes,
         partition: int,
         headers: list[tuple[str, bytes]],
+        timestamp: int,  # 0: the broker's clock stamps the record, as it does here
         on_delivery: Callable[..., None],
     ) -> None:
         number = self._broker.place(topic, key, self._partitioner) if partition < 0 else partition

@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import structlog
 
+import headwater.clients.kafka.transactions
 import headwater.clients.triton.embedder
 import headwater.heads.follower
 import headwater.retry
@@ -20,16 +21,18 @@ import streams.admit.assignment
 import streams.admit.backlog
 import streams.admit.directory_log
 import streams.admit.restore
-import streams.admit.transaction
 import streams.embed.agent
 import streams.index_keywords.agent
 import streams.index_vectors.agent
 import streams.prepare.agent
 import streams.prepare.step
 import streams.status.agent
+from headwater.generations.policy import ChunkPolicy
+from headwater.generations.records import first_generation
 from headwater.settings import Settings
+from schemas.events.directory import Generation
+from schemas.ids import GenerationName
 from streams.prepare.parsers.text import parse_text
-from streams.prepare.policy import ChunkPolicy
 from streams.prepare.prepared import Prepared, prepare
 from tests.simulation.confluent import SimConsumer, SimProducer
 from tests.simulation.kafka_clients import SimAdmin, SimRecordStream
@@ -84,6 +87,9 @@ class SimCredits:
     def __exit__(self, *_: object) -> None:
         """Nothing to stop."""
 
+    def follow(self, generation: GenerationName) -> None:
+        """There is one generation."""
+
     def spend(self, content_bytes: int) -> None:
         """Nothing is counted."""
 
@@ -108,6 +114,11 @@ async def _open_pool(**_: object) -> AsyncIterator[SimParserPool]:
     yield SimParserPool()
 
 
+async def _own_generation(settings: Settings) -> Generation:
+    """Stand for the directory's record: a world has one generation, which no command has made."""
+    return first_generation(settings.generation)
+
+
 def _uniform(low: float, high: float) -> float:
     return WORLD.get().random.uniform(low, high)
 
@@ -124,7 +135,7 @@ def seams() -> Iterator[None]:
 
         put(admit.assignment, "Consumer", SimConsumer)
         put(admit.directory_log, "Consumer", SimConsumer)
-        put(admit.transaction, "Producer", SimProducer)
+        put(headwater.clients.kafka.transactions, "Producer", SimProducer)
         put(admit.restore, "RecordStream", SimRecordStream)
         put(admit.agent, "KafkaAdmin", SimAdmin)
         put(admit.agent, "WritableEnvironment", _environment)
@@ -136,6 +147,7 @@ def seams() -> Iterator[None]:
         put(headwater.heads.follower, "ENDS_INTERVAL_S", 1.0)
         put(headwater.heads.follower, "_READ_WAIT_S", 1.0)  # news ends a wait in any case
         put(prepare_agent, "RedisCache", cache)
+        put(prepare_agent, "own_generation", _own_generation)
         put(prepare_agent, "open_pool", _open_pool)
         put(prepare_agent, "ObjectBlobStore", lambda _: SimBlobStore(WORLD.get().service("blobs"), WORLD.get().blobs))
         put(prepare_agent, "LmdbHeads", lambda _: SimpleNamespace(head=lambda *_: None))  # no replica beside it

@@ -170,6 +170,13 @@ class SimBlobStore:
         found: bool = await self._service.ask(lambda: _now(self._fake.exists(tenant, ref)))
         return found
 
+    async def is_derived(self, tenant: TenantId, ref: BlobRef, *, source: BlobRef) -> bool:
+        known: bool = await self._service.ask(lambda: _now(self._fake.is_derived(tenant, ref, source=source)))
+        return known
+
+    async def record_derived(self, tenant: TenantId, ref: BlobRef, *, source: BlobRef) -> None:
+        await self._service.ask(lambda: _now(self._fake.record_derived(tenant, ref, source=source)))
+
 
 class SimCache:
     """Implements Cache: one that is away is an empty one."""

@@ -31,7 +31,9 @@ from tests.support.api_log import FakeClock, FakeDirectory, FakeHeads, FakeLog, 
 from tests.support.backlogs import FakeBacklogs
 from tests.support.blobs import FakeBlobStore
 from tests.support.cache import FakeCache
-from tests.support.read_model import FakeDocuments
+from tests.support.consistency import KeptReports
+from tests.support.freshness import FakeFreshness, FakeLags
+from tests.support.read_model import FakeAnalytics, FakeDocuments
 
 ACME = TenantId("acme")
 ALL_SCOPES = ("read", "write", "admin")
@@ -125,6 +127,9 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
         documents=documents,
         originals=originals,
         backlogs=backlogs,
+        freshness=FakeFreshness(FakeAnalytics()),
+        lags=FakeLags(),
+        consistency=KeptReports(),
         generations=create_autospec(Generations, instance=True),
         models=create_autospec(Models, instance=True),
         now=clock,

@@ -13,6 +13,7 @@ class FakeBlobStore:
 
     def __init__(self, *, max_content_bytes: int = 100 * 1024 * 1024) -> None:
         self.blobs: dict[tuple[TenantId, str], bytes] = {}
+        self.derived: set[tuple[TenantId, str, str]] = set()  # tenant, source, what was made
         self._limit = max_content_bytes
 
     async def write(self, tenant: TenantId, pieces: AsyncIterable[bytes]) -> BlobRef:
@@ -36,3 +37,9 @@ class FakeBlobStore:
 
     async def exists(self, tenant: TenantId, ref: BlobRef) -> bool:
         return len(self.blobs.get((tenant, ref.sha256), b"")) == ref.size_bytes and (tenant, ref.sha256) in self.blobs
+
+    async def is_derived(self, tenant: TenantId, ref: BlobRef, *, source: BlobRef) -> bool:
+        return (tenant, source.sha256, ref.sha256) in self.derived
+
+    async def record_derived(self, tenant: TenantId, ref: BlobRef, *, source: BlobRef) -> None:
+        self.derived.add((tenant, source.sha256, ref.sha256))

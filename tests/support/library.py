@@ -58,9 +58,12 @@ class Library:
 
     def search(self, query: str, *, user: str = READER, **options: Any) -> list[Answer]:
         """Return the hits that a user gets in this knowledge base."""
-        found = self._ask("/search", query, user, options)
-        hits: list[Answer] = found["hits"]
+        hits: list[Answer] = self.answer(query, user=user, **options)["hits"]
         return hits
+
+    def answer(self, query: str, *, user: str = READER, **options: Any) -> Answer:
+        """Return all that a search answers a user in this knowledge base."""
+        return self._ask("/search", query, user, options)
 
     def ask(self, question: str, *, user: str = READER, **options: Any) -> Answer:
         """Return the answer that a user gets from this knowledge base."""

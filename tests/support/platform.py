@@ -110,7 +110,8 @@ def running_platform(stack: RunningStack) -> Iterator[Platform]:
     environment = {**stack.environment, **own}
     try:
         asyncio.run(_create(settings))
-        table = applications.processes(ports)
+        # A test that wants the canary starts its own: beside all others it would only be load and noise.
+        table = [process for process in applications.processes(ports) if process.name != "canary"]
         supervisor = launch(local.places, render(table, places=local.places), environment={**os.environ, **environment})
         starter = Starter(
             supervisor=supervisor,
@@ -143,11 +144,13 @@ def _own_groups(folder: Path, *, api_port: int) -> dict[str, dict[str, Any]]:
         "blobs": {"url": f"file:{folder / 'blobs'}"},
         "heads": {"folder": folder / "heads", "map_size_bytes": 2**30},
         "stages": {"datadir": folder / "workers", "removal_grace_s": 2.0},
+        "audit": {"delay_s": 3_600.0},  # tests of other things have both cores, and write rows that no log knows
         "api": {
             "port": api_port,
             "bootstrap_key_file": folder / "bootstrap.key",
             "secret_file": folder / "api.secret",
         },
+        "canary": {"keys_file": folder / "canary.keys"},
         "local": {"state_folder": folder},
     }
 

@@ -217,6 +217,10 @@ class FakeAnalytics:
             for given in _within(self.feedback.values(), tenant, since, until)[:limit]
         ]
 
+    async def list_queries(self, tenant: TenantId, *, limit: int) -> Sequence[QueryExecuted]:
+        asked = [query for (owner, _), query in self.queries.items() if owner == tenant]
+        return sorted(asked, key=lambda query: query.occurred_at, reverse=True)[:limit]
+
     async def list_unanswered(
         self, tenant: TenantId, *, since: datetime, until: datetime, limit: int
     ) -> Sequence[QueryExecuted]:

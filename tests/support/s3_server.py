@@ -10,10 +10,15 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from uuid import uuid4
 
 from aiohttp import web
+from pydantic import SecretStr
 
+WRITTEN_AT = datetime(2026, 3, 2, 12, tzinfo=UTC)  # whatever the test's clock says
+LISTED_AT_ONCE = 3  # a thousand at Amazon: listings of a few objects have pages here
 MAX_REQUEST_BYTES = 16 * 1024 * 1024  # a part is 5 MiB
 _XML = "application/xml"
 
@@ -28,6 +33,18 @@ class S3Server:
     requests: list[str] = field(default_factory=list)  # METHOD key?operation
     failing: int | None = None
 
+    @property
+    def options(self) -> dict[str, SecretStr]:
+        """What a client of this server is opened with."""
+        options = {
+            "endpoint": self.url,
+            "allow_http": "true",
+            "region": "eu-central-1",
+            "access_key_id": "test",
+            "secret_access_key": "test",
+        }
+        return {name: SecretStr(value) for name, value in options.items()}
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
         key, query = request.match_info["key"].lstrip("/"), request.query
@@ -35,12 +52,32 @@ class S3Server:
         self.requests.append(f"{request.method} {key}?{operation}")
         if self.failing is not None:
             return _error(self.failing, "Refused")
+        if "list-type" in query:
+            return self._list(query)
         content = await request.read()
         if operation == "delete":
             return self._delete_all(re.findall(r"<Key>([^<]+)</Key>", content.decode()))
         if operation:
             return self._multipart(request.method, key, query, content)
         return self._single(request, key, content)
+
+    def _list(self, query: Mapping[str, str]) -> web.Response:
+        prefix, delimiter, after = (query.get(name, "") for name in ("prefix", "delimiter", "continuation-token"))
+        names = sorted({_listed_as(key, prefix, delimiter) for key in self.objects if key.startswith(prefix)})
+        left = [name for name in names if name > after]
+        page, more = left[:LISTED_AT_ONCE], len(left) > LISTED_AT_ONCE
+        token = f"<NextContinuationToken>{page[-1]}</NextContinuationToken>" if more else ""
+        truncated = f"<IsTruncated>{str(more).lower()}</IsTruncated>"
+        return _xml("ListBucketResult", truncated + token + "".join(map(self._listed, page)))
+
+    def _listed(self, name: str) -> str:
+        if name not in self.objects:
+            return f"<CommonPrefixes><Prefix>{name}</Prefix></CommonPrefixes>"
+        content = self.objects[name]
+        return (
+            f"<Contents><Key>{name}</Key><LastModified>{WRITTEN_AT.isoformat()}</LastModified>"
+            f"<ETag>{_etag(content)}</ETag><Size>{len(content)}</Size></Contents>"
+        )
 
     def _multipart(self, method: str, key: str, query: Mapping[str, str], content: bytes) -> web.Response:
         if "uploads" in query:
@@ -91,7 +128,7 @@ class S3Server:
             return _error(404, "NoSuchKey")
         headers = {
             "ETag": _etag(content),
-            "Last-Modified": "Mon, 02 Mar 2026 12:00:00 GMT",
+            "Last-Modified": format_datetime(WRITTEN_AT, usegmt=True),
             "Content-Length": str(len(content)),  # of a HEAD as well, and of nothing
         }
         return web.Response(body=content, headers=headers, content_type="application/octet-stream")
@@ -126,6 +163,14 @@ def s3_server() -> Iterator[S3Server]:
         loop.call_soon_threadsafe(ending.set)
         thread.join()
         loop.close()
+
+
+def _listed_as(key: str, prefix: str, delimiter: str) -> str:
+    """Return what a listing shows for a key: itself, or the folder that it lies in."""
+    if not delimiter:
+        return key
+    folder, cut, _ = key.removeprefix(prefix).partition(delimiter)
+    return f"{prefix}{folder}{cut}" if cut else key
 
 
 def _etag(content: bytes) -> str:

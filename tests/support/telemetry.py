@@ -51,14 +51,15 @@ def watching() -> Iterator[Watch]:
         redirect_stdout(written),
         redirect_stderr(written),
         patch.object(trace, "get_tracer", provider.get_tracer),  # the global one can be set only once a process
-        _undisturbed_logging(),
+        undisturbed_logging(),
     ):
         configure_logging(TelemetrySettings(log_level="DEBUG"), process="test")
         yield Watch(written, exporter)
 
 
 @contextmanager
-def _undisturbed_logging() -> Iterator[None]:
+def undisturbed_logging() -> Iterator[None]:
+    """Put logging back as it was, however a test has it configured."""
     root, raises = logging.getLogger(), logging.raiseExceptions
     handlers, level = root.handlers[:], root.level
     try:

@@ -20,6 +20,7 @@ from headwater.clients.elasticsearch.usage import (
     ingestion_usage,
     query_usage,
 )
+from headwater.freshness.legs import legs
 from headwater.ports.read_model import JudgedQuery, Usage
 from headwater.settings import ElasticsearchSettings
 from schemas.conversion import READABLE
@@ -81,6 +82,11 @@ class ElasticsearchAnalytics:
         given: list[FeedbackReceived] = [READABLE.load(source["record"], FeedbackReceived) for source in found]
         queries = await self._queries(tenant, [feedback.query_id for feedback in given])
         return [JudgedQuery(feedback=feedback, query=queries.get(feedback.query_id)) for feedback in given]
+
+    async def list_queries(self, tenant: TenantId, *, limit: int) -> Sequence[QueryExecuted]:
+        """See the port."""
+        found = await self._search(Index.QUERIES, {"bool": {"filter": [{"term": {"tenant_id": tenant}}]}}, limit=limit)
+        return [READABLE.load(source["record"], QueryExecuted) for source in found]
 
     async def list_unanswered(
         self, tenant: TenantId, *, since: datetime, until: datetime, limit: int
@@ -191,4 +197,7 @@ def _ingestion(event: DocumentIngested) -> dict[str, Any]:
         "reused": event.reused,
         "occurred_at": event.occurred_at.isoformat(),
         "freshness_ms": event.freshness_ms,
+        "lane": event.lane,
+        "searchable_at": max(event.searchable_by_words_at, event.searchable_by_meaning_at).isoformat(),
+        **{f"{leg}_ms": duration_ms for leg, duration_ms in legs(event).items()},
     }

@@ -36,10 +36,11 @@ class Replace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete:
-    """Remove a document if it is there."""
+    """Remove a document if it is there; with a version, unless one of a higher version is stored."""
 
     index: str
     key: str
+    version: int | None = None
 
 
 Write = Create | Replace | Delete
@@ -78,7 +79,8 @@ def _operations(write: Write) -> tuple[Mapping[str, Any], ...]:
         case Replace():
             return {"index": target | {"version": write.version, "version_type": "external_gte"}}, write.document
         case Delete():
-            return ({"delete": target},)
+            fence = {} if write.version is None else {"version": write.version, "version_type": "external_gte"}
+            return ({"delete": target | fence},)
 
 
 def _error(operation: str, result: Mapping[str, Any]) -> HeadwaterError | None:

@@ -77,21 +77,7 @@ class ElasticsearchKeywordIndex:
     async def remove_older(self, tenant: TenantId, document: DocumentId, *, than: Revision) -> int:
         """See the port. By the ids of visible rows, in slices, oldest first: an interruption leaves the newer ones."""
         query = _of(tenant, document, {"range": {"revision": {"lt": than}}})
-        removed = 0
-        while True:
-            async with translated(self._settings):
-                response = await self._client.search(
-                    index=self._index,
-                    query=query,
-                    size=_REMOVALS,
-                    source=False,
-                    sort=[{"revision": "asc"}, {"ordinal": "asc"}],
-                )
-            found = response["hits"]["hits"]
-            deletions = [Delete(index=self._index, key=hit["_id"]) for hit in found]
-            removed += await write_all(self._client, deletions, settings=self._settings)
-            if len(found) < _REMOVALS:
-                return removed
+        return await remove_matching(self._client, self._index, query, settings=self._settings)
 
     async def fetch(self, scope: Scope, row_ids: Sequence[str]) -> Sequence[ChunkRow]:
         """See the port."""
@@ -106,6 +92,27 @@ class ElasticsearchKeywordIndex:
             for hit in response["hits"]["hits"]:
                 rows[hit["_id"]] = decode_row(hit["_source"])
         return [rows[row_id] for row_id in row_ids if row_id in rows]
+
+
+async def remove_matching(
+    client: AsyncElasticsearch, index: str, query: Query, *, settings: ElasticsearchSettings
+) -> int:
+    """Remove the visible rows that a query matches, oldest revision first; return how many there were."""
+    removed = 0
+    while True:
+        async with translated(settings):
+            response = await client.search(
+                index=index,
+                query=query,
+                size=_REMOVALS,
+                source=False,
+                sort=[{"revision": "asc"}, {"ordinal": "asc"}],
+            )
+        found = response["hits"]["hits"]
+        deletions = [Delete(index=index, key=hit["_id"]) for hit in found]
+        removed += await write_all(client, deletions, settings=settings)
+        if len(found) < _REMOVALS:
+            return removed
 
 
 def _document(row: ChunkRow) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Index(StrEnum):
     QUERIES = "queries"
     FEEDBACK = "feedback"
     INGESTIONS = "ingestions"  # public facts, for usage and freshness per tenant
+    CANARIES = "canaries"  # one row for each step of each round
 
 
 def index_name(settings: ElasticsearchSettings, index: Index) -> str:
@@ -32,6 +33,11 @@ def index_name(settings: ElasticsearchSettings, index: Index) -> str:
 def chunks_name(settings: ElasticsearchSettings, generation: GenerationName) -> str:
     """Name a generation's index of chunks."""
     return _checked(f"{settings.index_prefix}-chunks-{generation}")
+
+
+def consistency_name(settings: ElasticsearchSettings, generation: GenerationName) -> str:
+    """Name a generation's index of consistency reports."""
+    return _checked(f"{settings.index_prefix}-consistency-{generation}")
 
 
 def _checked(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
     IsolationLevel,
+    KafkaError,
     KafkaException,
     TopicCollection,
     TopicPartition,
@@ -145,6 +146,25 @@ class KafkaAdmin:
                 offsets[each.topic][each.partition] = each.offset
         return offsets
 
+    async def members(self, group: str) -> int:
+        """Return how many consumers a group has; 0 for one that there is not."""
+        described = await self._ask(
+            lambda: self._client.describe_consumer_groups([group], request_timeout=self._timeout_s),
+            doing=f"asking who is in {group}",
+            missing=KafkaError.GROUP_ID_NOT_FOUND,
+        )
+        return sum(len(each.members) for each in described.values())
+
+    async def forget_groups(self, groups: Collection[str]) -> None:
+        """Delete the positions of groups, so that each begins again. RetryableError while one has members."""
+        names = list(groups)
+        if names:
+            await self._ask(
+                lambda: self._client.delete_consumer_groups(names, request_timeout=self._timeout_s),
+                doing=f"deleting the positions of {', '.join(names)}",
+                missing=KafkaError.GROUP_ID_NOT_FOUND,
+            )
+
     async def _offsets(self, topics: Collection[str], spec: Any) -> Offsets:
         counts = {topic: await self.partition_count(topic) for topic in topics}
         partitions = {topic: range(count) for topic, count in counts.items()}
@@ -172,14 +192,20 @@ class KafkaAdmin:
         except TimeoutError as error:
             raise KafkaUnavailableError(f"not in force within {self._timeout_s} s after {doing}") from error
 
-    async def _ask(self, call: Callable[[], Mapping[Any, Any]], *, doing: str) -> dict[Any, Any]:
-        """Run an admin request and await each of its futures."""
+    async def _ask(
+        self, call: Callable[[], Mapping[Any, Any]], *, doing: str, missing: int | None = None
+    ) -> dict[Any, Any]:
+        """Run an admin request and await each of its futures; those that end with the code `missing` are left out."""
         futures = await self._blocking(call, doing=doing)
         answers: dict[Any, Any] = {}
         try:
             async with asyncio.timeout(self._timeout_s + 1.0):  # librdkafka's own limit comes first
                 for key, future in futures.items():
-                    answers[key] = await asyncio.wrap_future(future)
+                    try:
+                        answers[key] = await asyncio.wrap_future(future)
+                    except KafkaException as error:
+                        if missing is None or error.args[0].code() != missing:
+                            raise
         except TimeoutError as error:
             raise KafkaUnavailableError(f"no answer within {self._timeout_s} s while {doing}") from error
         except KafkaException as error:

@@ -2,35 +2,31 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pymilvus import AsyncMilvusClient
 
 from headwater.clients.milvus.collection import RECORD_FIELDS, collection_name, entity, row_of
-from headwater.clients.milvus.connection import CollectionNotLoadedError, open_client, translated
+from headwater.clients.milvus.connection import open_client
 from headwater.clients.milvus.expressions import Expression, literal, one_of, render
+from headwater.clients.milvus.loaded import CONSISTENCY, MAX_HITS, LoadedCollection
 from headwater.errors import PoisonError
 from headwater.ports.rows import ChunkRow, Scope, StoreHit, Vector
 from headwater.rows.conditions import Condition, holds, row_facts, scope_condition
 from headwater.settings import MilvusSettings
 from schemas.ids import DocumentId, GenerationName, Revision, TenantId
 
-_MAX_HITS: Final = 16_384  # Milvus' own limit of a search or a query
 _DEEPER: Final = 4  # how much further a search goes when rows were refused
 _FETCH_IDS: Final = 1_000  # of one query, far below the size that gRPC takes
-# A reader sees every write that was acknowledged before, whichever client wrote it: visible on return.
-_CONSISTENCY: Final = "Strong"
 
 
 class MilvusVectorIndex:
     """Implements the VectorIndex port for one generation."""
 
     def __init__(self, client: AsyncMilvusClient, *, settings: MilvusSettings, generation: GenerationName) -> None:
-        self._client, self._settings = client, settings
-        self._collection = collection_name(settings, generation)
-        self._loaded = False
+        self._collection = LoadedCollection(client, collection_name(settings, generation), settings=settings)
 
     @classmethod
     @asynccontextmanager
@@ -45,7 +41,7 @@ class MilvusVectorIndex:
             raise PoisonError(f"{len(rows)} rows come with {len(vectors)} vectors; they must be as many")
         if rows:
             entities = [entity(row, vector) for row, vector in zip(rows, vectors, strict=True)]
-            await self._call("upsert", data=entities)
+            await self._collection.call("upsert", data=entities)
 
     async def search(self, scope: Scope, vector: Vector, *, limit: int) -> Sequence[StoreHit]:
         """See the port. Goes deeper while rows are refused that the expression could not exclude."""
@@ -53,17 +49,17 @@ class MilvusVectorIndex:
         expression = render(condition)
         if expression is False or limit < 1:
             return []
-        asked = min(limit, _MAX_HITS)
+        asked = min(limit, MAX_HITS)
         while True:
             found = await self._nearest(expression, vector, limit=asked)
             hits = [hit for hit in found if holds(condition, row_facts(hit.row))]
-            if len(hits) >= limit or len(found) < asked or asked == _MAX_HITS:
+            if len(hits) >= limit or len(found) < asked or asked == MAX_HITS:
                 return hits[:limit]
-            asked = min(asked * _DEEPER, _MAX_HITS)
+            asked = min(asked * _DEEPER, MAX_HITS)
 
     async def count(self, tenant: TenantId, document: DocumentId, revision: Revision) -> int:
         """See the port."""
-        return await self._count(f"{_of(tenant, document)} and revision == {revision:d}")
+        return await self._collection.count(f"{of_document(tenant, document)} and revision == {revision:d}")
 
     async def revisions(self, tenant: TenantId, document: DocumentId) -> Mapping[Revision, int]:
         """See the port. One query and one count per revision: there are few, whatever the number of rows."""
@@ -71,7 +67,7 @@ class MilvusVectorIndex:
         while True:
             known = ", ".join(f"{revision:d}" for revision in counts)
             others = f" and revision not in [{known}]" if counts else ""
-            found = await self._query(_of(tenant, document) + others, fields=("revision",), limit=1)
+            found = await self._collection.query(of_document(tenant, document) + others, fields=("revision",), limit=1)
             if not found:
                 # A revision removed in between counts zero; it was kept until here so as not to be asked for again.
                 return {revision: count for revision, count in sorted(counts.items()) if count}
@@ -80,11 +76,7 @@ class MilvusVectorIndex:
 
     async def remove_older(self, tenant: TenantId, document: DocumentId, *, than: Revision) -> int:
         """See the port."""
-        older = f"{_of(tenant, document)} and revision < {than:d}"
-        count = await self._count(older)
-        if count:
-            await self._call("delete", filter=older)
-        return count
+        return await self._collection.remove(f"{of_document(tenant, document)} and revision < {than:d}")
 
     async def fetch(self, scope: Scope, row_ids: Sequence[str]) -> Sequence[ChunkRow]:
         """See the port."""
@@ -95,51 +87,26 @@ class MilvusVectorIndex:
         rows: dict[str, ChunkRow] = {}
         for begin in range(0, len(row_ids), _FETCH_IDS):
             wanted = one_of("row_id", row_ids[begin : begin + _FETCH_IDS])
-            for found in await self._query(_both(wanted, expression), fields=RECORD_FIELDS, limit=_FETCH_IDS):
+            for found in await self._collection.query(
+                _both(wanted, expression), fields=RECORD_FIELDS, limit=_FETCH_IDS
+            ):
                 _keep(row_of(found), condition, rows)
         return [rows[row_id] for row_id in row_ids if row_id in rows]
 
     async def _nearest(self, expression: Expression, vector: Vector, *, limit: int) -> list[StoreHit]:
-        found = await self._call(
+        found = await self._collection.call(
             "search",
             data=[vector],
             filter=expression if isinstance(expression, str) else "",
             limit=limit,
             output_fields=list(RECORD_FIELDS),
-            consistency_level=_CONSISTENCY,
+            consistency_level=CONSISTENCY,
         )
         return [StoreHit(row=row_of(hit["entity"]), score=float(hit["distance"])) for hit in found[0]]
 
-    async def _count(self, expression: str) -> int:
-        found = await self._query(expression, fields=("count(*)",), limit=None)
-        return int(found[0]["count(*)"])
 
-    async def _query(self, expression: str, *, fields: Sequence[str], limit: int | None) -> Sequence[Mapping[str, Any]]:
-        arguments: dict[str, Any] = {} if limit is None else {"limit": limit}
-        found: Sequence[Mapping[str, Any]] = await self._call(
-            "query", filter=expression, output_fields=list(fields), consistency_level=_CONSISTENCY, **arguments
-        )
-        return found
-
-    async def _call(self, operation: str, **arguments: Any) -> Any:
-        """Call the client on a loaded collection; a restarted server forgets what was loaded."""
-        if not self._loaded:
-            await self._send("load_collection")
-            self._loaded = True
-        try:
-            return await self._send(operation, **arguments)
-        except CollectionNotLoadedError:
-            self._loaded = False
-            raise
-
-    async def _send(self, operation: str, **arguments: Any) -> Any:
-        async with translated(self._settings):
-            return await getattr(self._client, operation)(
-                self._collection, timeout=self._settings.request_timeout_s, **arguments
-            )
-
-
-def _of(tenant: TenantId, document: DocumentId) -> str:
+def of_document(tenant: TenantId, document: DocumentId) -> str:
+    """Return an expression that admits the rows of one document."""
     return f"tenant_id == {literal(tenant)} and document_id == {literal(document)}"
 
 

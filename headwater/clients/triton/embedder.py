@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.clients.triton.connection import TritonConnection, string_column
+from headwater.clients.triton.embedding_model import DIMENSION, MAX_TOKENS, NAME
 from headwater.errors import FatalError
 from headwater.ports.models import EmbeddingModel
 from headwater.settings import TritonSettings
 from schemas.events.base import Lane
 
-NAME = "all-MiniLM-L6-v2"
-DIMENSION = 384
-MAX_TOKENS = 256
 MODEL_OF_LANE = {Lane.LIVE: "text_embedding_live", Lane.BACKFILL: "text_embedding"}
 # Small calls let an edit in between and are as fast as large ones; three in flight keep the server busy.
 TEXTS_PER_CALL = 16

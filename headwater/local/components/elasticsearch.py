@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from headwater.errors import FatalError
-from headwater.local.java import QUICK_JVM, has_vector_module
+from headwater.local.java import QUICK_JVM, class_archive, has_vector_module
 from headwater.local.places import SERVICE_UID, is_root
 from headwater.local.ports import LOOPBACK
 from headwater.local.process import Probe, Process, Tier
@@ -30,6 +30,8 @@ def process(site: Site) -> Process:
             "ES_PATH_CONF": str(folder / "config"),
             "ES_TMPDIR": str(folder / "tmp"),
             "ES_JAVA_OPTS": f"-Xms{HEAP} -Xmx{HEAP} {QUICK_JVM}",
+            # Of the launcher alone: the node's classes come from modules and loaders that no archive holds.
+            "CLI_JAVA_OPTS": " ".join((QUICK_JVM, *class_archive(folder / "tmp" / "launcher.jsa"))),
         },
         folder=folder,
         stop_grace_s=60,

@@ -5,7 +5,7 @@ import subprocess
 from uuid import uuid4
 
 from headwater.errors import FatalError
-from headwater.local.java import QUICK_JVM
+from headwater.local.java import QUICK_JVM, class_archive
 from headwater.local.ports import LOOPBACK
 from headwater.local.process import Probe, Process, Tier
 from headwater.local.site import Site
@@ -16,10 +16,11 @@ _MEGABYTE = 1024 * 1024
 
 def process(site: Site) -> Process:
     heap = ("-Xms128m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError", QUICK_JVM)
+    archive = class_archive(site.places.data("kafka").with_suffix(".jsa"))
     return Process(
         name="kafka",
         tier=Tier.INFRASTRUCTURE,
-        command=(*_java(site), *heap, "kafka.Kafka", _properties_file(site)),
+        command=(*_java(site), *heap, *archive, "kafka.Kafka", _properties_file(site)),
         probe=Probe.KAFKA_METADATA,
         port=site.ports["kafka"],
     )

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated, ClassVar, Final, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from headwater.ports.heads import DirectoryEntry
 from query_api.retrieval.profiles import MEASURED
+from schemas.events.base import Store
 from schemas.events.directory import (
     DirectoryRecord,
     FusionMethod,
@@ -112,6 +114,9 @@ class GenerationBody(RecordBody):
     policy: str
     model: str
     dimension: int
+    switched: int = Field(default=0, description="The generation with the highest number serves.")
+    rebuilding: tuple[Store, ...] = Field(default=(), description="Stores that are being refilled, and not asked.")
+    created_at: datetime | None = None
 
 
 AnyBody: TypeAlias = (

@@ -96,7 +96,9 @@ async def _fetch_first(session: Session, trail: Trail, store: Store, index: Chun
 
 
 async def _rows(session: Session, trail: Trail, store: Store, index: ChunkIndex) -> StoredRows | None:
-    """Count a store's rows of the explained revision; None where it does not answer."""
+    """Count a store's rows of the explained revision; None where it does not answer, or is being rebuilt."""
+    if not session.retriever.asks(store):
+        return None
     try:
         rows = await session.retriever.call(
             DEPENDENCY[store], lambda: index.count(session.caller.tenant_id, trail.document, _revision(trail))

@@ -14,12 +14,20 @@ from headwater.ports.heads import Head
 from headwater.rerun import rerun_of
 from schemas.codec import decode
 from schemas.errors import ContractError
-from schemas.events import DocumentChanged, DocumentSubmitted, EventParked, FeedbackReceived, Lane, QueryExecuted
+from schemas.events import (
+    CanaryMeasured,
+    DocumentChanged,
+    DocumentSubmitted,
+    EventParked,
+    FeedbackReceived,
+    Lane,
+    QueryExecuted,
+)
 from schemas.events.documents import DocumentOp
 from schemas.ids import Principal, Revision
 from schemas.topics import Topic
 
-Resendable: TypeAlias = DocumentSubmitted | FeedbackReceived | QueryExecuted
+Resendable: TypeAlias = DocumentSubmitted | FeedbackReceived | QueryExecuted | CanaryMeasured
 
 
 class Verdict(StrEnum):
@@ -60,6 +68,7 @@ RESENT: Final[Mapping[Topic, type[Resendable]]] = {
     Topic.DOCUMENTS_BACKFILL: DocumentSubmitted,
     Topic.FEEDBACK_RECEIVED: FeedbackReceived,
     Topic.QUERIES_EXECUTED: QueryExecuted,
+    Topic.CANARIES_MEASURED: CanaryMeasured,
 }
 _REFUSALS: Final[Mapping[Topic, str]] = {
     Topic.DIRECTORY_SUBMITTED: "an old command would undo what was put since; put the record again, then discard this",
@@ -94,7 +103,7 @@ def judge_document(
     return Judgement(verdict=Verdict.RERUN, detail="its revision is the newest", event=event, head=head)
 
 
-def judge_event(letter: EventParked, event: FeedbackReceived | QueryExecuted) -> Judgement:
+def judge_event(letter: EventParked, event: FeedbackReceived | QueryExecuted | CanaryMeasured) -> Judgement:
     """Judge an event that its readers know by an id of its own."""
     return Judgement(verdict=Verdict.RESEND, detail=f"{letter.stage} reads it as if for the first time", event=event)
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from headwater.errors import RetryableError
+import structlog
+
+from headwater.errors import FatalError, RetryableError
 from headwater.ports.heads import Directory, Heads
 from headwater.ports.models import Embedder
 from headwater.ports.rows import KeywordIndex, Scope, StoreHit, VectorIndex
@@ -23,6 +25,7 @@ from schemas.events.directory import RetrievalProfile
 from schemas.ids import DocumentId, GenerationName, Revision
 
 _T = TypeVar("_T")
+log = structlog.get_logger(__name__)
 
 # Where the gate refuses rows the query goes deeper, up to what both stores answer in one page.
 MAX_DEPTH: Final = 8_192
@@ -83,6 +86,7 @@ class Dependencies:
     vectors: VectorIndex
     keywords: KeywordIndex
     breakers: Breakers
+    rebuilding: frozenset[Store] = frozenset()  # not asked: rows that are missing there would be missed silently
 
 
 class Retriever:
@@ -115,7 +119,7 @@ class Retriever:
         )
         legs = {store: leg for store, leg in zip(asked, answered, strict=True) if leg is not None}
         if not legs:
-            raise NoLegError("search: neither store answers; try again shortly")
+            raise NoLegError("search: no store that was asked for answers; try again shortly")
         fused = _merge(_newest_revisions({store: leg.hits for store, leg in legs.items()}), profile)
         return Retrieval(
             passages=fused[:top_k], legs=legs, fused=fused, degraded=_missing(asked, legs), timings_ms=timings
@@ -126,6 +130,10 @@ class Retriever:
         return Gatekeeper(
             heads=self._on.heads, directory=self._on.directory, scope=scope, user=user, generation=generation
         )
+
+    def asks(self, store: Store) -> bool:
+        """Say whether a store may be asked: not while it is refilled, as rows that are missing there are not known."""
+        return store not in self._on.rebuilding
 
     async def leg(
         self,
@@ -140,12 +148,17 @@ class Retriever:
     ) -> Leg | None:
         """Ask one store for `depth` rows, and deeper until `want` of them are admitted; None where it does not answer.
 
-        With `want` 0 it is asked once.
+        With `want` 0 it is asked once. A store that is being rebuilt is not asked.
         """
+        if not self.asks(store):
+            return None
         ask = self._vector_leg if store is Store.VECTORS else self._keyword_leg
         try:
             return await ask(query, scope, gate, depth=depth, want=want, timings=timings)
         except RetryableError:
+            return None
+        except FatalError as error:  # an index that is gone, or no access: the other leg still answers
+            log.error("leg_failed", store=store.value, error=type(error).__name__)  # noqa: TRY400 - its text says all
             return None
 
     async def _vector_leg(

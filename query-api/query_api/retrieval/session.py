@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headwater.access.scope import store_scope
+from headwater.generations.records import rebuilding_stores
 from headwater.ports.rows import Filter, Scope
 from query_api.identity import Identity
 from query_api.retrieval.gatekeeper import Gatekeeper
@@ -49,9 +50,10 @@ async def open_session(
     knowledge_bases: Sequence[KnowledgeBaseId] | None,
     where: Filter,
     profile: str | None,
+    generation: GenerationName | None = None,
 ) -> Session:
-    """Pin the serving generation and bind the caller's scope and profile."""
-    generation = runtime.directory.serving_generation() or runtime.settings.generation
+    """Pin the serving generation, or the one that is named, and bind the caller's scope and profile."""
+    generation = generation or runtime.directory.serving_generation() or runtime.settings.generation
     stores = await runtime.generations.stores(generation)
     dependencies = Dependencies(
         heads=runtime.heads,
@@ -60,6 +62,7 @@ async def open_session(
         vectors=stores.vectors,
         keywords=stores.keywords,
         breakers=runtime.breakers,
+        rebuilding=frozenset(rebuilding_stores(runtime.directory, generation)),
     )
     return Session(
         caller=caller,

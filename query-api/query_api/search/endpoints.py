@@ -8,6 +8,8 @@ from query_api.problems import DependencyUnavailableError, problems
 from query_api.retrieval.recording import record_query
 from query_api.search.schemas import SearchRequest, SearchResponse
 from query_api.search.service import SearchService
+from schemas.events.directory import DirectoryKind
+from schemas.ids import SYSTEM_TENANT
 
 router = APIRouter(tags=["search"])
 
@@ -22,7 +24,14 @@ async def search_passages(
     `meta.degraded` says so.
     """
     authorize(caller, Action.SEARCH, Resource(tenant_id=caller.tenant_id, kind="queries"))
+    if request.generation is not None:
+        authorize(
+            caller,
+            Action.MANAGE_TENANTS,
+            Resource(tenant_id=SYSTEM_TENANT, kind=DirectoryKind.GENERATION.value, id=request.generation),
+        )
     as_of = await fresh.wait(request.after)
     response, event = await SearchService(runtime).search(request, caller=caller, as_of=as_of)
-    later.add_task(record_query, runtime.events, event)
+    if request.generation is None:  # a comparison is no question of anybody's
+        later.add_task(record_query, runtime.events, event)
     return response

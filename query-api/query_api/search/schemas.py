@@ -34,6 +34,11 @@ class SearchRequest(QueryModel, frozen=True):
 
     top_k: int = Field(default=10, ge=1, le=MAX_TOP_K)
     explain: bool = Field(default=False, description="Add each leg's rank and score.")
+    generation: str | None = Field(
+        default=None,
+        max_length=100,
+        description="Another generation than the serving one, to compare them. Needs the scope `system`; not recorded.",
+    )
 
 
 class LegExplanation(BaseModel, frozen=True):

@@ -6,26 +6,42 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from headwater.access.scope import EVERYTHING
+from headwater.generations.records import Generations
 from query_api.identity import Identity
+from query_api.problems import InvalidRequestError
 from query_api.retrieval.query_ids import QuerySigner
 from query_api.retrieval.recording import query_executed
 from query_api.retrieval.session import Session, open_session
 from query_api.runtime import Runtime
 from query_api.search.filters import to_filter
 from query_api.search.schemas import QueryModel, SearchMeta, SearchRequest, SearchResponse, passage_model
+from schemas.events.directory import GenerationState
 from schemas.events.queries import QueryExecuted, QueryKind
-from schemas.ids import KnowledgeBaseId
+from schemas.ids import GenerationName, KnowledgeBaseId
 
 
-async def session_for(runtime: Runtime, request: QueryModel, caller: Identity) -> Session:
-    """Bind a request to its caller, its filters, its profile and the serving generation."""
+async def session_for(
+    runtime: Runtime, request: QueryModel, caller: Identity, *, generation: str | None = None
+) -> Session:
+    """Bind a request to its caller, its filters, its profile and the serving generation, or the one that is named."""
     return await open_session(
         runtime,
         caller,
         knowledge_bases=_knowledge_bases(request.knowledge_bases),
         where=to_filter(request.filters) if request.filters else EVERYTHING,
         profile=request.profile,
+        generation=None if generation is None else _existing(runtime, GenerationName(generation)),
     )
+
+
+def _existing(runtime: Runtime, name: GenerationName) -> GenerationName:
+    generations = Generations.of(runtime.directory, default=runtime.settings.generation)
+    names = [each.record.name for each in generations.all if each.record.state is not GenerationState.RETIRED]
+    if name not in names:
+        raise InvalidRequestError(
+            f"generation: there is no {name!r}", field="generation", remedy=f"Name one of: {', '.join(names)}."
+        )
+    return name
 
 
 def _knowledge_bases(names: Sequence[str] | None) -> tuple[KnowledgeBaseId, ...] | None:
@@ -43,7 +59,7 @@ class SearchService:
     ) -> tuple[SearchResponse, QueryExecuted]:
         """Return the response and the event that records it. Raise NoLegError when neither store answers."""
         started_at, started = self.runtime.now(), time.perf_counter()
-        session = await session_for(self.runtime, request, caller)
+        session = await session_for(self.runtime, request, caller, generation=request.generation)
         found = await session.retrieve(request.query, mode=request.mode, top_k=request.top_k)
         passages = session.gate.passages(found.passages)
         query_id = QuerySigner(self.runtime.secret).sign(caller.tenant_id, caller.user, now=started_at)

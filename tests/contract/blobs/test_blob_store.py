@@ -52,6 +52,15 @@ class BlobStoreContract:
         with pytest.raises(BlobMissingError):
             await read(blobs, OTHER, ref)
 
+    async def test_what_a_blob_was_made_from_is_recorded(self, blobs: BlobStore) -> None:
+        source, made = await blobs.write(ACME, pieces_of(b"source")), await blobs.write(ACME, pieces_of(b"made"))
+        assert not await blobs.is_derived(ACME, made, source=source)
+        await blobs.record_derived(ACME, made, source=source)
+        await blobs.record_derived(ACME, made, source=source)
+        assert await blobs.is_derived(ACME, made, source=source)
+        assert not await blobs.is_derived(ACME, source, source=made)
+        assert not await blobs.is_derived(OTHER, made, source=source)
+
     async def test_content_above_the_limit_is_refused(self, blobs: BlobStore) -> None:
         with pytest.raises(BlobTooLargeError):
             await blobs.write(ACME, pieces_of(bytes(LIMIT + 1)))
@@ -98,15 +107,7 @@ class TestS3(BlobStoreContract):
 
     @pytest.fixture
     def blobs(self, s3: S3Server) -> BlobStore:
-        options = {
-            "endpoint": s3.url,
-            "allow_http": "true",
-            "region": "eu-central-1",
-            "access_key_id": "test",
-            "secret_access_key": "test",
-        }
-        secrets = {name: SecretStr(value) for name, value in options.items()}
-        return ObjectBlobStore(BlobSettings(url="s3://blobs", options=secrets, max_content_bytes=LIMIT))
+        return ObjectBlobStore(BlobSettings(url="s3://blobs", options=s3.options, max_content_bytes=LIMIT))
 
     async def test_small_content_is_one_request(self, s3: S3Server, blobs: BlobStore) -> None:
         ref = await blobs.write(ACME, pieces_of(b"small"))

@@ -90,6 +90,7 @@ class AnalyticsReadModelContract:
         assert usage.ingestion.chunks == 2 * ingested.chunks
         assert usage.ingestion.freshness_p50_ms == pytest.approx(ingested.freshness_ms)
         assert list(await model.list_unanswered(tenant, **PERIOD, limit=5)) == [degraded]
+        assert list(await model.list_queries(tenant, limit=2)) == [degraded, answered]
 
     async def test_an_idle_tenant_has_no_figures(self, model: AnalyticsReadModel, tenant: TenantId) -> None:
         usage = await model.usage(tenant, **PERIOD)

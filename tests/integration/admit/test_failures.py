@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from headwater.clients.kafka.errors import FencedError
+from headwater.clients.kafka.transactions import TransactionAbortedError
 from schemas.events.base import Position
 from schemas.events.documents import DocumentChanged
 from schemas.ids import DocumentId
@@ -17,7 +18,7 @@ from schemas.topics import Topic
 from streams.admit.assignment import Intake
 from streams.admit.backlog import Place
 from streams.admit.topics import admission_topics
-from streams.admit.transaction import TransactionAbortedError, TransactionalWriter
+from streams.admit.transaction import TransactionalWriter
 from tests.support.admission import Installation, until
 from tests.support.heads import patch, put, state
 

@@ -10,7 +10,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from headwater.clients.kafka.config import consumer_config, group_of, producer_config, topic_of
-from headwater.local.lag import LagReader, StageLag
+from headwater.local.lag import LagReader
+from headwater.ports.freshness import StageLag
 from headwater.settings import Settings
 from schemas.topics import Topic
 from tests.support.stack import RunningStack

@@ -15,9 +15,9 @@ from typing import TypeAlias
 import pytest
 
 from headwater.errors import FatalError
+from headwater.generations.policy import ChunkPolicy
 from streams.prepare.errors import EmptyDocumentError, LimitExceededError, UnsupportedFormatError
 from streams.prepare.limits import ParserLimits
-from streams.prepare.policy import ChunkPolicy
 from streams.prepare.pool import ParserPool, open_pool
 from streams.prepare.process import ParserProcess
 

@@ -41,17 +41,17 @@ async def states(migrator: Migrator) -> list[MigrationState]:
 
 async def test_a_life_from_plan_to_rollback(own: Settings) -> None:
     async with open_migrator(own) as first, open_migrator(own) as second:
-        assert await states(first) == [MigrationState.PENDING] * 5
+        assert await states(first) == [MigrationState.PENDING] * 7
         await asyncio.gather(first.apply(), second.apply())
-        assert await states(second) == [MigrationState.APPLIED] * 5
+        assert await states(second) == [MigrationState.APPLIED] * 7
         assert list(await first.apply()) == []
 
         with pytest.raises(ForceNeededError, match="--force"):
             await first.rollback(to=2)
-        assert await states(first) == [MigrationState.APPLIED] * 5
-        assert [planned.number for planned in await first.rollback(to=2, force=True)] == [5, 4, 3]
-        assert await states(first) == [MigrationState.APPLIED] * 2 + [MigrationState.PENDING] * 3
-        assert [planned.number for planned in await first.apply()] == [3, 4, 5]
+        assert await states(first) == [MigrationState.APPLIED] * 7
+        assert [planned.number for planned in await first.rollback(to=2, force=True)] == [7, 6, 5, 4, 3]
+        assert await states(first) == [MigrationState.APPLIED] * 2 + [MigrationState.PENDING] * 5
+        assert [planned.number for planned in await first.apply()] == [3, 4, 5, 6, 7]
 
 
 async def test_one_that_rewrites_data_says_so_and_needs_force(own: Settings) -> None:
@@ -91,7 +91,7 @@ async def test_generations_live_side_by_side(own: Settings) -> None:
     g2 = own.model_copy(update={"generation": GenerationName("g2")})
     async with open_migrator(own) as first, open_migrator(g2) as second:
         await first.apply()
-        assert [planned.number for planned in await second.apply()] == [3, 4]
+        assert [planned.number for planned in await second.apply()] == [3, 4, 7]
         async with ElasticsearchKeywordIndex.open(own.elasticsearch, own.generation) as keywords:
             await keywords.upsert([chunk_row()])
             await second.rollback(to=2, force=True)

@@ -8,24 +8,25 @@ import pytest
 
 from headwater.clients.kafka.murmur2 import partition_of
 from headwater.clients.kafka.records import Headers, Offsets, Record
+from headwater.clients.kafka.transactions import TransactionAbortedError
 from headwater.errors import RetryableError
 from headwater.heads.directory_table import DirectoryTable
 from headwater.heads.environment import WritableEnvironment
 from headwater.settings import Settings
 from schemas.codec import decode, encode
-from schemas.events.base import Lane, Position
+from schemas.events.base import Lane, Position, Store
 from schemas.events.directory import DirectoryKind, Group, KnowledgeBase, Source
 from schemas.events.documents import DocumentSubmitted
 from schemas.events.parked import EventParked
-from schemas.ids import KnowledgeBaseId, directory_key, document_key
+from schemas.ids import GenerationName, KnowledgeBaseId, directory_key, document_key
 from streams.admit.backlog import Place
 from streams.admit.credits import lag
+from streams.admit.erasure import Candidate, Erasure
 from streams.admit.heads import LAYOUT, AdmissionHeads
 from streams.admit.intake import MAX_PARKED_BYTES
 from streams.admit.topics import AdmissionTopics
-from streams.admit.transaction import TransactionAbortedError
 from streams.admit.worker import AdmissionWorker
-from tests.support.heads import ACME, NOON_MS, blob, command, put, state, world
+from tests.support.heads import ACME, NOON_MS, blob, command, delete, put, state, world
 
 TOPICS = AdmissionTopics(
     submitted="submitted",
@@ -43,16 +44,18 @@ class FakeWriter:
     """Keeps what a broker would show: transactions that were committed."""
 
     def __init__(self) -> None:
-        self.log: list[tuple[str, bytes]] = []
+        self.log: list[tuple[str, bytes | None]] = []
         self.positions: dict[tuple[str, int], Place] = {}
         self.aborted = 0
         self.fail_next = False
-        self._open: list[tuple[str, bytes, int]] = []
+        self._open: list[tuple[str, bytes | None, int]] = []
 
     def begin(self) -> None:
         self._open = []
 
-    def produce(self, topic: str, *, key: bytes, value: bytes, partition: int = -1, headers: Headers = ()) -> None:
+    def produce(
+        self, topic: str, *, key: bytes, value: bytes | None, partition: int = -1, headers: Headers = ()
+    ) -> None:
         self._open.append((topic, value, partition))
 
     def commit(self, positions: Mapping[tuple[str, int], Place], group: Any) -> Offsets:
@@ -200,7 +203,7 @@ def test_a_letter_fits_into_a_record_and_names_its_reason(bench: Bench) -> None:
     record = bench.raw(TOPICS.submitted, key, b"x" * 900_000, partition_of(key, 4))
     bench.worker.admit_documents([record], None)
     [(topic, value)] = bench.writer.log
-    letter = decode(value, EventParked)
+    letter = decode(value or b"", EventParked)
     assert topic == "parked"
     assert (letter.origin, letter.error, letter.headers) == (record.position, "UndecodableError", record.headers)
     assert len(letter.value) == MAX_PARKED_BYTES
@@ -209,3 +212,51 @@ def test_a_letter_fits_into_a_record_and_names_its_reason(bench: Bench) -> None:
 def test_lag_is_what_lies_between_read_and_end() -> None:
     assert lag({"t": {0: 10, 1: 5}}, {"t": {0: 4}}) == 11
     assert lag({"t": {0: 10}}, {"t": {0: 12}}) == 0
+
+
+class TestErasure:
+    """A deletion that everybody has confirmed becomes a tombstone."""
+
+    def erasure(self, bench: Bench) -> tuple[int, Erasure]:
+        bench.admit(put(), delete())
+        document = put().document_id
+        partition = partition_of(document_key(ACME, document), TOPICS.partitions)
+        head = bench.heads.get(partition, document)
+        assert head is not None
+        candidate = Candidate(tenant_id=ACME, document_id=document, revision=head.record.revision)
+        return partition, Erasure(candidate=candidate, reported=((GenerationName("g1"), Store.VECTORS),))
+
+    def test_the_log_gets_tombstones_and_the_head_is_forgotten(self, bench: Bench) -> None:
+        partition, erasure = self.erasure(bench)
+        before = len(bench.writer.log)
+        assert bench.worker.erase(partition, [erasure], (TOPICS.submitted, partition, 9), None) == 1
+        written = bench.writer.log[before:]
+        assert [(topic, value is None) for topic, value in written] == [
+            ("changed", True),
+            ("rag.documents.progressed", True),
+            ("audit", False),
+        ]
+        assert bench.heads.get(partition, erasure.candidate.document_id) is None
+        assert bench.writer.positions[TOPICS.submitted, partition] == Place(offset=9)
+
+    def test_a_document_that_is_there_again_is_left_alone(self, bench: Bench) -> None:
+        partition, erasure = self.erasure(bench)
+        bench.admit(put(state("again")))
+        before = len(bench.writer.log)
+        assert bench.worker.erase(partition, [erasure], (TOPICS.submitted, partition, 9), None) == 0
+        assert len(bench.writer.log) == before
+
+    def test_an_aborted_erasure_leaves_the_head(self, bench: Bench) -> None:
+        partition, erasure = self.erasure(bench)
+        bench.writer.fail_next = True
+        with pytest.raises(RetryableError):
+            bench.worker.erase(partition, [erasure], (TOPICS.submitted, partition, 9), None)
+        assert bench.heads.get(partition, erasure.candidate.document_id) is not None
+
+    def test_an_erased_document_can_be_submitted_anew(self, bench: Bench) -> None:
+        partition, erasure = self.erasure(bench)
+        bench.worker.erase(partition, [erasure], (TOPICS.submitted, partition, 9), None)
+        bench.admit(put(source_version=1))
+        head = bench.heads.get(partition, erasure.candidate.document_id)
+        assert head is not None
+        assert head.exists

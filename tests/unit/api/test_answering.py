@@ -1,15 +1,19 @@
 """/search, /query and /feedback on fakes: the gate, degradation, the cache, the events."""
 
+import dataclasses
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
+from headwater.errors import FatalError
+from headwater.generations.records import first_generation
 from schemas.events.base import Store
 from schemas.events.directory import DirectoryKind, KnowledgeBase, QueryTextPolicy, RetrievalProfile, Tenant
 from schemas.events.queries import FeedbackReceived, QueryExecuted, QueryKind
-from schemas.ids import SYSTEM_TENANT, KnowledgeBaseId, TenantId
+from schemas.ids import SYSTEM_TENANT, GenerationName, KnowledgeBaseId, TenantId
 from tests.support.answering import ALL_STAFF, AnsweringApi, answering_api, for_only
 
 LEAVE = "Annual leave is requested in the roster system three weeks before it begins"
@@ -327,3 +331,49 @@ async def test_readers_of_a_public_document_are_everyone_but_guests(replica: Ans
     await replica.publish("leave.md", LEAVE, access=ALL_STAFF)
     guest = await replica.api.key("visitor", guest=True)
     assert await texts(replica, guest) == []
+
+
+@pytest.mark.parametrize(
+    ("store", "degraded", "mode"),
+    [(Store.KEYWORDS, "vectors_only", "keyword"), (Store.VECTORS, "keywords_only", "vector")],
+)
+async def test_a_store_that_is_being_rebuilt_is_not_asked_and_every_answer_says_so(
+    replica: AnsweringApi, ada: dict[str, str], store: Store, degraded: str, mode: str
+) -> None:
+    await replica.publish("leave.md", LEAVE)
+    marked = dataclasses.replace(first_generation(GenerationName("g1")), rebuilding=(store,))
+    await replica.api.put(DirectoryKind.GENERATION, "g1", marked, tenant=SYSTEM_TENANT)
+    found = await post(replica, "/search", ada, query="annual leave", explain=True)
+    (hit,) = found["hits"]
+    assert found["meta"]["degraded"] == [degraded]
+    assert hit["explain"][mode] is None
+    alone = await replica.api.client.post("/v1/search", json={"query": "leave", "mode": mode}, headers=ada)
+    assert alone.status_code == 503, "nothing found would be taken for an answer"
+
+    await replica.api.put(DirectoryKind.GENERATION, "g1", first_generation(GenerationName("g1")), tenant=SYSTEM_TENANT)
+    assert (await post(replica, "/search", ada, query="annual leave"))["meta"]["degraded"] == []
+
+
+async def test_an_index_that_is_gone_costs_its_leg_and_not_the_answer(
+    replica: AnsweringApi, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await replica.publish("leave.md", LEAVE)
+    monkeypatch.setattr(replica.keywords, "search", AsyncMock(side_effect=FatalError("the index does not exist")))
+    found = await post(replica, "/search", ada, query="annual leave")
+    assert ([hit["text"] for hit in found["hits"]], found["meta"]["degraded"]) == ([LEAVE], ["vectors_only"])
+
+
+async def test_another_generation_is_asked_by_name_only_by_who_runs_the_platform(
+    replica: AnsweringApi, ada: dict[str, str]
+) -> None:
+    await replica.publish("leave.md", LEAVE)
+    body = {"query": "annual leave", "generation": "g1"}
+    refused = await replica.api.client.post("/v1/search", json=body, headers=ada)
+    assert refused.status_code == 403
+    operator = await replica.api.key("operator", scopes=("read", "system"))
+    before = len(replica.api.log.sent(QueryExecuted))
+    found = await replica.api.client.post("/v1/search", json=body, headers=operator)
+    assert [hit["text"] for hit in found.json()["hits"]] == [LEAVE]
+    assert len(replica.api.log.sent(QueryExecuted)) == before, "a comparison is not recorded as a question"
+    unknown = await replica.api.client.post("/v1/search", json={**body, "generation": "g7"}, headers=operator)
+    assert (unknown.status_code, unknown.json()["field"]) == (422, "generation")

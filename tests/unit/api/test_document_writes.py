@@ -1,38 +1,17 @@
-"""Writing documents: what is submitted, what is refused before it is, and what stays out of memory."""
+"""Writing documents: what is submitted, and what is refused before it is."""
 
-import json
-import tracemalloc
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import httpx
 import pytest
 
 from headwater.access.tokens import decode_token
-from headwater.settings import BlobSettings, Settings
-from query_api.documents.addresses import encode_external_id
-from schemas.events import AuditRecorded, BlobRef, DocumentSubmitted, Lane
+from schemas.events import AuditRecorded, DocumentSubmitted, Lane
 from schemas.events.directory import DirectoryKind, Source
 from schemas.events.documents import NOBODY, SubmissionOp
 from schemas.ids import KnowledgeBaseId, SourceId, TenantId, document_id
-from tests.support.api import ACME, FakeApi, fake_api
-
-EVERYONE = {"clauses": [{"principals": ["everyone"]}]}
-PAGE = {"title": "Page", "text": "Some text.", "access": EVERYONE}
-
-
-def path_of(external_id: str = "page 1", source: str = "wiki") -> str:
-    return f"/v1/documents/{source}/{encode_external_id(external_id)}"
-
-
-async def put(api: FakeApi, headers: Mapping[str, str], body: Mapping[str, Any] = PAGE) -> httpx.Response:
-    return await api.client.put(path_of(), json=body, headers=headers)
-
-
-def only_submission(api: FakeApi) -> DocumentSubmitted:
-    (event,) = api.log.sent(DocumentSubmitted)
-    assert isinstance(event, DocumentSubmitted)
-    return event
+from tests.support.api import ACME, FakeApi
+from tests.support.document_writes import EVERYONE, PAGE, item, only_submission, path_of, post_batch, put
 
 
 async def test_put_submits_the_full_state_with_the_content_in_the_blob_store(api: FakeApi) -> None:
@@ -198,133 +177,6 @@ class TestChanges:
         assert response.status_code == 404
 
 
-class CountingBlobs:
-    """A blob store that keeps nothing."""
-
-    def __init__(self) -> None:
-        self.sizes: list[int] = []
-
-    async def write(self, tenant: TenantId, pieces: AsyncIterable[bytes]) -> BlobRef:
-        self.sizes = [len(piece) async for piece in pieces]
-        return BlobRef(sha256="0" * 64, size_bytes=sum(self.sizes))
-
-    def read(self, tenant: TenantId, ref: BlobRef) -> AsyncIterator[bytes]:
-        raise NotImplementedError
-
-    async def exists(self, tenant: TenantId, ref: BlobRef) -> bool:
-        return True
-
-
-def multipart(
-    metadata: Mapping[str, Any], content: AsyncIterator[bytes], *, name: str = "a.pdf"
-) -> AsyncIterator[bytes]:
-    async def body() -> AsyncIterator[bytes]:
-        yield b'--frontier\r\nContent-Disposition: form-data; name="document"\r\n\r\n'
-        yield json.dumps(metadata).encode()
-        yield f'\r\n--frontier\r\nContent-Disposition: form-data; name="content"; filename="{name}"\r\n\r\n'.encode()
-        async for piece in content:
-            yield piece
-        yield b"\r\n--frontier--\r\n"
-
-    return body()
-
-
-async def zeros(total: int) -> AsyncIterator[bytes]:
-    yield b"%PDF-1.7\n"
-    for _ in range(total // 65_536):
-        yield bytes(65_536)
-
-
-MULTIPART = {"Content-Type": "multipart/form-data; boundary=frontier"}
-METADATA = {"title": "Report", "access": EVERYONE}
-
-
-class TestUploads:
-    """multipart/form-data."""
-
-    async def test_content_is_streamed_in_pieces_and_never_whole_in_memory(self) -> None:
-        blobs = CountingBlobs()
-        async with fake_api(blobs=blobs) as api:
-            headers = await api.key() | MULTIPART
-            tracemalloc.start()
-            response = await api.client.put(
-                path_of(), content=multipart(METADATA, zeros(64 * 1024 * 1024)), headers=headers
-            )
-            _, peak = tracemalloc.get_traced_memory()
-            tracemalloc.stop()
-            assert response.status_code == 202
-            assert set(blobs.sizes[:-1]) == {1024 * 1024}
-            assert peak < 8 * 1024 * 1024
-            state = only_submission(api).state
-            assert state is not None
-            assert (state.media_type, state.title) == ("application/pdf", "Report")
-
-    async def test_an_upload_above_the_limit_is_refused_while_it_arrives(self) -> None:
-        settings = Settings(blobs=BlobSettings(max_content_bytes=1024 * 1024))
-        async with fake_api(settings) as api:
-            api.blobs._limit = 1024 * 1024
-            headers = await api.key() | MULTIPART
-            response = await api.client.put(
-                path_of(), content=multipart(METADATA, zeros(2 * 1024 * 1024)), headers=headers
-            )
-            assert (response.status_code, response.json()["code"]) == (413, "content_too_large")
-            assert api.log.events == []
-
-    async def test_the_type_comes_from_the_content_not_from_the_name(self, api: FakeApi) -> None:
-        headers = await api.key() | MULTIPART
-        await api.client.put(path_of(), content=multipart(METADATA, zeros(0), name="notes.md"), headers=headers)
-        state = only_submission(api).state
-        assert state is not None
-        assert state.media_type == "application/pdf"
-
-    async def test_a_wrong_field_of_the_metadata_part_is_named(self, api: FakeApi) -> None:
-        headers = await api.key() | MULTIPART
-        response = await api.client.put(path_of(), content=multipart({"titel": "x"}, zeros(0)), headers=headers)
-        assert (response.status_code, response.json()["field"]) == (422, "document.title")
-
-    @pytest.mark.parametrize(
-        ("body", "status", "field"),
-        [
-            (b'--frontier\r\nContent-Disposition: form-data; name="document"\r\n\r\n{"title": "x"}', 400, None),
-            (b"no multipart at all", 400, None),
-            (
-                (
-                    b'--frontier\r\nContent-Disposition: form-data; name="document"\r\n\r\n{"title": "x"}'
-                    b"\r\n--frontier--\r\n"
-                ),
-                422,
-                "content",
-            ),
-            (
-                b'--frontier\r\nContent-Disposition: form-data; name="other"\r\n\r\nx\r\n--frontier--\r\n',
-                422,
-                "body",
-            ),
-        ],
-    )
-    async def test_what_is_missing_or_malformed_is_said(
-        self, api: FakeApi, body: bytes, status: int, field: str | None
-    ) -> None:
-        response = await api.client.put(path_of(), content=body, headers=await api.key() | MULTIPART)
-        assert (response.status_code, response.json().get("field")) == (status, field)
-        assert api.log.events == []
-
-    async def test_another_content_type_is_refused(self, api: FakeApi) -> None:
-        response = await api.client.put(
-            path_of(), content=b"x", headers=await api.key() | {"Content-Type": "text/plain"}
-        )
-        assert (response.status_code, response.json()["field"]) == (415, "Content-Type")
-
-    async def test_nothing_is_read_before_the_caller_may_write(self, api: FakeApi) -> None:
-        async def never() -> AsyncIterator[bytes]:
-            yield b""
-            raise AssertionError("the body was read")
-
-        headers = await api.key(scopes=("read",)) | MULTIPART
-        response = await api.client.put(path_of(), content=never(), headers=headers)
-        assert (response.status_code, response.json()["code"]) == (403, "forbidden")
-
-
 class TestPausedSource:
     """A source that an administrator has paused takes nothing until it is resumed."""
 
@@ -365,62 +217,3 @@ class TestPausedSource:
     async def test_resumed_it_takes_writes_again(self, paused: FakeApi) -> None:
         await self.put_source(paused, paused=False)
         assert (await paused.client.put(path_of(), json=PAGE, headers=await paused.key())).status_code == 202
-
-
-async def post_batch(api: FakeApi, lines: list[str], headers: Mapping[str, str]) -> httpx.Response:
-    return await api.client.post(
-        "/v1/documents/batch",
-        content="\n".join(lines).encode(),
-        headers={**headers, "Content-Type": "application/x-ndjson"},
-    )
-
-
-def item(external_id: str, **more: Any) -> str:
-    return json.dumps({"op": "put", "source": "wiki", "external_id": external_id, **PAGE, **more})
-
-
-class TestBatch:
-    """NDJSON."""
-
-    async def test_a_line_that_is_refused_stops_no_other(self, api: FakeApi) -> None:
-        lines = [
-            item("a"),
-            "{not json",
-            item("b", titel="x"),
-            item("c", source="none"),
-            item("d", access={"clauses": [{"principals": ["eve"]}]}),
-            json.dumps({"op": "delete", "source": "wiki", "external_id": "unknown"}),
-            "",
-            item("e"),
-        ]
-        outcome = (await post_batch(api, lines, await api.key())).json()
-        assert [result["status"] for result in outcome["results"]] == [202, 422, 422, 404, 422, 404, 202]
-        assert [result["line"] for result in outcome["results"]] == [1, 2, 3, 4, 5, 6, 7]
-        assert (outcome["accepted"], outcome["refused"]) == (2, 5)
-        assert outcome["results"][2]["problem"]["field"] == "put.titel"
-        assert {event.external_id for event in api.log.sent(DocumentSubmitted)} == {"a", "e"}  # type: ignore[attr-defined]  # by its type
-
-    async def test_lines_about_one_document_take_effect_in_order(self, api: FakeApi) -> None:
-        lines = [item("a", title=str(n)) for n in range(5)]
-        lines.append(json.dumps({"op": "patch", "source": "wiki", "external_id": "a", "title": "5", "if_match": 5}))
-        lines.append(json.dumps({"op": "delete", "source": "wiki", "external_id": "a", "if_match": 6}))
-        outcome = (await post_batch(api, lines, await api.key())).json()
-        assert outcome["refused"] == 0
-        assert [event.op.value for event in api.log.sent(DocumentSubmitted)] == ["put"] * 5 + ["patch", "delete"]  # type: ignore[attr-defined]  # by its type
-
-    async def test_the_token_covers_all_lines(self, api: FakeApi) -> None:
-        outcome = (await post_batch(api, [item(str(n)) for n in range(70)], await api.key())).json()
-        assert outcome["accepted"] == 70
-        offsets = decode_token(outcome["token"])["rag.documents.submitted"]
-        last = max(n for n, event in enumerate(api.log.events) if isinstance(event, DocumentSubmitted))
-        assert offsets == {0: last}
-
-    async def test_too_many_lines_are_refused(self, api: FakeApi) -> None:
-        response = await post_batch(api, ['{"op": "x"}'] * 1_001, await api.key())
-        assert (response.status_code, response.json()["code"]) == (413, "content_too_large")
-
-    async def test_an_outage_ends_the_request(self, api: FakeApi) -> None:
-        headers = await api.key()
-        api.log.away = True
-        response = await post_batch(api, [item("a")], headers)
-        assert (response.status_code, response.json()["code"]) == (503, "dependency_unavailable")

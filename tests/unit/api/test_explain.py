@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from headwater.generations.records import first_generation
 from query_api.explain.verdicts import Cause
 from schemas.events.base import Position, Store
 from schemas.events.directory import DirectoryKind, Source
 from schemas.events.documents import DocumentOp
 from schemas.events.queries import AuditRecorded, QueryExecuted
-from schemas.ids import DocumentId, KnowledgeBaseId, TenantId
+from schemas.ids import SYSTEM_TENANT, DocumentId, GenerationName, KnowledgeBaseId, Revision, TenantId
 from tests.support import mishaps
 from tests.support.answering import AnsweringApi, answering_api, for_only
 from tests.support.mishaps import MISHAPS, QUESTION, Case, Mishap
@@ -132,6 +133,15 @@ class TestEvidence:
         case.replica.vectors.away = True
         told = await verdict_of(case)
         assert (told["verdict"]["cause"], told["degraded"]) == ("found", ["keywords_only"])
+
+    async def test_rows_that_are_being_rebuilt_are_away_and_not_missing(self, case: Case) -> None:
+        await mishaps.below_depth(case)  # by words, too
+        await case.replica.vectors.remove_older(case.tenant, case.document, than=Revision(3))
+        assert (await verdict_of(case))["verdict"]["cause"] == "rows_missing"
+        marked = replace(first_generation(GenerationName("g1")), rebuilding=(Store.VECTORS,))
+        await case.replica.api.put(DirectoryKind.GENERATION, "g1", marked, tenant=SYSTEM_TENANT)
+        told = await verdict_of(case)
+        assert (told["verdict"]["cause"], told["degraded"]) == ("below_depth", ["keywords_only"])
 
     @pytest.mark.parametrize("away", ["backlogs", "stores"])
     async def test_without_evidence_there_is_no_verdict(self, case: Case, away: str) -> None:

@@ -228,3 +228,40 @@ def test_a_new_key_is_printed_once_and_alone(api: StubApi) -> None:
     result = run(api, "keys", "create", "laptop", "--scope", "read")
     assert result.stdout.strip().endswith("hw_new")
     assert json.loads(api.asked[0].body) == {"name": "laptop", "scopes": ["read"], "expires_in_s": 365 * 24 * 3600}
+
+
+FRESHNESS = {
+    "met": False,
+    "objectives": [
+        {
+            "name": "meaning",
+            "target_ms": 2000,
+            "percent": 95,
+            "met": False,
+            "burn_rate": 20.0,
+            "recent_burn_rate": None,
+            "error_budget_left": -19.0,
+            "views": [{"within": 0, "total": 0}, {"within": 0, "total": 4}],
+        }
+    ],
+    "legs": [{"name": "words", "count": 2, "p50_ms": 71.4, "p95_ms": 80.0, "p99_ms": None}],
+    "canary": {
+        "steps": [{"name": "write", "count": 1, "p50_ms": 6, "p95_ms": 6, "p99_ms": 6, "failed": 0}],
+        "partitions": [{"partition": 3, "rounds": 2, "failed": {"found_by_meaning": 2}}],
+    },
+    "oldest": {"stage": "index-vectors", "events": 4, "age_ms": 90_000},
+}
+
+
+def test_freshness_shows_what_is_not_met_and_says_so_by_its_exit(api: StubApi) -> None:
+    api.answers["GET /v1/freshness"] = (200, FRESHNESS)
+    result = run(api, "freshness", "--window", "600")
+    assert result.exit_code == 1
+    assert api.asked[0].path.endswith("window_s=600")
+    for part in ("meaning", "p95 2000 ms", "NO", "-1900%", "71 ms", "found_by_meaning 2", "90.0 s for index-vectors"):
+        assert part in result.output
+    api.answers["GET /v1/freshness"] = (200, {**FRESHNESS, "met": True, "canary": {"steps": [], "partitions": []}})
+    result = run(api, "freshness")
+    assert result.exit_code == 0
+    assert "has reported no round" in result.output
+    assert json.loads(run(api, "freshness", "--json").output)["met"] is True

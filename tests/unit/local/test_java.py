@@ -1,7 +1,9 @@
+import shutil
 from pathlib import Path
 
 import pytest
 
+from headwater.errors import FatalError
 from headwater.local import java
 
 
@@ -36,3 +38,19 @@ def test_a_runtime_cut_down_to_size_lacks_the_vector_module(tmp_path: Path) -> N
     assert not java.has_vector_module(home)
     (home / "release").write_text('MODULES="java.base jdk.incubator.vector"\n')
     assert java.has_vector_module(home)
+
+
+def test_the_packaged_runtime_can_archive_its_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(java, "_installed_homes", list)
+    home = tmp_path / "runtime"
+    shutil.copytree(java.find_java(), home, ignore=shutil.ignore_patterns("classes*.jsa"))
+    assert not java.is_complete(home)
+    java.complete(home)
+    assert java.is_complete(home)
+
+
+def test_a_runtime_that_cannot_archive_says_so(tmp_path: Path) -> None:
+    home = runtime(tmp_path / "jdk", "25")
+    (home / "bin" / "java").write_text("#!/bin/sh\necho no room >&2\nexit 1\n")
+    with pytest.raises(FatalError, match="no room"):
+        java.complete(home)

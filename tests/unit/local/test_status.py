@@ -1,4 +1,4 @@
-from headwater.local.status import freshness, quantile
+from headwater.local.status import freshness, objectives, quantile
 
 PAGE = """
 # TYPE headwater_freshness_seconds histogram
@@ -29,3 +29,18 @@ def test_no_events_no_figures() -> None:
 def test_a_quantile_is_the_bound_of_its_bucket() -> None:
     assert quantile({0.1: 5, 1.0: 9, float("inf"): 10}, 0.5) == 0.1
     assert quantile({0.1: 5, 1.0: 9, float("inf"): 10}, 0.51) == 1.0
+
+
+JUDGED = """
+# TYPE headwater_freshness_judged_total counter
+headwater_freshness_judged_total{objective="words",verdict="within",view="canary"} 19
+headwater_freshness_judged_total{objective="words",verdict="late",view="canary"} 1
+headwater_freshness_judged_total{objective="meaning",verdict="late",view="documents"} 2
+"""
+
+
+def test_verdicts_are_added_up_over_processes() -> None:
+    meaning, words = objectives([JUDGED, JUDGED])
+    assert (words.objective, words.view, words.total, words.within, words.met) == ("words", "canary", 40, 38, True)
+    assert (meaning.objective, meaning.total, meaning.met) == ("meaning", 4, False)
+    assert objectives([""]) == ()

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from headwater.errors import PoisonError
+from headwater.generations.policy import ChunkPolicy
 from streams.prepare.atoms import CountTokens
 from streams.prepare.chunking import split_text
 from streams.prepare.errors import NAMED
 from streams.prepare.parsing import parse_document
-from streams.prepare.policy import ChunkPolicy
 from streams.prepare.tokens import load_counter
 from tests.support.corpora import corpus
 

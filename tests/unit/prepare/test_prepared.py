@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
+from headwater.generations.policy import ChunkPolicy
 from streams.prepare.parsed import ParsedText
-from streams.prepare.policy import ChunkPolicy
 from streams.prepare.prepared import dump_prepared, load_prepared, prepare, prepared_key
 from tests.unit.prepare.texts import PATIENT, SMALL, count_words, documents
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
+from headwater.generations.policy import ChunkPolicy
 from schemas.events.base import Lane, Position
 from schemas.events.chunks import Chunk, ChunkKind
 from schemas.events.documents import Access, BlobRef, Clause, DocumentChanged, DocumentOp
 from schemas.ids import DocumentId, GenerationName, KnowledgeBaseId, Principal, Revision, SourceId, TenantId
-from streams.prepare.policy import ChunkPolicy
 from streams.prepare.prepared import Prepared
 from streams.prepare.step import Failure, Origin, batch_without_chunks, chunk_batches, failed_batch
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from headwater.generations.policy import ChunkPolicy
 from streams.prepare.atoms import CountTokens
 from streams.prepare.canonical import TextBuilder
 from streams.prepare.parsed import BlockKind, ParsedText
-from streams.prepare.policy import ChunkPolicy
 
 # No deadline: it would measure how busy the machine is.
 PATIENT = settings(suppress_health_check=[HealthCheck.too_slow])

@@ -6,6 +6,7 @@ from streams.feedback.agent import FeedbackStage
 from streams.feedback.step import review, review_reason
 from streams.harness.gathering import Coalescer
 from tests.support.events import HANDBOOK, TENANT, executed, feedback
+from tests.support.freshness import FakeFreshness
 from tests.support.read_model import FakeAnalytics
 from tests.support.stages import FakeDelivery, FakePublisher
 
@@ -31,7 +32,11 @@ def test_a_review_names_each_document_once_and_is_the_same_when_repeated() -> No
 async def test_feedback_is_recorded_and_its_review_names_the_answers_documents() -> None:
     model, publisher, records = FakeAnalytics(), FakePublisher(), FakeDelivery()
     queries: Coalescer[QueryExecuted, None] = Coalescer(model.record_queries, max_weight=10)
-    analytics = AnalyticsStage(queries=queries, ingestions=Coalescer(model.record_ingestions, max_weight=10))
+    analytics = AnalyticsStage(
+        queries=queries,
+        ingestions=Coalescer(model.record_ingestions, max_weight=10),
+        rounds=Coalescer(FakeFreshness(model).record_rounds, max_weight=10),
+    )
     await analytics.handle(executed("q1"), records.make())
     stage = FeedbackStage(model=model, publisher=publisher)
     await stage.handle(feedback("q1", rating=1), records.make())

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from headwater.generations.policy import ChunkPolicy
 from schemas.events import BlobRef, ChunksPrepared, DocumentChanged
 from schemas.events.base import Lane, Position
 from schemas.ids import DocumentId, Revision, TenantId
@@ -18,7 +20,6 @@ from streams.prepare.errors import HeavyDocumentError, MalformedDocumentError
 from streams.prepare.heavy import HeavyLane, position_header, position_of
 from streams.prepare.pages import PageRange, join_ranges, load_range
 from streams.prepare.parsed import BlockKind
-from streams.prepare.policy import ChunkPolicy
 from streams.prepare.prepared import Prepared, prepare
 from tests.support.blobs import FakeBlobStore
 from tests.support.cache import FakeCache
@@ -140,6 +141,14 @@ async def test_a_heavy_revision_is_handed_over_whole_with_its_place_in_the_log(b
     (handed,) = bench.publisher.emissions
     assert (handed.topic, handed.event) == (Topic.DOCUMENTS_DEFERRED, event)
     assert position_of(handed.headers) == delivery.origin
+
+
+async def test_a_worker_that_defers_nothing_reads_it_by_ranges_at_once(bench: Bench) -> None:
+    event, delivery = await bench.document(4), bench.first_time()
+    assert await replace(bench.stage, defers=False).handle(event, delivery) is Outcome.DONE
+    assert bench.heavy_pool.read == [0, 2]
+    assert {each.topic for each in bench.publisher.emissions} == {Topic.CHUNKS_PREPARED}
+    assert bench.sent[0].trail.changed == delivery.origin
 
 
 async def test_ranges_give_what_the_whole_would_have_given_and_name_the_log(bench: Bench) -> None:

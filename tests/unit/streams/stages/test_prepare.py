@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from headwater.clients.blobs import BlobMissingError
+from headwater.generations.policy import ChunkPolicy
 from schemas.events import BlobRef, ChunksPrepared
 from schemas.events.base import Lane
 from schemas.events.documents import DocumentOp
@@ -18,7 +21,6 @@ from streams.prepare.agent import PrepareStage
 from streams.prepare.errors import EmptyDocumentError
 from streams.prepare.heavy import HeavyLane
 from streams.prepare.parsed import Block, BlockKind, ParsedText
-from streams.prepare.policy import ChunkPolicy
 from streams.prepare.prepared import Prepared, prepare
 from tests.support.blobs import FakeBlobStore
 from tests.support.cache import FakeCache
@@ -41,6 +43,12 @@ class FakeParserPool:
         blocks = (Block(kind=BlockKind.PARAGRAPH, start=0, end=len(text)),)
         parsed = ParsedText(text=text, blocks=blocks, media_type="text/plain", title="")
         return prepare(parsed, ChunkPolicy(), lambda text: len(text.split()))
+
+    async def read_pages(self, content: Path, **_: object) -> None:
+        """Texts have no pages."""
+
+    async def rest(self) -> None:
+        """There is no process."""
 
 
 class NoReplica:
@@ -182,3 +190,12 @@ async def test_a_file_that_cannot_be_parsed_is_poison_and_its_revision_is_given_
 async def test_a_blob_that_is_gone_is_poison(bench: Bench) -> None:
     with pytest.raises(BlobMissingError):
         await bench.stage.handle(changed(), bench.delivery)
+
+
+async def test_what_was_admitted_before_a_generation_began_is_bulk_work_for_it(bench: Bench) -> None:
+    content = await bench.store(b"some words")
+    old, new = changed("old.md", content=content), changed("new.md", content=content)
+    stage = replace(bench.stage, history_until=old.admitted_at + timedelta(seconds=1))
+    await stage.handle(old, bench.delivery)
+    await stage.handle(replace(new, admitted_at=old.admitted_at + timedelta(seconds=1)), bench.delivery)
+    assert [(each.external_id, each.lane) for each in bench.sent] == [("old.md", Lane.BACKFILL), ("new.md", Lane.LIVE)]

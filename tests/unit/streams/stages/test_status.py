@@ -1,7 +1,11 @@
 """Stage `status` with a read model in memory."""
 
 from dataclasses import replace
+from typing import Any
 
+from headwater.freshness.legs import Leg
+from headwater.freshness.objectives import Promise
+from headwater.telemetry.metrics import FRESHNESS_JUDGED, FRESHNESS_LEG_SECONDS
 from schemas.events import (
     AuditRecorded,
     DocumentChanged,
@@ -10,17 +14,23 @@ from schemas.events import (
     EventParked,
     EventResolved,
 )
-from schemas.events.base import Store
+from schemas.events.base import Lane, Store
 from schemas.events.documents import DocumentOp, ProgressOutcome
-from schemas.ids import GenerationName
+from schemas.ids import GenerationName, TenantId
 from schemas.topics import Topic
 from streams.harness.delivery import Outcome
 from streams.status.agent import StatusStage, Writers
+from streams.status.timing import Timing
 from tests.support.events import HANDBOOK, NOON, TENANT, changed, deleted, position, progressed, trail
 from tests.support.golden import golden
 from tests.support.read_model import FakeDocuments
 from tests.support.stages import FakeDelivery, FakePublisher
 
+TIMING = Timing(
+    targets={Promise.WORDS: 1_000, Promise.MEANING: 2_000},
+    canary=TenantId("the-canary"),
+    generation=GenerationName("g1"),
+)
 VECTORS, KEYWORDS = Store.VECTORS, Store.KEYWORDS
 
 
@@ -31,7 +41,12 @@ class Bench:
 
     def restart(self) -> None:
         """Forget what only the worker's memory holds."""
-        self.stage = StatusStage(model=self.model, writers=Writers.of(self.model), publisher=self.publisher)
+        self.stage = StatusStage(
+            model=self.model,
+            writers=Writers.of(self.model),
+            publisher=self.publisher,
+            timing=TIMING,
+        )
 
     async def handle(
         self, *events: DocumentChanged | DocumentProgressed | EventParked | EventResolved | AuditRecorded
@@ -56,6 +71,7 @@ async def test_a_revision_is_a_public_fact_when_both_stores_show_it() -> None:
     (fact,) = bench.facts
     assert (fact.document_id, fact.revision, fact.op, fact.chunks) == (HANDBOOK, 7, DocumentOp.UPSERTED, 2)
     assert fact.freshness_ms == 3000
+    assert (fact.lane, fact.prepared_at) == (Lane.LIVE, NOON)
     assert (fact.searchable_by_words_at, fact.searchable_by_meaning_at) == (NOON.replace(second=1), later)
 
 
@@ -180,3 +196,48 @@ async def test_other_audit_events_are_passed_over() -> None:
     ]
     assert set(await bench.handle(*others)) == {Outcome.DONE}
     assert bench.model.refusals == {}
+
+
+def judged(objective: str, verdict: str) -> float:
+    counter = FRESHNESS_JUDGED.labels(objective=objective, view="documents", verdict=verdict)
+    return float(counter._value.get())
+
+
+async def test_live_edits_are_judged_against_their_objective_and_nothing_else_is() -> None:
+    bench = Bench()
+    before = {each: judged(*each) for each in (("words", "within"), ("words", "late"), ("meaning", "late"))}
+    slow = replace(trail(), indexed_at=NOON.replace(second=3))
+    await bench.handle(
+        changed(),
+        progressed(KEYWORDS),
+        progressed(VECTORS, trail=slow),
+        progressed(KEYWORDS, "bulk.md", trail=slow, lane=Lane.BACKFILL),
+        progressed(KEYWORDS, "gone.md", trail=slow, outcome=ProgressOutcome.GONE),
+        progressed(KEYWORDS, "broken.md", trail=slow, outcome=ProgressOutcome.FAILED),
+        progressed(KEYWORDS, "probe.md", trail=slow, tenant_id=TenantId("the-canary")),
+        progressed(KEYWORDS, trail=slow, generation=GenerationName("g2")),
+    )
+    assert {each: judged(*each) - count for each, count in before.items()} == {
+        ("words", "within"): 1,
+        ("words", "late"): 0,
+        ("meaning", "late"): 1,
+    }
+
+
+async def test_each_leg_of_a_live_revision_is_timed_once_it_is_everywhere_and_of_nothing_else() -> None:
+    def timed() -> dict[Leg, float]:
+        return {leg: FRESHNESS_LEG_SECONDS.labels(leg=leg.value)._sum.get() for leg in Leg}
+
+    async def live(**fields: Any) -> list[Outcome]:
+        late = replace(trail(), indexed_at=NOON.replace(second=3))
+        both = [progressed(store, trail=late, **fields) for store in (KEYWORDS, VECTORS)]
+        return await bench.handle(*both, *both)
+
+    bench, before = Bench(), timed()
+    await bench.handle(changed(), changed("bulk.md"))
+    await live()
+    await live(external_id="bulk.md", lane=Lane.BACKFILL)
+    await live(generation=GenerationName("g2"))
+    after = timed()
+    assert after[Leg.WORDS] - before[Leg.WORDS] == after[Leg.MEANING] - before[Leg.MEANING] == 3
+    assert after[Leg.REMOVED] == before[Leg.REMOVED]

@@ -1,0 +1,1 @@
+"""The audit of the stores against the log: fingerprints, bisection, judgement, repair."""

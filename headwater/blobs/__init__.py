@@ -1,0 +1,1 @@
+"""What becomes of contents that nothing refers to any more."""
