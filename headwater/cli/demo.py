@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from headwater.cli.output import say
+from headwater.cli.stack import chosen_names
 from headwater.demo.play import play
 from headwater.demo.stage import open_stage
 from headwater.local.installation import install
@@ -33,7 +34,9 @@ def demo(
     kept_promises = False
     try:
         say("starting Kafka, Elasticsearch, Milvus, Redis, Triton, the stages and the API")
-        asyncio.run(stack.up(lambda name, doing: say(f"  {name}: {doing}")))
+        # The acts time and count what they do: the canary would do more of it beside them.
+        names = chosen_names(stack, (), ("canary",))
+        asyncio.run(stack.up(lambda name, doing: say(f"  {name}: {doing}"), names=names))
         with open_stage(stack, (folder / "handbook").absolute()) as stage:
             kept_promises = play(stage)
             address = f"http://127.0.0.1:{stage.settings.api.port}/docs"

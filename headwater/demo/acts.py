@@ -106,7 +106,7 @@ def edit(stage: Stage) -> Lines:
         return state if state["revision"] > before and _is_searchable(state) else None
 
     state, more_ms = wait_until("the edit to be complete in both stores", complete)
-    vectors = state["stores"]["vectors"]
+    vectors, _ = wait_until("the edit's vectors to be reported", lambda: _report(stage, document, state["revision"]))
     expect(
         0 < vectors["embedded"] < vectors["rows"], f"{vectors['embedded']} of {vectors['rows']} chunks were embedded"
     )
@@ -162,6 +162,12 @@ def _freshness_ms(stage: Stage) -> tuple[float, float]:
             spans.append((max(words, meaning) - seen).total_seconds() * 1000)
     cuts = quantiles(spans, n=20, method="inclusive")
     return cuts[9], cuts[18]
+
+
+def _report(stage: Stage, document: str, revision: int) -> dict[str, Any] | None:
+    """Return what the vector store reported of a revision; the read model shows it after the heads know of it."""
+    vectors: dict[str, Any] = stage.document(document)["stores"]["vectors"]
+    return vectors if vectors["latest_revision"] == revision else None
 
 
 def _is_searchable(state: dict[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """What endpoints ask for, as `Annotated` aliases."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, cast
 
 from fastapi import Depends, Header, Query, Request
@@ -12,8 +12,9 @@ from headwater.access.tokens import decode_token
 from headwater.errors import RetryableError
 from query_api.changes import Origin
 from query_api.identity import Authenticator, Identity
-from query_api.problems import NotAppliedYetError, StaleReplicaError
+from query_api.problems import NotAppliedYetError
 from query_api.runtime import Runtime
+from query_api.staleness import require_current
 
 AFTER_HEADER = "Headwater-After"
 AFTER_WAIT_SHARE = 0.5  # of the request's time: what follows the waiting needs the rest
@@ -40,11 +41,7 @@ class Freshness:
 
     def require_current(self) -> datetime:
         """Return as of when the replica is current; raise StaleReplicaError past the budget."""
-        as_of = self.runtime.heads.as_of()
-        budget = timedelta(seconds=self.runtime.settings.heads.staleness_budget_s)
-        if self.runtime.now() - as_of > budget:
-            raise StaleReplicaError(f"this replica is current as of {as_of.isoformat()} only")
-        self.request.state.as_of = as_of
+        self.request.state.as_of = as_of = require_current(self.runtime)
         return as_of
 
     async def wait(self, token: str | None) -> datetime:

@@ -1,7 +1,7 @@
 """One record in hand, from delivery to acknowledgement."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +17,13 @@ class Outcome(StrEnum):
     DONE = "done"
     SUPERSEDED = "superseded"  # a newer revision made it pointless
     PARKED = "parked"
+
+
+@dataclass(slots=True)
+class Successor:
+    """The next delivery of the same order, once there is one."""
+
+    delivery: "Delivery | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,6 +43,14 @@ class Delivery:
     received_s: float  # monotonic clock
     settle: Callable[[], None]  # acknowledges: called once, after the effect
     abandon: Callable[[], None]  # lets go without acknowledging: the record is delivered again
+    successor: Successor = field(default_factory=Successor)
+
+    def followers(self) -> Iterator["Delivery"]:
+        """Yield what is known to lie behind this record in the log, of equal order, oldest first."""
+        following = self.successor.delivery
+        while following is not None:
+            yield following
+            following = following.successor.delivery
 
     @property
     def tenant(self) -> bytes:

@@ -107,6 +107,8 @@ class Dispatcher:
     def _add(self, delivery: Delivery) -> None:
         key = delivery.order
         queue = self._queues.setdefault(key, deque())
+        if queue:
+            queue[-1].successor.delivery = delivery
         queue.append(delivery)
         self._bytes += delivery.size_bytes
         self._buffered.set(self._bytes)

@@ -54,7 +54,7 @@ class IndexStage:
     generation: GenerationName
     _documents: Recent[DocumentId, _Seen] = field(default_factory=lambda: Recent(_REMEMBERED))
 
-    async def handle(self, event: ChunkBatch, _delivery: Delivery) -> Outcome:
+    async def handle(self, event: ChunkBatch, delivery: Delivery) -> Outcome:
         """See Stage."""
         require_generation(event.generation, self.generation)
         seen = await self._seen(event)
@@ -76,7 +76,7 @@ class IndexStage:
                 await self._write(event, seen)
             case step.Task.COMPLETE:
                 await self._write(event, seen)
-                await self._complete(event, seen)
+                return await self._complete(event, seen, delivery)
         return Outcome.DONE
 
     async def give_up(self, event: ChunkBatch, _delivery: Delivery, failure: Failure) -> None:
@@ -107,7 +107,7 @@ class IndexStage:
         if isinstance(event, ChunksEmbedded):
             seen.vectors[event.batch] = step.Vectors(embedded=event.embedded, reused=event.reused)
 
-    async def _complete(self, event: ChunkBatch, seen: _Seen) -> None:
+    async def _complete(self, event: ChunkBatch, seen: _Seen, delivery: Delivery) -> Outcome:
         async def confirm() -> int:
             count = await self.index.count(event.tenant_id, event.document_id, event.revision)
             if count < event.total:
@@ -118,9 +118,12 @@ class IndexStage:
             count = await retry(confirm, policy=_CONFIRM)
         except _RowsNotVisibleYetError:
             count = await self.index.count(event.tenant_id, event.document_id, event.revision)
+        if step.is_outrun(event, count, [each.event for each in delivery.followers()]):
+            return Outcome.SUPERSEDED
         step.require_complete(event, count)
         vectors = sum(seen.vectors.values(), start=step.Vectors())
         await self._report(step.completed(event, self.store, vectors, at=datetime.now(UTC)))
+        return Outcome.DONE
 
     async def _remove(self, event: ChunkBatch) -> None:
         await self.index.remove_older(event.tenant_id, event.document_id, than=event.revision)

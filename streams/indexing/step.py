@@ -1,5 +1,6 @@
 """The step: what an event means for a store, and what is reported about it. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -51,6 +52,16 @@ def task_of(batch: ChunkBatch) -> Task:
 def is_superseded(batch: ChunkBatch, newest: Revision | None) -> bool:
     """Say whether the store has rows of a newer revision: events come in order, so this one is a repeat."""
     return newest is not None and newest > batch.revision
+
+
+def is_outrun(batch: ChunkBatch, count: int, following: Iterable[object]) -> bool:
+    """Say whether rows are missing of a revision that a newer one follows in the log: nobody waits for them.
+
+    A stage that reads its topic again writes rows of revisions that were replaced long ago, and the sweeper, which has
+    the newer one's report, removes them meanwhile (ADR 0079).
+    """
+    followed = any(isinstance(each, ChunkBatch) and each.revision > batch.revision for each in following)
+    return followed and count < batch.total
 
 
 def require_complete(batch: ChunkBatch, count: int) -> None:

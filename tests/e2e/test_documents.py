@@ -59,7 +59,7 @@ def test_a_write_can_be_read_at_once_with_its_token(library: Library) -> None:
 def test_an_edit_replaces_what_is_found_and_embeds_only_what_changed(library: Library) -> None:
     before = library.settled(library.put("rules", sections(8)))
     edited = sections(8).replace("the valve number 5", "the turbine number 5")
-    after = library.settled(library.put("rules", edited))
+    after = library.reported(library.put("rules", edited))
 
     assert after["revision"] > before["revision"]
     assert {hit["revision"] for hit in library.search("valve inspected", top_k=50)} == {after["revision"]}
@@ -71,7 +71,7 @@ def test_an_edit_replaces_what_is_found_and_embeds_only_what_changed(library: Li
 
 def test_older_rows_leave_both_stores_after_the_grace(library: Library) -> None:
     library.settled(library.put("rules", sections(6)))
-    after = library.settled(library.put("rules", sections(2)))
+    after = library.reported(library.put("rules", sections(2)))
     only = {after["revision"]: after["stores"]["vectors"]["rows"]}
 
     wait_until(

@@ -16,6 +16,7 @@ import headwater.heads.waiting
 import headwater.rows.builder
 import query_api.dependencies
 import query_api.retrieval.gatekeeper
+import query_api.retrieval.session
 import streams.admit.assignment
 import streams.admit.directory_log
 import streams.admit.heads
@@ -162,7 +163,12 @@ def show_incomplete_revisions(stack: contextlib.ExitStack) -> None:
 
 
 def answer_however_stale(stack: contextlib.ExitStack) -> None:
-    patch_in(stack, query_api.dependencies.Freshness, "require_current", lambda self: self.runtime.heads.as_of())
+    for module in (query_api.dependencies, query_api.retrieval.session):
+        patch_in(stack, module, "require_current", lambda runtime: runtime.heads.as_of())
+
+
+def look_at_the_age_once(stack: contextlib.ExitStack) -> None:
+    patch_in(stack, query_api.retrieval.session, "require_current", lambda runtime: runtime.heads.as_of())
 
 
 def age_by_the_wall_clock(stack: contextlib.ExitStack) -> None:

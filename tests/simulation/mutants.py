@@ -79,7 +79,7 @@ MUTANTS: Sequence[Mutant] = (
         name="remember-early",
         defect="heads are written before the transaction is committed",
         found_by="cdf",
-        seed=23,
+        seed=65,
         apply=defects.remember_before_the_commit,
     ),
     Mutant(
@@ -108,7 +108,7 @@ MUTANTS: Sequence[Mutant] = (
         name="however-stale",
         defect="the staleness budget fails open",
         found_by="b",
-        seed=5,
+        seed=34,
         apply=defects.answer_however_stale,
     ),
     Mutant(
@@ -117,6 +117,13 @@ MUTANTS: Sequence[Mutant] = (
         found_by="b",
         seed=150,
         apply=defects.age_by_the_wall_clock,
+    ),
+    Mutant(
+        name="age-once",
+        defect="a replica's age is looked at before the question only (as it was before ADR 0074)",
+        found_by="g",
+        seed=116,
+        apply=defects.look_at_the_age_once,
     ),
     Mutant(
         name="no-token", defect="`after=` does not wait", found_by="g", seed=1, apply=defects.do_not_wait_for_tokens

@@ -98,6 +98,21 @@ class Library:
         state, _ = wait_until(f"the document to be {status}", reached)
         return state
 
+    def reported(self, accepted: Answer) -> Answer:
+        """Wait until the revision that a write has made is searchable, and what both stores reported of it is shown.
+
+        The status comes from the heads; the reports come from the read model, which follows a little later.
+        """
+        revision = self.settled(accepted)["revision"]
+
+        def shown() -> Answer | None:
+            state = self.state(accepted["document_id"], after=accepted["token"])
+            reports = {report["latest_revision"] for report in state["stores"].values()}
+            return state if reports == {revision} else None
+
+        state, _ = wait_until("the stores' reports to be shown", shown)
+        return state
+
     def parked(self, document_id: str) -> list[Answer]:
         """Return a document's dead letters, as an administrator lists them."""
         listed = self.platform.admin.call("GET", "/parked", params={"document_id": document_id})

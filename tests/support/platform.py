@@ -93,9 +93,12 @@ class Platform:
 
 
 @contextmanager
-def running_platform(stack: RunningStack) -> Iterator[Platform]:
-    """Start all of our processes; stop them at the end and remove what they have made. The last run's logs stay."""
-    folder = stack.settings.local.state_folder.absolute() / "platform"
+def running_platform(stack: RunningStack, *, name: str = "platform") -> Iterator[Platform]:
+    """Start all of our processes; stop them at the end and remove what they have made. The last run's logs stay.
+
+    Several run side by side under different names.
+    """
+    folder = stack.settings.local.state_folder.absolute() / name
     local = LocalStack.of(Settings.model_validate({"local": {"state_folder": folder}}))
     asyncio.run(local.down(_ignore))  # what a killed run has left
     shutil.rmtree(folder, ignore_errors=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from headwater.errors import FatalError
 from headwater.local.installation import install
@@ -36,7 +37,7 @@ def running_stack(kind: str) -> Iterator[RunningStack]:
         named = {name: value for name, value in os.environ.items() if name.startswith("HEADWATER_")}
         yield RunningStack(settings=Settings(), environment=named)
     elif kind == "local":
-        with _only_run(TEST_STATE), local_infrastructure(TEST_STATE) as stack:
+        with _shared_infrastructure(TEST_STATE) as stack:
             yield RunningStack(settings=stack.running_settings(), environment=stack.environment())
     elif kind == "containers":
         with container_stack() as environment, _exported(environment):
@@ -46,29 +47,58 @@ def running_stack(kind: str) -> Iterator[RunningStack]:
 
 
 @contextmanager
-def local_infrastructure(state: Path) -> Iterator[LocalStack]:
-    """Run the five components with empty stores in a state folder of their own. The last run's logs stay."""
+def _shared_infrastructure(state: Path) -> Iterator[LocalStack]:
+    """Run the five components for all processes of one run: the first starts them empty, the last one stops them.
+
+    Who uses them holds a lock that ends with the process, so one that was killed is not counted. Raises FatalError
+    where another run in the same checkout uses the state folder: this one would empty it.
+    """
     stack = LocalStack.of(Settings.model_validate({"local": {"state_folder": state, "ports": "free"}}))
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"alone {os.getpid()}")
+    state.parent.mkdir(parents=True, exist_ok=True)
+    with state.with_suffix(".users").open("a") as users:
+        with _one_at_a_time(state):
+            if _is_only_user(users):
+                state.with_suffix(".run").write_text(run)
+                _start_empty(stack)
+            elif state.with_suffix(".run").read_text() != run:
+                raise FatalError(f"another test run uses {state}: wait for it, or run in another checkout")
+            fcntl.flock(users, fcntl.LOCK_SH)
+        try:
+            yield stack
+        finally:
+            with _one_at_a_time(state):
+                fcntl.flock(users, fcntl.LOCK_UN)
+                if _is_only_user(users):
+                    asyncio.run(stack.down(_ignore))
+
+
+def _start_empty(stack: LocalStack) -> None:
+    """Start the components with empty stores. The last run's logs stay."""
     asyncio.run(stack.down(_ignore))  # what a killed run has left
     stack.purge()
     install(stack.places, _ignore)
     try:
         asyncio.run(stack.up(_ignore, names=frozenset(COMPONENTS)))
-        yield stack
-    finally:
+    except BaseException:
         asyncio.run(stack.down(_ignore))
+        raise
 
 
 @contextmanager
-def _only_run(state: Path) -> Iterator[None]:
-    """Hold the state folder for this run: a second one in the same checkout would empty it."""
-    state.parent.mkdir(parents=True, exist_ok=True)
+def _one_at_a_time(state: Path) -> Iterator[None]:
     with state.with_suffix(".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FatalError(f"another test run uses {state}: wait for it, or run in another checkout") from error
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _is_only_user(users: TextIO) -> bool:
+    """Take the users' lock for oneself; False where another process holds it."""
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

@@ -1,15 +1,13 @@
 """Queries, feedback and ingestion per tenant on Elasticsearch."""
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from elasticsearch import AsyncElasticsearch
-
+from headwater.clients.elasticsearch.adapter import SharedAdapter
 from headwater.clients.elasticsearch.bulk import Create, Write, write_all
-from headwater.clients.elasticsearch.connection import open_client, translated
+from headwater.clients.elasticsearch.connection import translated
 from headwater.clients.elasticsearch.names import Index, index_name
 from headwater.clients.elasticsearch.queries import Query
 from headwater.clients.elasticsearch.usage import (
@@ -22,7 +20,6 @@ from headwater.clients.elasticsearch.usage import (
 )
 from headwater.freshness.legs import legs
 from headwater.ports.read_model import JudgedQuery, Usage
-from headwater.settings import ElasticsearchSettings
 from schemas.conversion import READABLE
 from schemas.events.documents import DocumentIngested
 from schemas.events.queries import FeedbackReceived, QueryExecuted
@@ -31,18 +28,8 @@ from schemas.ids import TenantId
 _NEWEST: Final = [{"occurred_at": "desc"}]
 
 
-class ElasticsearchAnalytics:
+class ElasticsearchAnalytics(SharedAdapter):
     """Implements the AnalyticsReadModel port."""
-
-    def __init__(self, client: AsyncElasticsearch, *, settings: ElasticsearchSettings) -> None:
-        self._client, self._settings = client, settings
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, settings: ElasticsearchSettings) -> AsyncIterator[Self]:
-        """Open without a first call. The indices must exist by the first use: see `headwater migrate`."""
-        async with open_client(settings) as client:
-            yield cls(client, settings=settings)
 
     async def record_queries(self, events: Sequence[QueryExecuted]) -> None:
         """See the port."""

@@ -1,21 +1,20 @@
 """The keyword index port on Elasticsearch."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Final, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from elasticsearch import AsyncElasticsearch
 
+from headwater.clients.elasticsearch.adapter import ChunksAdapter
 from headwater.clients.elasticsearch.bulk import Create, Delete, write_all
-from headwater.clients.elasticsearch.connection import open_client, translated
-from headwater.clients.elasticsearch.names import chunks_name
+from headwater.clients.elasticsearch.connection import translated
 from headwater.clients.elasticsearch.queries import Query, render, words
 from headwater.ports.rows import ChunkRow, Scope, StoreHit
 from headwater.rows.conditions import FACETS, scope_condition
 from headwater.rows.facets import facets
 from headwater.rows.record import decode_row, encode_row
 from headwater.settings import ElasticsearchSettings
-from schemas.ids import DocumentId, GenerationName, Revision, TenantId
+from schemas.ids import DocumentId, Revision, TenantId
 
 # A word in a heading says more of a passage than one in its text.
 BOOSTS: Final = {"text": 1.0, "section": 0.6, "title": 0.6}
@@ -25,21 +24,8 @@ _FETCH_IDS: Final = 1_000
 _MAX_REVISIONS: Final = 10_000  # of one document, far above what the grace leaves lying
 
 
-class ElasticsearchKeywordIndex:
+class ElasticsearchKeywordIndex(ChunksAdapter):
     """Implements the KeywordIndex port for one generation."""
-
-    def __init__(
-        self, client: AsyncElasticsearch, *, settings: ElasticsearchSettings, generation: GenerationName
-    ) -> None:
-        self._client, self._settings = client, settings
-        self._index = chunks_name(settings, generation)
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, settings: ElasticsearchSettings, generation: GenerationName) -> AsyncIterator[Self]:
-        """Open without a first call. The index must exist by the first use: see `headwater migrate`."""
-        async with open_client(settings) as client:
-            yield cls(client, settings=settings, generation=generation)
 
     async def upsert(self, rows: Sequence[ChunkRow]) -> None:
         """See the port. A row that exists already is left as it is: it can only be the same."""

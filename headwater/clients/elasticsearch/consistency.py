@@ -1,34 +1,21 @@
 """Reports of audits: one record a tenant, the newest alone."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Final, Self
+from collections.abc import Sequence
+from typing import Final
 
-from elasticsearch import AsyncElasticsearch
-
+from headwater.clients.elasticsearch.adapter import SharedAdapter
 from headwater.clients.elasticsearch.bulk import Replace, write_all
-from headwater.clients.elasticsearch.connection import open_client, translated
+from headwater.clients.elasticsearch.connection import translated
 from headwater.clients.elasticsearch.names import consistency_name
 from headwater.ports.consistency import ConsistencyReport
-from headwater.settings import ElasticsearchSettings
 from schemas.conversion import READABLE
 from schemas.ids import GenerationName, TenantId
 
 _BATCH: Final = 500  # reports of one request: some kilobytes each, a hundred findings included
 
 
-class ElasticsearchConsistency:
+class ElasticsearchConsistency(SharedAdapter):
     """Implements the ConsistencyReports port."""
-
-    def __init__(self, client: AsyncElasticsearch, *, settings: ElasticsearchSettings) -> None:
-        self._client, self._settings = client, settings
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, settings: ElasticsearchSettings) -> AsyncIterator[Self]:
-        """Open without a first call. The indices must exist by the first use: see `headwater migrate`."""
-        async with open_client(settings) as client:
-            yield cls(client, settings=settings)
 
     async def save(self, reports: Sequence[ConsistencyReport]) -> None:
         """See the port. Of two passes at one time the one that ended later stays."""

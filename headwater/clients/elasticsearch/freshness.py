@@ -1,20 +1,17 @@
 """Freshness on Elasticsearch: legs of live revisions, and the canary's steps."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from elasticsearch import AsyncElasticsearch
-
+from headwater.clients.elasticsearch.adapter import SharedAdapter
 from headwater.clients.elasticsearch.bulk import Create, write_all
-from headwater.clients.elasticsearch.connection import open_client, translated
+from headwater.clients.elasticsearch.connection import translated
 from headwater.clients.elasticsearch.names import Index, index_name
 from headwater.clients.elasticsearch.queries import Query
 from headwater.freshness.legs import Leg
 from headwater.freshness.objectives import STEPS, Promise, Tally
 from headwater.ports.freshness import CanarySeen, DocumentsMeasured, PartitionSeen, Spread, StepSeen
-from headwater.settings import ElasticsearchSettings
 from schemas.events.base import Lane
 from schemas.events.canaries import CanaryMeasured, CanaryOutcome, CanaryStep
 from schemas.ids import GenerationName, TenantId
@@ -24,18 +21,8 @@ _MAX_PARTITIONS: Final = 10_000
 _PROMISED: Final = {Leg.WORDS: Promise.WORDS, Leg.MEANING: Promise.MEANING}
 
 
-class ElasticsearchFreshness:
+class ElasticsearchFreshness(SharedAdapter):
     """Implements the FreshnessReadModel port."""
-
-    def __init__(self, client: AsyncElasticsearch, *, settings: ElasticsearchSettings) -> None:
-        self._client, self._settings = client, settings
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, settings: ElasticsearchSettings) -> AsyncIterator[Self]:
-        """Open without a first call. The indices must exist by the first use: see `headwater migrate`."""
-        async with open_client(settings) as client:
-            yield cls(client, settings=settings)
 
     async def record_rounds(self, rounds: Sequence[CanaryMeasured]) -> None:
         """See the port."""

@@ -2,21 +2,21 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from elasticsearch import AsyncElasticsearch
 
 from headwater.access.policies import MIXED, Policy, policy_of
+from headwater.clients.elasticsearch.adapter import ChunksAdapter, SharedAdapter
 from headwater.clients.elasticsearch.bulk import Delete, write_all
 from headwater.clients.elasticsearch.chunks import remove_matching
-from headwater.clients.elasticsearch.connection import open_client, translated
-from headwater.clients.elasticsearch.names import Index, chunks_name, index_name
+from headwater.clients.elasticsearch.connection import translated
+from headwater.clients.elasticsearch.names import Index, index_name
 from headwater.clients.elasticsearch.queries import Query
 from headwater.ports.consistency import Holding, IdRange
 from headwater.settings import ElasticsearchSettings
-from schemas.ids import DocumentId, GenerationName, Revision, TenantId
+from schemas.ids import DocumentId, Revision, TenantId
 
 _PAGE: Final = 10_000  # index.max_result_window
 _FIELDS: Final = [{"field": name} for name in ("tenant_id", "document_id", "revision", "readers", "readers_second")]
@@ -25,21 +25,8 @@ _Place: TypeAlias = tuple[TenantId, DocumentId, Revision]
 _Fields: TypeAlias = dict[str, list[Any]]
 
 
-class KeywordHoldings:
+class KeywordHoldings(ChunksAdapter):
     """Implements Holdings for the rows of one generation."""
-
-    def __init__(
-        self, client: AsyncElasticsearch, *, settings: ElasticsearchSettings, generation: GenerationName
-    ) -> None:
-        self._client, self._settings = client, settings
-        self._index = chunks_name(settings, generation)
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, settings: ElasticsearchSettings, generation: GenerationName) -> AsyncIterator[Self]:
-        """Open without a first call."""
-        async with open_client(settings) as client:
-            yield cls(client, settings=settings, generation=generation)
 
     async def holdings(self, ids: IdRange) -> Sequence[Holding]:
         """See the port."""
@@ -60,19 +47,12 @@ class KeywordHoldings:
         return await remove_matching(self._client, self._index, query, settings=self._settings)
 
 
-class DocumentHoldings:
+class DocumentHoldings(SharedAdapter):
     """Implements Holdings for the documents read model, which all generations share."""
 
     def __init__(self, client: AsyncElasticsearch, *, settings: ElasticsearchSettings) -> None:
-        self._client, self._settings = client, settings
+        super().__init__(client, settings=settings)
         self._index = index_name(settings, Index.DOCUMENTS)
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, settings: ElasticsearchSettings) -> AsyncIterator[Self]:
-        """Open without a first call."""
-        async with open_client(settings) as client:
-            yield cls(client, settings=settings)
 
     async def holdings(self, ids: IdRange) -> Sequence[Holding]:
         """See the port. Refreshes first: listings lag by up to a second."""

@@ -1,14 +1,12 @@
 """The documents read model on Elasticsearch."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Final, Self
-
-from elasticsearch import AsyncElasticsearch
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from headwater.access.clauses import row_readers
+from headwater.clients.elasticsearch.adapter import SharedAdapter
 from headwater.clients.elasticsearch.bulk import Replace, Write, write_all
-from headwater.clients.elasticsearch.connection import open_client, translated
+from headwater.clients.elasticsearch.connection import translated
 from headwater.clients.elasticsearch.cursors import decode_cursor, encode_cursor
 from headwater.clients.elasticsearch.names import Index, index_name
 from headwater.clients.elasticsearch.parked import (
@@ -36,7 +34,6 @@ from headwater.ports.read_model import (
 from headwater.ports.rows import Scope
 from headwater.rows.conditions import FACETS, scope_condition
 from headwater.rows.facets import facets
-from headwater.settings import ElasticsearchSettings
 from schemas.conversion import READABLE
 from schemas.events.base import Position
 from schemas.events.documents import DocumentChanged, DocumentProgressed
@@ -48,18 +45,8 @@ _MAX_PAGES: Final = 10  # looked through for a status before a caller gets a sho
 _MAX_LINEAGE: Final = 1_000
 
 
-class ElasticsearchDocuments:
+class ElasticsearchDocuments(SharedAdapter):
     """Implements the DocumentReadModel port."""
-
-    def __init__(self, client: AsyncElasticsearch, *, settings: ElasticsearchSettings) -> None:
-        self._client, self._settings = client, settings
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, settings: ElasticsearchSettings) -> AsyncIterator[Self]:
-        """Open without a first call. The indices must exist by the first use: see `headwater migrate`."""
-        async with open_client(settings) as client:
-            yield cls(client, settings=settings)
 
     async def record_states(self, states: Sequence[tuple[DocumentChanged, Position]]) -> None:
         """See the port."""

@@ -2,36 +2,21 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Final, Self
+from typing import Final
 
-from pymilvus import AsyncMilvusClient
-
-from headwater.clients.milvus.collection import collection_name
-from headwater.clients.milvus.connection import open_client
+from headwater.clients.milvus.adapter import VectorsAdapter
 from headwater.clients.milvus.expressions import literal
 from headwater.clients.milvus.index import of_document
-from headwater.clients.milvus.loaded import MAX_HITS, LoadedCollection
+from headwater.clients.milvus.loaded import MAX_HITS
 from headwater.clients.milvus.readers import FIELDS, Place, PolicyReader, place_of
 from headwater.ports.consistency import Holding, IdRange
-from headwater.settings import MilvusSettings
-from schemas.ids import DocumentId, GenerationName, Revision, TenantId
+from schemas.ids import DocumentId, Revision, TenantId
 
 _SLICE: Final = 2_048  # ordinals asked for at once, of one document: room for eight revisions in an answer
 
 
-class VectorHoldings:
+class VectorHoldings(VectorsAdapter):
     """Implements Holdings for the rows of one generation."""
-
-    def __init__(self, client: AsyncMilvusClient, *, settings: MilvusSettings, generation: GenerationName) -> None:
-        self._collection = LoadedCollection(client, collection_name(settings, generation), settings=settings)
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, settings: MilvusSettings, generation: GenerationName) -> AsyncIterator[Self]:
-        """Open without a first call."""
-        async with open_client(settings) as client:
-            yield cls(client, settings=settings, generation=generation)
 
     async def holdings(self, ids: IdRange) -> Sequence[Holding]:
         """See the port."""

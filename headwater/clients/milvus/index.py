@@ -1,39 +1,26 @@
 """The vector index port on Milvus."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Final, Self
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pymilvus import AsyncMilvusClient
 
-from headwater.clients.milvus.collection import RECORD_FIELDS, collection_name, entity, row_of
-from headwater.clients.milvus.connection import open_client
+from headwater.clients.milvus.adapter import VectorsAdapter
+from headwater.clients.milvus.collection import RECORD_FIELDS, entity, row_of
 from headwater.clients.milvus.expressions import Expression, literal, one_of, render
-from headwater.clients.milvus.loaded import CONSISTENCY, MAX_HITS, LoadedCollection
+from headwater.clients.milvus.loaded import CONSISTENCY, MAX_HITS
 from headwater.errors import PoisonError
 from headwater.ports.rows import ChunkRow, Scope, StoreHit, Vector
 from headwater.rows.conditions import Condition, holds, row_facts, scope_condition
-from headwater.settings import MilvusSettings
-from schemas.ids import DocumentId, GenerationName, Revision, TenantId
+from schemas.ids import DocumentId, Revision, TenantId
 
 _DEEPER: Final = 4  # how much further a search goes when rows were refused
 _FETCH_IDS: Final = 1_000  # of one query, far below the size that gRPC takes
 
 
-class MilvusVectorIndex:
+class MilvusVectorIndex(VectorsAdapter):
     """Implements the VectorIndex port for one generation."""
-
-    def __init__(self, client: AsyncMilvusClient, *, settings: MilvusSettings, generation: GenerationName) -> None:
-        self._collection = LoadedCollection(client, collection_name(settings, generation), settings=settings)
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, settings: MilvusSettings, generation: GenerationName) -> AsyncIterator[Self]:
-        """Open without a first call. The collection must exist by the first use: see `headwater migrate`."""
-        async with open_client(settings) as client:
-            yield cls(client, settings=settings, generation=generation)
 
     async def upsert(self, rows: Sequence[ChunkRow], vectors: NDArray[np.float32]) -> None:
         """See the port."""

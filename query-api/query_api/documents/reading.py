@@ -23,6 +23,7 @@ from query_api.identity import Identity
 from query_api.identity import Scope as KeyScope
 from query_api.problems import NotFoundError
 from query_api.runtime import Runtime
+from query_api.staleness import require_current
 from schemas.ids import DocumentId, KnowledgeBaseId
 
 # Where the gate refuses what the store's filter let through, further pages are read, up to this many a request.
@@ -86,6 +87,7 @@ class DocumentReader:
             cursor = page.cursor
             views = {view.state.document_id: view for view in page.documents}
             heads = self.runtime.heads.heads(self.caller.tenant_id, list(views))
+            require_current(self.runtime)  # lost while the read model was asked, it would hide or show by half a log
             items += [
                 item_of(head, view, meta.generation)
                 for document, view in views.items()

@@ -1,7 +1,7 @@
-"""The gate, bound to one caller. Every look is at this moment's heads and directory."""
+"""The gate, bound to one caller. Every look is at this moment's heads and directory, of a replica that is current."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from headwater.access.gate import Verdict, gate_view, judge_row
@@ -15,13 +15,14 @@ from schemas.ids import GenerationName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gatekeeper:
-    """Decides for one caller, scope and generation which rows may go on."""
+    """Decides for one caller, scope and generation which rows may go on. Raises what `require_current` raises."""
 
     heads: Heads
     directory: Directory
     scope: Scope
     user: str
     generation: GenerationName
+    require_current: Callable[[], object]  # raises where the replica is behind, or is being rebuilt
 
     def hits(self, hits: Sequence[StoreHit], store: Store) -> list[StoreHit]:
         """Return the hits of one store that pass, in their order."""
@@ -53,6 +54,9 @@ class Gatekeeper:
             if verdict is Verdict.ADMITTED and not self._asked_for(head):
                 verdict = Verdict.CONTAINER_GONE
             verdicts.append(verdict)
+        # Last: a replica that was lost since the request began knows nothing, or the log's beginning only. What that
+        # hides is no verdict on a row, and what it admits may have been revoked.
+        self.require_current()
         for verdict, count in Counter(verdicts).items():
             GATE_VERDICTS.labels(verdict=verdict.value).inc(count)
         return verdicts

@@ -86,6 +86,7 @@ class Dependencies:
     vectors: VectorIndex
     keywords: KeywordIndex
     breakers: Breakers
+    require_current: Callable[[], object]  # raises where the replica is behind: the gate asks it at each look
     rebuilding: frozenset[Store] = frozenset()  # not asked: rows that are missing there would be missed silently
 
 
@@ -106,7 +107,10 @@ class Retriever:
         generation: GenerationName,
         top_k: int,
     ) -> Retrieval:
-        """Return at most `top_k` passages, best first; raise NoLegError when no leg that was asked answered."""
+        """Return at most `top_k` passages, best first; raise NoLegError when no leg that was asked answered.
+
+        Raises StaleReplicaError where the replica fell behind, or was lost, meanwhile: no leg makes up for that.
+        """
         gate = self.gatekeeper(scope, user=user, generation=generation)
         depth = max(profile.candidates, top_k)
         timings: dict[str, float] = {}
@@ -128,7 +132,12 @@ class Retriever:
     def gatekeeper(self, scope: Scope, *, user: str, generation: GenerationName) -> Gatekeeper:
         """Return the gate for one caller; it is asked again just before passages are shown or sent to a model."""
         return Gatekeeper(
-            heads=self._on.heads, directory=self._on.directory, scope=scope, user=user, generation=generation
+            heads=self._on.heads,
+            directory=self._on.directory,
+            scope=scope,
+            user=user,
+            generation=generation,
+            require_current=self._on.require_current,
         )
 
     def asks(self, store: Store) -> bool:

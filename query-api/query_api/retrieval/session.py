@@ -11,6 +11,7 @@ from query_api.retrieval.gatekeeper import Gatekeeper
 from query_api.retrieval.profiles import choose_profile
 from query_api.retrieval.retriever import Dependencies, Mode, Retrieval, Retriever
 from query_api.runtime import Runtime
+from query_api.staleness import require_current
 from schemas.events.directory import RetrievalProfile
 from schemas.ids import GenerationName, KnowledgeBaseId
 
@@ -62,6 +63,7 @@ async def open_session(
         vectors=stores.vectors,
         keywords=stores.keywords,
         breakers=runtime.breakers,
+        require_current=lambda: require_current(runtime),
         rebuilding=frozenset(rebuilding_stores(runtime.directory, generation)),
     )
     return Session(

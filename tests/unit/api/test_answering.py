@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -17,6 +18,7 @@ from schemas.ids import SYSTEM_TENANT, GenerationName, KnowledgeBaseId, TenantId
 from tests.support.answering import ALL_STAFF, AnsweringApi, answering_api, for_only
 
 LEAVE = "Annual leave is requested in the roster system three weeks before it begins"
+EPOCH = datetime.fromtimestamp(0, tz=UTC)
 PAY = "Salary bands are reviewed every January with the works council"
 
 
@@ -235,6 +237,63 @@ async def test_a_replica_behind_its_budget_answers_nothing(replica: AnsweringApi
     replica.api.heads.lag_s = 11.0
     response = await replica.api.client.post("/v1/search", json={"query": "leave"}, headers=ada)
     assert (response.status_code, response.json()["code"]) == (503, "stale_replica")
+
+
+def lose_the_replica(replica: AnsweringApi, monkeypatch: pytest.MonkeyPatch, *, back_after: int | None = None) -> None:
+    """Let the replica lose its folder while the vectors are asked; it is back after so many looks at its age."""
+    search, as_of, looks = replica.vectors.search, replica.api.heads.as_of, 0
+
+    async def losing(*asked: Any, **options: Any) -> Any:
+        found = await search(*asked, **options)
+        documents = dict(replica.api.heads.documents)
+        replica.api.heads.documents.clear()
+
+        def rebuilding() -> datetime:
+            nonlocal looks
+            looks += 1
+            if looks != back_after:
+                return EPOCH
+            replica.api.heads.documents.update(documents)
+            monkeypatch.setattr(replica.api.heads, "as_of", as_of)
+            return EPOCH
+
+        monkeypatch.setattr(replica.api.heads, "as_of", rebuilding)
+        return found
+
+    monkeypatch.setattr(replica.vectors, "search", losing)
+
+
+@pytest.mark.parametrize("mode", ["vector", "hybrid"])
+@pytest.mark.parametrize("path", ["/search", "/query"])
+@pytest.mark.parametrize("back_after", [None, 1], ids=["lost", "back before the last look"])
+async def test_a_replica_that_is_lost_under_a_question_refuses_rather_than_find_nothing(
+    replica: AnsweringApi,
+    ada: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    mode: str,
+    back_after: int | None,
+) -> None:
+    await replica.publish("leave.md", LEAVE)
+    lose_the_replica(replica, monkeypatch, back_after=back_after)
+    response = await replica.api.client.post(f"/v1{path}", json={"query": "annual leave", "mode": mode}, headers=ada)
+    assert (response.status_code, response.json()["code"]) == (503, "stale_replica")
+
+
+async def test_a_stream_whose_replica_falls_behind_ends_with_the_reason(
+    replica: AnsweringApi, ada: dict[str, str]
+) -> None:
+    await replica.publish("leave.md", LEAVE)
+    stream = replica.generator.stream
+
+    async def outlasting(question: str, passages: Any) -> Any:
+        async for delta in stream(question, passages):
+            yield delta
+            replica.api.heads.lag_s = 11.0
+
+    replica.generator.stream = outlasting  # type: ignore[method-assign]  # its follower died after the first word
+    (first, _), (last, problem) = await events(replica, ada, query="annual leave?")
+    assert (first, last, problem["code"]) == ("delta", "error", "stale_replica")
 
 
 async def events(replica: AnsweringApi, headers: dict[str, str], **body: Any) -> list[tuple[str, Any]]:

@@ -223,6 +223,23 @@ async def test_lineage_leads_to_offsets_parser_and_model(api: FakeApi) -> None:
 class TestLists:
     """GET /v1/documents."""
 
+    async def test_a_replica_that_is_lost_under_the_listing_refuses(
+        self, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await admit(api, "mine", access=readers("user:ada"))
+        headers = await api.key("ada", scopes=("read",))
+        read = api.documents.list_documents
+
+        async def losing(*asked: Any, **options: Any) -> Any:
+            page = await read(*asked, **options)
+            api.heads.documents.clear()
+            api.heads.lag_s = 11.0
+            return page
+
+        monkeypatch.setattr(api.documents, "list_documents", losing)
+        response = await api.client.get("/v1/documents", headers=headers)
+        assert (response.status_code, response.json()["code"]) == (503, "stale_replica")
+
     async def test_only_what_the_caller_may_read_page_by_page(self, api: FakeApi) -> None:
         for number in range(10):
             await admit(api, f"mine {number}", access=readers("group:wiki:x"), revision=10 + number)

@@ -76,6 +76,16 @@ async def test_events_of_one_key_are_worked_on_one_after_the_other() -> None:
     assert bench.records.settled == [0, 1, 2]
 
 
+async def test_an_event_knows_what_was_delivered_behind_it() -> None:
+    bench = Bench()
+    first, second, third = (bench.records.make(key=key) for key in (b"a", b"a", b"a"))
+    for delivery in (first, bench.records.make(key=b"b"), second, third):
+        await bench.dispatcher.offer(delivery)
+    assert [list(each.followers()) for each in (first, second, third)] == [[second, third], [third], []]
+    bench.work.finish(0, 1, 2, 3)
+    await settled(bench, 4)
+
+
 async def test_keys_are_worked_on_side_by_side_up_to_the_limit() -> None:
     bench = Bench(live_keys=2)
     for key in (b"a", b"b", b"c"):

@@ -156,6 +156,24 @@ async def test_a_revision_that_stays_short_is_poison() -> None:
     assert bench.reports == []
 
 
+@pytest.mark.parametrize("behind", [6, 7])
+async def test_a_short_revision_is_poison_whatever_else_follows_it(behind: int) -> None:
+    bench = Bench()
+    bench.drop = 1
+    bench.delivery.successor.delivery = FakeDelivery().make(prepared(revision=behind))
+    with pytest.raises(IncompleteRevisionError):
+        await bench.handle(prepared(revision=7))
+
+
+async def test_a_short_revision_that_a_newer_one_follows_is_superseded() -> None:
+    bench = Bench()
+    bench.drop = 1
+    repeated, newer = FakeDelivery().make(prepared(revision=7)), FakeDelivery().make(prepared(revision=8))
+    bench.delivery.successor.delivery, repeated.successor.delivery = repeated, newer
+    assert await bench.handle(prepared(revision=7)) is Outcome.SUPERSEDED
+    assert bench.reports == []
+
+
 async def test_a_failure_upstream_is_reported_and_nobody_waits_for_the_rest() -> None:
     bench, (first, last) = Bench(), batches()
     failure = replace(first, chunks=(), failed_stage="embed", failed_error="TextTooLongError", failed_reason="too long")

@@ -118,9 +118,16 @@ def feeding(platform: Platform, generation: str) -> Iterator[None]:
 
 
 def vectors_of(library: Library, document: str, generation: str) -> tuple[int, int, int]:
-    """Return how many vectors a generation has of a document, how many it computed and how many were known."""
-    steps = library.platform.acting_as(READER).call("GET", f"/documents/{document}/lineage")["steps"]
-    (step,) = (each for each in steps if each["generation"] == generation and each["step"] == "vectors")
+    """Return how many vectors a generation has of a document, how many it computed and how many were known.
+
+    The lineage is a projection of its own: it has a step a moment after the log has the report.
+    """
+
+    def reported() -> list[dict[str, Any]]:
+        steps = library.platform.acting_as(READER).call("GET", f"/documents/{document}/lineage")["steps"]
+        return [each for each in steps if each["generation"] == generation and each["step"] == "vectors"]
+
+    (step,), _ = wait_until("the lineage of the vectors", reported)
     return step["rows"], step["embedded"], step["reused"]
 
 
