@@ -4,7 +4,6 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache
-from itertools import cycle
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -70,16 +69,22 @@ def _count_tokens(text: str) -> int:
     return 2 + 8 * len(text.split())
 
 
+_ON_ITS_WAY_S = 0.5
+
+
 class SimCredits:
-    """Stands for BackfillCredits: now room for one document, now for all, now for none."""
+    """Stands for BackfillCredits: enough for everybody; where they are scarce, room for one document at a time."""
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is asked."""
-        self._rooms = cycle((1, 2**40, 1, 0))
+        self._room_from_s = 0.0
 
     @property
     def room_bytes(self) -> int:
-        return next(self._rooms)
+        world = WORLD.get()
+        if world.credits_are_scarce:
+            return 1 if world.loop.time() >= self._room_from_s else 0
+        return 2**40
 
     def __enter__(self) -> Self:
         return self
@@ -91,7 +96,8 @@ class SimCredits:
         """There is one generation."""
 
     def spend(self, content_bytes: int) -> None:
-        """Nothing is counted."""
+        """Have the next document wait until this one is on its way."""
+        self._room_from_s = WORLD.get().loop.time() + _ON_ITS_WAY_S
 
 
 def _environment(folder: Path, *, map_size_bytes: int, layout: str) -> MemoryFolder:

@@ -122,6 +122,7 @@ class World:
         self.hosts = {name: self._host(name) for name in ("kafka", "stages", *REPLICAS)}
         self.broker = Broker(loop, self.random, self.hosts["kafka"], partitions=PARTITIONS)
         self.broker_away = False
+        self.credits_are_scarce = False
         self.services = {name: Service(name=name) for name in SERVICES}
         self.chances: dict[str, float] = {}  # of small mishaps, by name
         self.vectors, self.keywords = FakeVectorIndex(), FakeKeywordIndex()
