@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from headwater.clients.kafka.records import Record
 
-# Records of a partition between its position and the newest one that was read. Two bytes a place in the commit's note,
-# of which a broker takes 4,096: 4,000 places are 1,000 hexadecimal digits, and reading overshoots by a batch.
+# Records of a partition between its position and the newest one that was read. Each is a bit of the commit's note:
+# 4,000 are 1,000 hexadecimal digits of the 4,096 bytes that a broker takes, and reading overshoots by a batch.
 WINDOW = 4_000
 HELD_BYTES = 32 * 1024 * 1024  # of all partitions
 # What a tenant may take in one round; a larger document saves up for several. Pages of text are smaller.
