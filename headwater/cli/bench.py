@@ -35,6 +35,7 @@ def bench(
     *,
     running: Annotated[bool, typer.Option("--running", help="Measure the running stack, beside its data.")] = False,
     minutes: Annotated[float, typer.Option(help="How long `soak` takes.", min=1)] = 20.0,
+    documents: Annotated[int, typer.Option(help="How many documents `lanes` has backfilled.", min=100)] = 5_000,
     as_json: AsJson = False,
 ) -> None:
     """Measure on an empty stack of its own, then stop it. Exits 1 where a goal is missed."""
@@ -42,7 +43,8 @@ def bench(
         raise FatalError("the benchmarks are not part of this installation: run them in a checkout, `make bench`")
     settings = Settings()
     with _running(settings) if running else _own_stack(settings) as stack:
-        results = _measure(names, stack, minutes=minutes)
+        sizes = {"HEADWATER_SOAK_MINUTES": str(minutes), "HEADWATER_LANES_DOCUMENTS": str(documents)}
+        results = _measure(names, stack, sizes)
     if as_json:
         print_json(results)
     else:
@@ -54,12 +56,12 @@ def bench(
         raise typer.Exit(1)
 
 
-def _measure(names: Sequence[str], stack: LocalStack, *, minutes: float) -> list[dict[str, Any]]:
+def _measure(names: Sequence[str], stack: LocalStack, sizes: Mapping[str, str]) -> list[dict[str, Any]]:
     """Run the benchmarks in a process of their own: they are no part of the product."""
     finished = subprocess.run(  # noqa: S603 - our own module, no shell
         [sys.executable, "-m", "tests.performance", *names],
         cwd=CHECKOUT,
-        env={**os.environ, **stack.environment(), "HEADWATER_SOAK_MINUTES": str(minutes)},
+        env={**os.environ, **stack.environment(), **sizes},
         stdout=subprocess.PIPE,
         timeout=_LIMIT_S,
         check=False,
