@@ -6,7 +6,7 @@ from secrets import token_hex
 
 from headwater.local.applications import PER_GENERATION, listener_of, name_of
 from headwater.local.places import Places
-from headwater.local.ports import Ports, free_ports
+from headwater.local.ports import LISTENERS, Ports, free_ports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +20,15 @@ class StackRecord:
 
 
 def read_record(places: Places) -> StackRecord | None:
-    """Return what `up` wrote last, or None before the first time."""
+    """Return what `up` wrote last, or None before the first time.
+
+    Processes that came with a later version than the one that wrote it have free ports in what is returned.
+    """
     path = places.state / "stack.json"
     if not path.exists():
         return None
     stored = json.loads(path.read_text())
-    return StackRecord(**{**stored, "fed": tuple(stored.get("fed", ()))})
+    return with_ports(StackRecord(**{**stored, "fed": tuple(stored.get("fed", ()))}))
 
 
 def write_record(places: Places, record: StackRecord) -> None:
@@ -41,7 +44,7 @@ def new_stack_id() -> str:
 
 
 def with_ports(record: StackRecord) -> StackRecord:
-    """Return the record with a free port for each process of an added generation that has none."""
-    names = [listener_of(name_of(name, generation)) for generation in record.fed for name in PER_GENERATION]
-    missing = [name for name in names if name not in record.ports]
+    """Return the record with a free port for each listener that has none, those of added generations included."""
+    added = [listener_of(name_of(name, generation)) for generation in record.fed for name in PER_GENERATION]
+    missing = [name for name in (*LISTENERS, *added) if name not in record.ports]
     return replace(record, ports={**record.ports, **free_ports(missing)})

@@ -124,8 +124,10 @@ class SimConsumer:
         ]
 
     def get_watermark_offsets(self, partition: TopicPartition, **_: Any) -> tuple[int, int]:
-        log = self._broker.logs[partition.topic, partition.partition]
-        return log.start, log.next
+        if _unreachable():
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT, "the broker does not answer", retriable=True))
+        key = (partition.topic, partition.partition)
+        return self._broker.logs[key].start, self._broker.end(key, committed=self._committed_only)
 
     def seek(self, partition: TopicPartition) -> None:
         key = (partition.topic, partition.partition)

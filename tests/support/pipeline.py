@@ -19,7 +19,7 @@ from headwater.clients.kafka.producer import EventProducer
 from headwater.clients.kafka.topics import create_topics, desired_topics
 from headwater.settings import Settings
 from schemas.codec import decode
-from schemas.events import BlobRef, DocumentChanged, DocumentIngested, DocumentProgressed, EventParked
+from schemas.events import BlobRef, ChunksPrepared, DocumentChanged, DocumentIngested, DocumentProgressed, EventParked
 from schemas.ids import document_key
 from schemas.topics import Topic
 from tests.support.events import TENANT
@@ -28,7 +28,7 @@ from tests.support.records import read_topic
 from tests.support.stack import RunningStack
 from tests.support.waiting import reached
 
-E = TypeVar("E", DocumentIngested, DocumentProgressed, EventParked)
+E = TypeVar("E", ChunksPrepared, DocumentIngested, DocumentProgressed, EventParked)
 _DIMENSION = 384
 
 

@@ -1,5 +1,6 @@
 """Workers of added generations in the embedded stack's table and record."""
 
+import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -34,13 +35,20 @@ def test_the_first_generation_can_be_dropped_and_nothing_else_goes_with_it(tmp_p
     assert commands == [("--generation", "g2")] * 2, "what was dropped is not made again by the next start"
 
 
-def test_a_record_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+def test_a_record_of_an_earlier_version_is_read_and_its_later_processes_get_ports(tmp_path: Path) -> None:
     places = Places(state=tmp_path, cache=tmp_path, components=tmp_path)
-    write_record(places, StackRecord(stack_id="x", ports={"kafka": 1}))
-    (tmp_path / "stack.json").write_text('{"stack_id": "x", "ports": {"kafka": 1}}')
-    assert read_record(places) == StackRecord(stack_id="x", ports={"kafka": 1})
-    write_record(places, StackRecord(stack_id="x", ports={}, first=False, fed=("g2",)))
-    assert read_record(places) == StackRecord(stack_id="x", ports={}, first=False, fed=("g2",))
+    site = paper_site(tmp_path)
+    earlier = {name: port for name, port in site.ports.items() if name != "audit-management"}
+    (tmp_path / "stack.json").write_text(json.dumps({"stack_id": "x", "ports": earlier}))
+    record = read_record(places)
+    assert record is not None
+    assert (record.stack_id, record.first, record.fed) == ("x", True, ())
+    assert {name: record.ports[name] for name in earlier} == earlier
+    assert Counter(each.port for each in process_table(replace(site, ports=record.ports))).most_common(1)[0][1] == 1
+
+    later = with_ports(replace(record, first=False, fed=("g2",)))
+    write_record(places, later)
+    assert read_record(places) == later
 
 
 async def test_where_no_embedded_stack_runs_somebody_else_starts_workers(tmp_path: Path) -> None:
