@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -21,14 +21,14 @@ from headwater.generations.policy import ChunkPolicy, parse_policy
 from headwater.heads.view import LmdbHeads
 from headwater.ports.blobs import BlobStore
 from headwater.ports.cache import Cache
-from headwater.ports.heads import Head
+from headwater.ports.heads import KnowsRevisions
 from headwater.settings import Settings
 from headwater.telemetry.metrics import CACHE_LOOKUPS
 from headwater.telemetry.tracing import current_trace_id
 from schemas.events import BlobRef, ChunksPrepared, DocumentChanged
 from schemas.events.base import Lane
 from schemas.events.documents import DocumentOp
-from schemas.ids import DocumentId, GenerationName, Revision, TenantId, document_key
+from schemas.ids import DocumentId, GenerationName, Revision, document_key
 from schemas.topics import Topic
 from streams.harness.delivery import Delivery, Outcome
 from streams.harness.dispatcher import Limits
@@ -50,14 +50,6 @@ _IN_MEMORY_BYTES: Final = 1024 * 1024
 # Batches sent before their confirmations are awaited: a 50,000-chunk document is not held twice.
 _BATCHES_AT_ONCE: Final = 16
 _REMEMBERED: Final = 10_000  # documents whose newest revision a worker knows
-
-
-class KnowsRevisions(Protocol):
-    """The part of the port `Heads` that the heavy lane needs."""
-
-    def head(self, tenant: TenantId, document: DocumentId) -> Head | None:
-        """Return what the host's replica knows of a document, None where it knows nothing."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ import streams.admit.restore
 import streams.embed.agent
 import streams.index_keywords.agent
 import streams.index_vectors.agent
+import streams.indexing.opening
 import streams.prepare.agent
 import streams.prepare.step
 import streams.status.agent
@@ -157,6 +158,7 @@ def seams() -> Iterator[None]:
         put(prepare_agent, "open_pool", _open_pool)
         put(prepare_agent, "ObjectBlobStore", lambda _: SimBlobStore(WORLD.get().service("blobs"), WORLD.get().blobs))
         put(prepare_agent, "LmdbHeads", lambda _: SimpleNamespace(head=lambda *_: None))  # no replica beside it
+        put(streams.indexing.opening, "LmdbHeads", lambda _: WORLD.get().apis["east"].heads)  # of some host's replica
         put(prepare_agent, "_fingerprint", lambda _: "words")
         put(streams.prepare.step, "MAX_CHUNKS_PER_BATCH", CHUNKS_PER_BATCH)
         put(streams.embed.agent, "RedisCache", cache)
