@@ -142,8 +142,35 @@ class StageSettings(BaseModel, frozen=True, extra="forbid"):
     parse_timeout_s: PositiveFloat = 120.0
     parse_cpu_s: PositiveInt = 60
     parse_memory_bytes: PositiveInt = 2 * 1024**3
+    heavy_bytes: PositiveInt = 8 * 1024 * 1024  # a larger content, or one of more pages, takes the heavy lane
+    heavy_pages: PositiveInt = 200
+    heavy_pages_at_once: PositiveInt = 50  # what a crash in the heavy lane costs at the most
+    heavy_parse_timeout_s: PositiveFloat = 240.0  # of one page range, or of a content without pages; below the watchdog
+    heavy_parse_cpu_s: PositiveInt = 240
     backfill_in_flight_bytes: PositiveInt = 32 * 1024 * 1024  # credits of the backfill lane
     removal_grace_s: PositiveFloat = 45.0  # older rows stay this long: above the staleness budget plus a request
+
+
+class TenantLimits(BaseModel, frozen=True, extra="forbid"):
+    """What one tenant, and one of its files, may take; None: no limit of this kind."""
+
+    max_file_bytes: NonNegativeInt | None = None  # of one document's content
+    max_documents: NonNegativeInt | None = None
+    max_content_bytes: NonNegativeInt | None = None  # of all its documents together
+
+
+class LimitSettings(TenantLimits):
+    """Limits of every tenant. Admission applies them; a tenant's directory record and `tenants` say otherwise."""
+
+    max_file_bytes: NonNegativeInt | None = 100 * 1024 * 1024
+    max_pages: PositiveInt = 5_000  # of one paged document (PDF)
+    tenants: dict[str, TenantLimits] = Field(default_factory=dict)  # by tenant id; only what is set there counts
+
+    def of(self, tenant: str) -> TenantLimits:
+        """Return a tenant's limits: its own where they are set, else those of everybody."""
+        own = self.tenants.get(tenant)
+        common = {name: getattr(self, name) for name in TenantLimits.model_fields}
+        return TenantLimits(**common | ({} if own is None else own.model_dump(exclude_unset=True)))
 
 
 class FreshnessSettings(BaseModel, frozen=True, extra="forbid"):
@@ -214,6 +241,7 @@ class Settings(BaseSettings):
     management: ManagementSettings = ManagementSettings()
     api: ApiSettings = ApiSettings()
     stages: StageSettings = StageSettings()
+    limits: LimitSettings = LimitSettings()
     freshness: FreshnessSettings = FreshnessSettings()
     canary: CanarySettings = CanarySettings()
     audit: AuditSettings = AuditSettings()

@@ -18,7 +18,8 @@ CATALOGUE_FOLDER = SCHEMAS_FOLDER / "catalogue"
 OWNERS = frozenset({"admission", "ingestion", "platform", "query", "sources"})
 
 _EVENTS: dict[str, Any] = {kind.__name__: kind for kind in EVENT_TYPES}
-_SHARED_EVENTS = {Topic.DOCUMENTS_BACKFILL: "DocumentSubmitted"}  # two lanes, one event
+# Lanes of the same event.
+_SHARED_EVENTS = {Topic.DOCUMENTS_BACKFILL: "DocumentSubmitted", Topic.DOCUMENTS_DEFERRED: "DocumentChanged"}
 _ROLE = re.compile(r"[a-z][a-z-]*")
 _REQUIRED = (
     "topic",

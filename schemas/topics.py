@@ -11,6 +11,7 @@ class Topic(StrEnum):
     DOCUMENTS_SUBMITTED = "rag.documents.submitted"
     DOCUMENTS_BACKFILL = "rag.documents.backfill"
     DOCUMENTS_CHANGED = "rag.documents.changed"
+    DOCUMENTS_DEFERRED = "rag.documents.deferred"
     CHUNKS_PREPARED = "rag.chunks.prepared"
     CHUNKS_EMBEDDED = "rag.chunks.embedded"
     DOCUMENTS_PROGRESSED = "rag.documents.progressed"
@@ -28,7 +29,7 @@ class Topic(StrEnum):
     EVENTS_RESOLVED = "rag.events.resolved"
 
 
-PER_GENERATION = frozenset({Topic.CHUNKS_PREPARED, Topic.CHUNKS_EMBEDDED})
+PER_GENERATION = frozenset({Topic.DOCUMENTS_DEFERRED, Topic.CHUNKS_PREPARED, Topic.CHUNKS_EMBEDDED})
 
 
 def topic_name(topic: Topic, *, generation: GenerationName, prefix: str = "") -> str:

@@ -34,7 +34,8 @@ def bench(
     names: Annotated[
         list[str],
         typer.Argument(
-            help="embedder, ingest, history, edit, fusion, search, memory, verify, rebuild, throughput; or all."
+            help="embedder, ingest, history, edit, fusion, search, lanes, memory, soak, verify, rebuild, throughput; "
+            "or all (but soak)."
         ),
     ],
     *,
@@ -45,6 +46,10 @@ def bench(
     chunks: Annotated[
         int | None, typer.Option(min=8, help="How many rows `verify` compares; goals are for 100000.")
     ] = None,
+    documents: Annotated[
+        int | None, typer.Option(min=100, help="How many documents `lanes` has backfilled; its goal is for 5000.")
+    ] = None,
+    minutes: Annotated[int | None, typer.Option(min=1, help="How long `soak` takes: 20 unless said.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure on an empty stack of its own, then stop it. Exits 1 where a goal is missed."""
@@ -52,8 +57,9 @@ def bench(
         raise FatalError("the benchmarks are not part of this installation: run them in a checkout, `make bench`")
     settings = Settings()
     stacks = _running(settings) if running else _own_stack(settings, apart=APART.issuperset(names))
+    sizes = _sizes(pages=pages, chunks=chunks, documents=documents, minutes=minutes)
     with interruptible(), stacks as stack:
-        results = _measure([*names, *_sizes(pages=pages, chunks=chunks)], stack)
+        results = _measure([*names, *sizes], stack)
     if as_json:
         print_json(results)
     else:

@@ -26,6 +26,7 @@ from schemas.topics import Topic
 # In the order of the flow: what one has read to its end was written to the next one's topic before.
 _FLOW: Final = (
     ("prepare", Topic.DOCUMENTS_CHANGED),
+    ("prepare", Topic.DOCUMENTS_DEFERRED),
     ("embed", Topic.CHUNKS_PREPARED),
     ("index-keywords", Topic.CHUNKS_PREPARED),
     ("index-vectors", Topic.CHUNKS_EMBEDDED),

@@ -19,6 +19,7 @@ _OF_DOCUMENTS: Final = frozenset(
         Topic.DOCUMENTS_SUBMITTED,
         Topic.DOCUMENTS_BACKFILL,
         Topic.DOCUMENTS_CHANGED,
+        Topic.DOCUMENTS_DEFERRED,
         Topic.CHUNKS_PREPARED,
         Topic.CHUNKS_EMBEDDED,
     }

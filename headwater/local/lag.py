@@ -17,7 +17,7 @@ from schemas.topics import Topic
 # stage -> what it reads. Stages in PER_GENERATION have a group for each generation.
 INPUTS: Mapping[str, tuple[Topic, ...]] = {
     "admit": (Topic.DOCUMENTS_SUBMITTED, Topic.DOCUMENTS_BACKFILL, Topic.DIRECTORY_SUBMITTED),
-    "prepare": (Topic.DOCUMENTS_CHANGED,),
+    "prepare": (Topic.DOCUMENTS_CHANGED, Topic.DOCUMENTS_DEFERRED),
     "embed": (Topic.CHUNKS_PREPARED,),
     "index-vectors": (Topic.CHUNKS_EMBEDDED,),
     "index-keywords": (Topic.CHUNKS_PREPARED,),

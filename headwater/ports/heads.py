@@ -63,6 +63,14 @@ class Directory(Protocol):
         ...
 
 
+class KnowsRevisions(Protocol):
+    """The part of `Heads` that stages use, as an aid: the host's replica may lag, or know nothing."""
+
+    def head(self, tenant: TenantId, document: DocumentId) -> Head | None:
+        """Return the newest committed state that this replica has applied."""
+        ...
+
+
 class Heads(Protocol):
     """Heads of all documents, with the positions they stand for."""
 

@@ -20,12 +20,13 @@ from headwater.settings import Settings
 from headwater.telemetry.management import Health, ManagementServer
 from headwater.telemetry.metrics import BACKFILL_PAUSED, SETTLE_SECONDS
 from streams.admit.assignment import BATCH, Intake
+from streams.admit.backlog import Backlog
 from streams.admit.confirmations import Confirmations
 from streams.admit.credits import BackfillCredits
 from streams.admit.directory_log import DirectoryLog
 from streams.admit.erasure import Erasures, erasure_age
 from streams.admit.heads import LAYOUT, AdmissionHeads
-from streams.admit.intake import STAGE
+from streams.admit.intake import STAGE, backfill_cost
 from streams.admit.purge import Purges
 from streams.admit.restore import restore_heads
 from streams.admit.topics import AdmissionTopics, admission_topics
@@ -133,6 +134,7 @@ class Admission:
         )
         self._planned_for: tuple[int, frozenset[int]] = (0, frozenset())
         self._intake = Intake(settings, topics)
+        self._backlog = Backlog(backfill_cost)
         self._worker = AdmissionWorker(
             settings,
             topics,
@@ -155,21 +157,39 @@ class Admission:
         """
         self._health.beat()
         self._credits.follow(self._directory.table.serving_generation() or self._settings.generation)
-        self._pace_backfill()
-        busy = self._purges.due(_now_ms()) is not None or not self._credits.available
-        records = self._intake.read(_BUSY_WAIT_S if busy else _IDLE_WAIT_S)
+        records = self._intake.read(self._wait_s())
         try:
             self._take_over()
-            self._directory.read_ready()
-            self._plan_purges()
-            if records:
-                self._settle(records)
-            self._purge()
-            self._erase()
         except RetryableError:
             self._intake.go_back(records)
             raise
+        urgent = self._hold_backfill(records)
+        backfill = self._backlog.take(at_most=BATCH, room_bytes=self._credits.room_bytes)
+        try:
+            self._directory.read_ready()
+            self._plan_purges()
+            if urgent or backfill:
+                self._settle(urgent, backfill)
+            self._purge()
+            self._erase()
+        except RetryableError:
+            self._intake.go_back(urgent)
+            self._backlog.put_back(backfill)
+            raise
         self._health.ready("partitions")
+
+    def _wait_s(self) -> float:
+        room = self._credits.room_bytes > 0
+        BACKFILL_PAUSED.set(0 if room else 1)
+        if self._backlog and room:
+            return 0.0
+        return _BUSY_WAIT_S if self._backlog or self._purges.due(_now_ms()) is not None else _IDLE_WAIT_S
+
+    def _hold_backfill(self, records: Sequence[Record]) -> list[Record]:
+        """Put backfill to what waits for its turn; return the rest."""
+        self._backlog.add(each for each in records if each.position.topic == self._topics.backfill)
+        self._intake.pause_backfill(self._backlog.full)
+        return [each for each in records if each.position.topic != self._topics.backfill]
 
     def _plan_purges(self) -> None:
         known = (self._directory.position, self._intake.partitions)
@@ -177,10 +197,12 @@ class Admission:
             self._purges.plan(self._directory.deletions, self._intake.partitions)
             self._planned_for = known
 
-    def _settle(self, records: Sequence[Record]) -> None:
+    def _settle(self, urgent: Sequence[Record], backfill: Sequence[Record]) -> None:
         began = time.monotonic()
-        self._settle_commands([each for each in records if each.position.topic == self._topics.directory_submitted])
-        self._settle_documents(records)
+        self._settle_commands([each for each in urgent if each.position.topic == self._topics.directory_submitted])
+        live = [each for each in urgent if each.position.topic == self._topics.submitted]
+        if live or backfill:
+            self._settle_documents(live, backfill)
         SETTLE_SECONDS.labels(STAGE).observe(time.monotonic() - began)
 
     def _settle_commands(self, commands: Sequence[Record]) -> None:
@@ -191,16 +213,14 @@ class Admission:
         ours = written.get(self._topics.directory_changed, {})
         self._directory.read_to(Ends(offsets={self._topics.directory_changed: ours}))
 
-    def _settle_documents(self, records: Sequence[Record]) -> None:
-        live = [each for each in records if each.position.topic == self._topics.submitted]
-        backfill = [each for each in records if each.position.topic == self._topics.backfill]
-        if not live and not backfill:
-            return
+    def _settle_documents(self, live: Sequence[Record], backfill: Sequence[Record]) -> None:
         if not self._intake.owns_directory:
             # A document must not be judged by older rights than a reader may have seen already.
             self._refresh_directory()
-        self._worker.admit_documents([*live, *backfill], self._intake.membership)
-        self._intake.advance([*live, *backfill])
+        places = self._backlog.places(backfill)
+        self._worker.admit_documents([*live, *backfill], self._intake.membership, backfill=places)
+        self._intake.advance(live)
+        self._backlog.settle(backfill)
 
     def _purge(self) -> None:
         purge = self._purges.due(_now_ms())
@@ -225,6 +245,7 @@ class Admission:
         partitions = self._intake.partitions
         self._erasures.own(partitions, now_ms=_now_ms())
         self._intake.settle_positions()
+        self._backlog.begin(self._intake.backfill)
         if partitions:
             asyncio.run(
                 restore_heads(
@@ -244,11 +265,6 @@ class Admission:
         topic = self._topics.directory_changed
         asking = ask_ends(self._admin, {topic: (0,)}, transactional={topic}, open_too=open_too)
         self._directory.read_to(asyncio.run(asking))
-
-    def _pace_backfill(self) -> None:
-        through = self._credits.available
-        BACKFILL_PAUSED.set(0 if through else 1)
-        self._intake.let_backfill(through=through)
 
 
 def _now_ms() -> int:

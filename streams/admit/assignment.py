@@ -1,7 +1,7 @@
 """Which partitions this worker owns, and where it stands in them."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -11,6 +11,7 @@ from headwater.clients.kafka.errors import translate
 from headwater.clients.kafka.records import Record, position_of, record_of
 from headwater.errors import FatalError
 from headwater.settings import Settings
+from streams.admit.backlog import Place
 from streams.admit.standstill import LOOK_S, Standstill
 from streams.admit.topics import AdmissionTopics
 
@@ -34,7 +35,9 @@ class Intake:
         self._timeout_s = settings.kafka.request_timeout_s
         self._assigned: set[tuple[str, int]] = set()
         self._positions: dict[tuple[str, int], int] = {}
-        self._backfill_paused = False
+        self._notes: dict[int, str] = {}  # of the backfill topic's partitions, as committed
+        self._paused: frozenset[int] = frozenset()  # partitions of the backfill topic
+        self._changes = 0
         self._standstill = Standstill(look_s=look_s)
         self.changed = False  # partitions were gained or lost since this was last set to False
         self._consumer.subscribe(list(topics.inputs), on_assign=self._gained, on_revoke=self._lost, on_lost=self._lost)
@@ -75,10 +78,13 @@ class Intake:
         """
         try:
             first = self._consumer.poll(wait_s)
+            changes = self._changes
             # `consume(n, t)` waits out t even when records are there; with 0 it takes what lies ready.
             messages = [] if first is None else [first, *self._consumer.consume(BATCH - 1, 0)]
         except KafkaException as error:
             raise translate(error, "reading submissions") from error
+        if changes != self._changes:  # the first was read before the change: whoever owns its partition reads it again
+            del messages[:1]
         records = [record_of(message) for message in messages if message.error() is None]
         self._note_progress(messages)
         if not messages and self._standstill.is_due(time.monotonic()):
@@ -104,8 +110,19 @@ class Intake:
                     position = self._consumer.get_watermark_offsets(each, timeout=self._timeout_s, cached=False)[0]
                 self._positions[each.topic, each.partition] = position
                 self._standstill.reached((each.topic, each.partition), position)
+                if each.topic == self._topics.backfill:
+                    self._notes[each.partition] = (each.metadata or "") if each.offset == position else ""
         except KafkaException as error:
             raise translate(error, "reading committed positions") from error
+
+    @property
+    def backfill(self) -> Mapping[int, Place]:
+        """What was committed of this worker's backfill partitions when they were taken over."""
+        return {
+            number: Place(offset=self._positions[topic, number], note=self._notes.get(number, ""))
+            for topic, number in self._assigned
+            if topic == self._topics.backfill
+        }
 
     def advance(self, records: Collection[Record]) -> None:
         """Note that these records' positions are committed."""
@@ -127,21 +144,17 @@ class Intake:
                 raise FatalError(f"cannot read {topic}/{partition} again: {error.args[0].name()}") from error
             self._standstill.went_back((topic, partition))
 
-    def let_backfill(self, *, through: bool) -> None:
-        """Read backfill, or leave it where it is."""
-        if through is not self._backfill_paused:
-            return
-        lane = self._backfill()
-        partitions = [TopicPartition(topic, number) for topic, number in lane]
-        self._standstill.excused(lane)
-        if through:
-            self._consumer.resume(partitions)
-        else:
-            self._consumer.pause(partitions)
-        self._backfill_paused = not through
-
-    def _backfill(self) -> list[tuple[str, int]]:
-        return [each for each in self._assigned if each[0] == self._topics.backfill]
+    def pause_backfill(self, full: frozenset[int]) -> None:
+        """Leave the backfill of these partitions where it is, and read that of all others."""
+        topic = self._topics.backfill
+        owned = {number for name, number in self._assigned if name == topic}
+        wanted = full & owned
+        if stopped := wanted - self._paused:
+            self._consumer.pause([TopicPartition(topic, number) for number in sorted(stopped)])
+        if resumed := (self._paused & owned) - wanted:
+            self._consumer.resume([TopicPartition(topic, number) for number in sorted(resumed)])
+        self._standstill.excused([(topic, number) for number in stopped | resumed])
+        self._paused = wanted
 
     def _note_progress(self, messages: Collection[Message]) -> None:
         for message in messages:
@@ -153,7 +166,7 @@ class Intake:
 
     def _require_progress(self) -> None:
         """Raise FatalError where records wait in partitions that are being read, and are not read."""
-        reading = self._assigned - (set(self._backfill()) if self._backfill_paused else set())
+        reading = self._assigned - {(self._topics.backfill, number) for number in self._paused}
         ends: dict[tuple[str, int], int] = {}
         try:
             for topic, number in sorted(reading):
@@ -174,12 +187,16 @@ class Intake:
     # Called by librdkafka within `poll`.
     def _gained(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._assigned |= {(each.topic, each.partition) for each in partitions}
-        self._backfill_paused = False  # librdkafka forgets it, too
-        self.changed = True
+        self._paused = frozenset()  # librdkafka forgets it, too
+        self._note_change()
 
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         lost = {(each.topic, each.partition) for each in partitions}
         self._assigned -= lost
         self._standstill.lost(lost)
         self._positions = {key: offset for key, offset in self._positions.items() if key not in lost}
+        self._note_change()
+
+    def _note_change(self) -> None:
+        self._changes += 1
         self.changed = True

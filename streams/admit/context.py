@@ -1,11 +1,12 @@
 """Everything besides submission and head that a decision depends on: given as a value, so that decisions are pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
 from headwater.ports.heads import DirectoryEntry
+from headwater.settings import LimitSettings
 from schemas.events.base import Position
 from schemas.events.directory import DirectoryKind, KnowledgeBase, Source, Tenant
 from schemas.ids import SYSTEM_TENANT, KnowledgeBaseId, SourceId, TenantId
@@ -38,6 +39,7 @@ class Context:
     directory_position: int  # next offset of directory.changed that `directory` has read up to
     partitions: int  # of the document topics: limits are shared out over them
     usage: Callable[[TenantId, SourceId], Usage]  # of this partition
+    limits: LimitSettings = field(default_factory=LimitSettings)
     region: str | None = None  # where this installation keeps content; None: anywhere
 
     @property

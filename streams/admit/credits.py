@@ -20,13 +20,13 @@ from headwater.ports.heads import Positions
 from headwater.settings import Settings
 from schemas.ids import GenerationName
 from schemas.topics import Topic
+from streams.admit.intake import SMALLEST_DOCUMENT_BYTES
 
 log = structlog.get_logger(__name__)
 
 _INTERVAL_S = 1.0
 # A page makes 8 chunks of about 1 KiB with their vectors; most documents are one batch.
 _BATCH_BYTES = 16 * 1024
-_SMALLEST_DOCUMENT_BYTES = 1024  # a document without content still costs an event in every stage
 _SMOOTHING = 0.05  # of the mean size: the last 20 documents or so
 
 _LATER_STAGES: Mapping[str, Topic] = {
@@ -45,7 +45,7 @@ class BackfillCredits:
         self._limit = settings.stages.backfill_in_flight_bytes
         self._in_flight = 0
         self._spent = 0  # since Kafka was asked
-        self._mean = float(_SMALLEST_DOCUMENT_BYTES)
+        self._mean = float(SMALLEST_DOCUMENT_BYTES)
         self._lock = threading.Lock()
         self._wanted = threading.Event()
         self._stopping = threading.Event()
@@ -61,9 +61,9 @@ class BackfillCredits:
         self._thread.join()
 
     @property
-    def available(self) -> bool:
-        """Say whether the bytes in flight leave room."""
-        return self._in_flight + self._spent < self._limit
+    def room_bytes(self) -> int:
+        """How much more may be admitted; zero or less: nothing for now."""
+        return self._limit - self._in_flight - self._spent
 
     def follow(self, generation: GenerationName) -> None:
         """Count what the stages of this generation have still to do: of the one that answers questions."""
@@ -71,7 +71,7 @@ class BackfillCredits:
 
     def spend(self, content_bytes: int) -> None:
         """Note an admitted backfill document."""
-        size = max(content_bytes, _SMALLEST_DOCUMENT_BYTES)
+        size = max(content_bytes, SMALLEST_DOCUMENT_BYTES)
         self._mean += _SMOOTHING * (size - self._mean)
         with self._lock:
             self._spent += size
@@ -88,7 +88,7 @@ class BackfillCredits:
             else:
                 with self._lock:
                     self._spent -= spent
-            if self.available and not self._spent:
+            if self.room_bytes > 0 and not self._spent:
                 self._wanted.clear()
             self._stopping.wait(_INTERVAL_S)
 

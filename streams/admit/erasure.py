@@ -83,7 +83,7 @@ def _days_kept() -> float:
     from schemas.catalogue import load_catalogue  # not at the top: YAML would cost each start of a worker 0.1 s
 
     catalogue = load_catalogue()
-    kept = (Topic.EVENTS_PARKED, Topic.DOCUMENTS_SUBMITTED, Topic.DOCUMENTS_BACKFILL)
+    kept = (Topic.EVENTS_PARKED, Topic.DOCUMENTS_SUBMITTED, Topic.DOCUMENTS_BACKFILL, Topic.DOCUMENTS_DEFERRED)
     return max(catalogue[topic].retention_days or 0 for topic in kept)
 
 

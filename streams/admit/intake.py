@@ -20,6 +20,7 @@ E = TypeVar("E")
 STAGE = "admit"
 # The letter must fit into a record together with its key and headers.
 MAX_PARKED_BYTES = 512 * 1024
+SMALLEST_DOCUMENT_BYTES = 1024  # a document without content still costs an event in every stage
 
 
 class ForeignKeyError(PoisonError):
@@ -69,6 +70,17 @@ def letter(
         document_id=about.document_id if about else None,
         revision=about.revision if about else None,
     )
+
+
+def backfill_cost(record: Record) -> int:
+    """Return the bytes that a backfill submission will occupy on its way through the stages, roughly."""
+    try:
+        submission = _decoded(record, DocumentSubmitted)
+    except (PoisonError, ContractError):
+        return SMALLEST_DOCUMENT_BYTES  # it will be parked
+    state = submission.state or submission.patch
+    content = None if state is None else state.content
+    return SMALLEST_DOCUMENT_BYTES if content is None else max(content.size_bytes, SMALLEST_DOCUMENT_BYTES)
 
 
 def _decoded(record: Record, event_type: type[E]) -> E:

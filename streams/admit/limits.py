@@ -1,4 +1,4 @@
-"""Limits that protect the log: quotas of a tenant, the deletion budget of a source, holds and retention.
+"""Limits that protect the log: the size of a file, quotas, the deletion budget of a source, holds and retention.
 
 Counters belong to one partition, and each partition enforces its share of a limit, rounded up: no worker has to ask
 another. Documents spread by hash, so refusals may begin a little before the whole limit is used, and a limit smaller
@@ -19,15 +19,31 @@ def check_quota(
     tenant = context.tenant(submission.tenant_id)
     if tenant is None:
         return
+    common = context.limits.of(submission.tenant_id)
     usage = context.usage(submission.tenant_id, submission.source)
-    limit = tenant.max_documents
+    limit = common.max_documents if tenant.max_documents is None else tenant.max_documents
     if limit is not None and previous is None and usage.documents >= context.share(limit):
         raise RefusedError(Refusal.QUOTA_DOCUMENTS, f"the tenant may hold {limit} documents: delete some or raise it")
     growth = _size(state) - (0 if previous is None else _size(previous))
-    limit = tenant.max_content_bytes
+    limit = common.max_content_bytes if tenant.max_content_bytes is None else tenant.max_content_bytes
     if limit is not None and growth > 0 and usage.content_bytes + growth > context.share(limit):
         raise RefusedError(
             Refusal.QUOTA_CONTENT_BYTES, f"the tenant may hold {limit} bytes of content: delete some or raise it"
+        )
+
+
+def check_file(
+    submission: DocumentSubmitted, state: DocumentState, previous: DocumentState | None, context: Context
+) -> None:
+    """Refuse a file above the tenant's limit. One that is there already keeps its place, whatever else changes."""
+    limit = context.limits.of(submission.tenant_id).max_file_bytes
+    if limit is None or state.content is None or (previous is not None and state.content == previous.content):
+        return
+    if state.content.size_bytes > limit:
+        raise RefusedError(
+            Refusal.FILE_TOO_LARGE,
+            f"content: {state.content.size_bytes} bytes, and a file may have {limit}: split it, or raise the setting "
+            "limits.max_file_bytes",
         )
 
 

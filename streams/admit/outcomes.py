@@ -24,6 +24,7 @@ class Refusal(StrEnum):
     UNKNOWN_REFERENCE = "unknown_reference"
     INVALID = "invalid"
     DELETION_BUDGET = "deletion_budget"
+    FILE_TOO_LARGE = "file_too_large"
     QUOTA_DOCUMENTS = "quota_documents"
     QUOTA_CONTENT_BYTES = "quota_content_bytes"
     HELD = "held"

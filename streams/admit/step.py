@@ -19,7 +19,7 @@ from schemas.events.documents import (
 )
 from schemas.ids import Revision
 from streams.admit.context import Context
-from streams.admit.limits import check_deletable, check_deletion_budget, check_quota
+from streams.admit.limits import check_deletable, check_deletion_budget, check_file, check_quota
 from streams.admit.outcomes import (
     Admitted,
     DocumentDecision,
@@ -128,6 +128,7 @@ def _upsert(submission: DocumentSubmitted, head: DocumentHead | None, context: C
         _check_knowledge_base(submission, state, context)
     if state.region is not None and context.region is not None and state.region != context.region:
         raise RefusedError(Refusal.WRONG_REGION, f"region: this installation keeps content in {context.region!r} only")
+    check_file(submission, state, previous, context)
     check_quota(submission, state, previous, context)
     record = DocumentChanged(
         **{name: getattr(state, name) for name in DocumentState.__dataclass_fields__},

@@ -10,6 +10,7 @@ from headwater.clients.kafka.errors import FencedError
 from headwater.clients.kafka.records import Offsets
 from headwater.clients.kafka.transactions import TransactionalProducer
 from headwater.settings import Settings
+from streams.admit.backlog import Place
 
 
 class TransactionalWriter(TransactionalProducer):
@@ -27,13 +28,16 @@ class TransactionalWriter(TransactionalProducer):
             client_id=f"headwater-admit-{self._slot}",
         )
 
-    def commit(self, positions: Mapping[tuple[str, int], int], group: Any) -> Offsets:
+    def commit(self, positions: Mapping[tuple[str, int], Place], group: Any) -> Offsets:
         """Commit records and positions together. Return the next offset behind what was written, by partition.
 
         Raises TransactionAbortedError when the group has given the partitions to another worker, and FencedError when
         another process has taken this slot.
         """
-        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in positions.items()]
+        offsets = [
+            TopicPartition(topic, partition, place.offset, metadata=place.note)
+            for (topic, partition), place in positions.items()
+        ]
         self._call(
             lambda: self._producer.send_offsets_to_transaction(offsets, group, self._timeout_s), "adding positions"
         )

@@ -1,6 +1,6 @@
 """Takes a batch through one Kafka transaction: decide, append, commit; then, and only then, remember."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from schemas.events.queries import AuditRecorded
 from schemas.ids import directory_key, document_key, progress_key, scoped_key
 from schemas.topics import Topic
 from streams.admit.audit import audit_directory, audit_document, audit_erasure, outcome_of
+from streams.admit.backlog import Place
 from streams.admit.context import Context, ControlData
 from streams.admit.directory_overlay import DirectoryOverlay
 from streams.admit.directory_step import decide_directory
@@ -55,7 +56,7 @@ class Writer(Protocol):
         self, topic: str, *, key: bytes, value: bytes | None, partition: int = -1, headers: Headers = ()
     ) -> None: ...
 
-    def commit(self, positions: dict[tuple[str, int], int], group: Any) -> Offsets: ...
+    def commit(self, positions: Mapping[tuple[str, int], Place], group: Any) -> Offsets: ...
 
     def abort(self) -> None: ...
 
@@ -103,11 +104,19 @@ class AdmissionWorker:
     def admit_directory(self, records: Sequence[Record], group: Any) -> Offsets:
         """Settle directory commands in a transaction of their own. Return what was written, by partition."""
         self._overlay = DirectoryOverlay(self._directory.table)
-        return self._transaction(records, group, self._settle_command)
+        return self._transaction(records, _places(records), group, self._settle_command)
 
-    def admit_documents(self, records: Sequence[Record], group: Any) -> Offsets:
-        """Settle submissions. Return what was written, by partition."""
-        return self._transaction(records, group, self._settle_submission)
+    def admit_documents(
+        self, records: Sequence[Record], group: Any, *, backfill: Mapping[int, Place] | None = None
+    ) -> Offsets:
+        """Settle submissions. Return what was written, by partition.
+
+        `backfill` is what to commit of the backfill topic's partitions, where its records do not come in their order.
+        """
+        places = _places(records)
+        for partition, place in (backfill or {}).items():
+            places[self._topics.backfill, partition] = place
+        return self._transaction(records, places, group, self._settle_submission)
 
     def purge(self, purges: Purges, purge: Purge, position: tuple[str, int, int], group: Any) -> None:
         """Carry a purge on by one bounded transaction.
@@ -124,7 +133,7 @@ class AdmissionWorker:
                     key = document_key(record.tenant_id, record.document_id)
                     self._writer.produce(self._topics.changed, key=key, value=value, partition=purge.partition)
                     self._heads.put(purge.partition, replace(previous, record=record), value, previous=previous)
-                self._remember(self._writer.commit({(topic, partition): offset}, group))
+                self._remember(self._writer.commit({(topic, partition): Place(offset=offset)}, group))
         purges.advance(purge, after, now_ms=self._now_ms())
 
     def erase(self, partition: int, erasures: Sequence[Erasure], position: tuple[str, int, int], group: Any) -> int:
@@ -140,7 +149,7 @@ class AdmissionWorker:
                 for erasure in still:
                     self._append_tombstones(partition, erasure)
                     self._heads.erase(partition, erasure.candidate.document_id)
-                self._remember(self._writer.commit({(topic, number): offset}, group))
+                self._remember(self._writer.commit({(topic, number): Place(offset=offset)}, group))
             log.info("documents_erased", partition=partition, count=len(still))
         return len(still)
 
@@ -154,11 +163,17 @@ class AdmissionWorker:
             self._writer.produce(progressed, key=key, value=None, partition=partition)
         self._audit(audit_erasure(erasure.candidate, self._topics.changed, partition, self._now_ms()))
 
-    def _transaction(self, records: Sequence[Record], group: Any, settle: Callable[[Record], str]) -> Offsets:
+    def _transaction(
+        self,
+        records: Sequence[Record],
+        places: Mapping[tuple[str, int], Place],
+        group: Any,
+        settle: Callable[[Record], str],
+    ) -> Offsets:
         self._refreshed = False
         with self._all_or_nothing():
             outcomes = [settle(record) for record in records]
-            written = self._writer.commit(_positions(records), group)
+            written = self._writer.commit(places, group)
             self._remember(written)
         for outcome in outcomes:
             EVENTS_SETTLED.labels(STAGE, outcome).inc()
@@ -261,6 +276,7 @@ class AdmissionWorker:
             directory_position=self._directory.position,
             partitions=self._topics.partitions,
             usage=lambda tenant, source: self._heads.usage(partition, tenant, source, now_ms=now_ms),
+            limits=self._settings.limits,
             region=self._settings.region,
         )
 
@@ -269,12 +285,13 @@ def _is_still(head: DocumentHead | None, candidate: Candidate) -> bool:
     return head is not None and not head.exists and head.record.revision == candidate.revision
 
 
-def _positions(records: Sequence[Record]) -> dict[tuple[str, int], int]:
-    positions: dict[tuple[str, int], int] = {}
+def _places(records: Sequence[Record]) -> dict[tuple[str, int], Place]:
+    places: dict[tuple[str, int], Place] = {}
     for record in records:
         key = (record.position.topic, record.position.partition)
-        positions[key] = max(positions.get(key, 0), record.position.offset + 1)
-    return positions
+        if key not in places or places[key].offset <= record.position.offset:
+            places[key] = Place(offset=record.position.offset + 1)
+    return places
 
 
 def _counted(decision: DocumentDecision | DirectoryDecision) -> str:

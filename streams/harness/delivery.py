@@ -52,6 +52,11 @@ class Delivery:
             yield following
             following = following.successor.delivery
 
+    @property
+    def tenant(self) -> bytes:
+        """Whose event it is, for taking turns: the first part of every key. Empty where there is no key."""
+        return (self.key or b"").partition(b"/")[0]
+
 
 def routing_key(topic: Topic, key: bytes | None) -> bytes | None:
     """Return the key that names the partition: tenant/document, also where a topic's own key is longer."""

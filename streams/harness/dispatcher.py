@@ -1,14 +1,20 @@
-"""Reads ahead within a bound of bytes, keeps the order of each key, and puts live work first."""
+"""Reads ahead within a bound of bytes, keeps the order of each key, starts live work first and tenants in turns."""
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from headwater.telemetry.metrics import BUFFERED_BYTES
 from schemas.events.base import Lane
+from schemas.topics import Topic
 from streams.harness.delivery import Delivery
 from streams.harness.errors import ReleasedError
+from streams.harness.turns import Turns
+
+# What has places of its own: a lane, or a topic whose events take so long that they must not fill the lanes'.
+Queue: TypeAlias = Lane | Topic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,13 +24,15 @@ class Limits:
     live_keys: int  # documents of the live lane worked on side by side; backfill never takes their places
     backfill_keys: int
     buffer_bytes: int  # delivered and unsettled; one event more than this is held at the most
+    own_keys: Mapping[Topic, int] = field(default_factory=dict)  # topics with places of their own, whatever the lane
 
 
 class Dispatcher:
     """Starts the work on deliveries and waits for it. Lives in one event loop.
 
     One event of a key is in work at a time, in the order of delivery. Among the keys, those with a live event go
-    first, and they have places of their own: an edit does not wait for a backlog that was delivered before it.
+    first, and they have places of their own: an edit does not wait for a backlog that was delivered before it. Within
+    a lane tenants take turns (ADR 0105).
     Suspects (events that were in work when a worker died) are run first and alone.
     """
 
@@ -39,8 +47,11 @@ class Dispatcher:
     ) -> None:
         self._settle, self._limits, self._is_suspect, self._on_fatal = settle, limits, is_suspect, on_fatal
         self._queues: dict[object, deque[Delivery]] = {}
-        self._ready: dict[Lane, dict[object, None]] = {Lane.LIVE: {}, Lane.BACKFILL: {}}  # keys in order of arrival
-        self._running: dict[object, Lane] = {}
+        self._places: dict[Queue, int] = {Lane.LIVE: limits.live_keys, Lane.BACKFILL: limits.backfill_keys}
+        for topic, places in limits.own_keys.items():
+            self._places[topic] = places
+        self._ready: dict[Queue, Turns] = {queue: Turns() for queue in self._places}
+        self._running: dict[object, Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._suspects: set[Delivery] = set()
         self._bytes = 0
@@ -80,8 +91,8 @@ class Dispatcher:
             for delivery in list(queue)[1 if key in self._running else 0 :]:
                 self._remove(key, delivery)
                 delivery.abandon()
-        for lane in self._ready.values():
-            lane.clear()
+        for ready in self._ready.values():
+            ready.clear()
         tasks = set(self._tasks)
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=within_s)
@@ -108,35 +119,36 @@ class Dispatcher:
 
     def _make_ready(self, key: object) -> None:
         """Put a key where its queue belongs: a live event pulls the older ones of its document along."""
-        lane = Lane.LIVE if any(each.lane is Lane.LIVE for each in self._queues[key]) else Lane.BACKFILL
-        if lane is Lane.LIVE:
-            self._ready[Lane.BACKFILL].pop(key, None)
-        if key not in self._ready[lane]:
-            self._ready[lane][key] = None
+        waiting = self._queues[key]
+        queue: Queue = Lane.LIVE if any(each.lane is Lane.LIVE for each in waiting) else Lane.BACKFILL
+        if waiting[0].topic in self._limits.own_keys:  # keys of one topic only: a key's order names its topic
+            queue = waiting[0].topic
+        elif queue is Lane.LIVE:
+            self._ready[Lane.BACKFILL].discard(key)
+        self._ready[queue].add(key, waiting[0].tenant)
 
     def _start(self) -> None:
         while not self.released.is_set() and (choice := self._choose()) is not None:
-            lane, key = choice
-            del self._ready[lane][key]
-            self._running[key] = lane
+            queue, key = choice
+            self._ready[queue].take(key)
+            self._running[key] = queue
             task = asyncio.create_task(self._work(key))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _choose(self) -> tuple[Lane, object] | None:
+    def _choose(self) -> tuple[Queue, object] | None:
         if self._suspects:
             return None if self._running else self._first_suspect()
-        limits = {Lane.LIVE: self._limits.live_keys, Lane.BACKFILL: self._limits.backfill_keys}
-        for lane, limit in limits.items():
-            ready = self._ready[lane]
-            if ready and sum(each is lane for each in self._running.values()) < limit:
-                return lane, next(iter(ready))
+        for queue, places in self._places.items():
+            ready = self._ready[queue]
+            if ready and sum(each is queue for each in self._running.values()) < places:
+                return queue, ready.first()
         return None
 
-    def _first_suspect(self) -> tuple[Lane, object]:
+    def _first_suspect(self) -> tuple[Queue, object]:
         """Return the oldest suspect's key; what lies before it in its queue is run alone as well."""
         suspect = min(self._suspects, key=lambda each: each.received_s)
-        return (Lane.LIVE if suspect.order in self._ready[Lane.LIVE] else Lane.BACKFILL), suspect.order
+        return next((queue, suspect.order) for queue, ready in self._ready.items() if suspect.order in ready)
 
     async def _work(self, key: object) -> None:
         delivery = self._queues[key][0]

@@ -9,6 +9,7 @@ from headwater.clients.kafka.config import topic_of
 from headwater.clients.kafka.producer import EventProducer
 from headwater.clients.kafka.records import Outgoing
 from headwater.settings import Settings
+from headwater.telemetry.tracing import Headers
 from schemas.codec import encode
 from schemas.topics import Topic
 
@@ -21,6 +22,7 @@ class Emission:
     key: bytes
     event: object
     routed_by: bytes | None = None  # key that names the partition, where it is not `key`
+    headers: Headers = ()
 
 
 class Publisher(Protocol):
@@ -58,6 +60,7 @@ class KafkaPublisher:
                 key=each.key,
                 value=encode(each.event),
                 partition_key=each.routed_by,
+                headers=each.headers,
             )
             for each in emissions
         )

@@ -18,7 +18,7 @@ from streams.harness.app import StageApp, build_app, register_agent
 from streams.harness.attempts import AttemptJournal
 from streams.harness.breaker import Breaker, BreakerPolicy
 from streams.harness.dispatcher import Dispatcher
-from streams.harness.publishing import KafkaPublisher, Publisher
+from streams.harness.publishing import KafkaPublisher
 from streams.harness.settle import Settler
 from streams.harness.stage import Resources, Stage, StageSpec
 from streams.harness.watchdog import Watchdog
@@ -71,7 +71,7 @@ async def run_stage(spec: StageSpec, settings: Settings) -> None:
         journal = stack.enter_context(AttemptJournal.open(folder / "attempts"))
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         keeper = Keeper(health=health, ended=ended)
-        dispatcher, watchdog = assemble(spec, settings, stage, publisher, journal, keeper)
+        dispatcher, watchdog = assemble(spec, resources, stage, journal, keeper)
         stack.enter_context(watchdog)
         app = build_app(spec, settings, keeper=keeper, datadir=folder)
         register_agent(app, spec, settings, dispatcher)
@@ -87,18 +87,22 @@ async def run_stage(spec: StageSpec, settings: Settings) -> None:
 
 def assemble(
     spec: StageSpec,
-    settings: Settings,
+    resources: Resources,
     stage: Stage,
-    publisher: Publisher,
     journal: AttemptJournal,
     keeper: Keeper,
 ) -> tuple[Dispatcher, Watchdog]:
+    settings = resources.settings
     # A rebalance that does not end is a stall as well: without it nothing is delivered, and nobody would notice.
-    watchdog = Watchdog(limit_s=settings.stages.watchdog_s, is_busy=lambda: dispatcher.busy or keeper.rebalancing)
+    watchdog = Watchdog(
+        limit_s=settings.stages.watchdog_s,
+        is_busy=lambda: dispatcher.busy or keeper.rebalancing,
+        progress=resources.progress,
+    )
     settler = Settler(
         name=spec.name,
         stage=stage,
-        publisher=publisher,
+        publisher=resources.publisher,
         journal=journal,
         breaker=Breaker(BreakerPolicy()),
         health=keeper.health,

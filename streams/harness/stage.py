@@ -14,6 +14,7 @@ from streams.harness.delivery import Delivery, Outcome
 from streams.harness.dispatcher import Limits
 from streams.harness.errors import WrongGenerationError
 from streams.harness.publishing import Publisher
+from streams.harness.watchdog import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class Resources:
     settings: Settings
     publisher: Publisher
     health: Health
+    progress: Progress = field(default_factory=Progress)  # for work that takes longer than the watchdog waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from headwater.heads.view import LmdbHeads
 from headwater.ports.rows import ChunkIndex
 from schemas.events import ChunkBatch
 from schemas.events.base import Lane, Store
@@ -48,6 +49,7 @@ async def index_stage(
             write=write,
             publisher=resources.publisher,
             generation=resources.settings.generation,
+            heads=LmdbHeads(resources.settings),
         )
     finally:
         await coalescer.close()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from headwater.errors import RetryableError
+from headwater.ports.heads import KnowsRevisions
 from headwater.ports.rows import ChunkIndex
 from headwater.retry import RetryPolicy, retry
 from schemas.events import ChunkBatch, ChunksEmbedded, DocumentProgressed
@@ -52,6 +53,7 @@ class IndexStage:
     write: Write
     publisher: Publisher
     generation: GenerationName
+    heads: KnowsRevisions | None = None  # the host's replica
     _documents: Recent[DocumentId, _Seen] = field(default_factory=lambda: Recent(_REMEMBERED))
 
     async def handle(self, event: ChunkBatch, delivery: Delivery) -> Outcome:
@@ -118,12 +120,19 @@ class IndexStage:
             count = await retry(confirm, policy=_CONFIRM)
         except _RowsNotVisibleYetError:
             count = await self.index.count(event.tenant_id, event.document_id, event.revision)
-        if step.is_outrun(event, count, [each.event for each in delivery.followers()]):
+        if count < event.total and (
+            step.is_outrun(event, count, [each.event for each in delivery.followers()]) or self._is_replaced(event)
+        ):
             return Outcome.SUPERSEDED
         step.require_complete(event, count)
         vectors = sum(seen.vectors.values(), start=step.Vectors())
         await self._report(step.completed(event, self.store, vectors, at=datetime.now(UTC)))
         return Outcome.DONE
+
+    def _is_replaced(self, event: ChunkBatch) -> bool:
+        """Say whether the host's replica has seen a newer revision: this worker may have slept while others went on."""
+        head = None if self.heads is None else self.heads.head(event.tenant_id, event.document_id)
+        return head is not None and head.revision > event.revision
 
     async def _remove(self, event: ChunkBatch) -> None:
         await self.index.remove_older(event.tenant_id, event.document_id, than=event.revision)

@@ -5,8 +5,9 @@ import hashlib
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,22 +18,27 @@ from headwater.clients.redis_cache import RedisCache
 from headwater.errors import FatalError
 from headwater.generations.directory import own_generation
 from headwater.generations.policy import ChunkPolicy, parse_policy
+from headwater.heads.view import LmdbHeads
 from headwater.ports.blobs import BlobStore
 from headwater.ports.cache import Cache
-from headwater.settings import Settings, StageSettings
+from headwater.ports.heads import KnowsRevisions
+from headwater.settings import Settings
 from headwater.telemetry.metrics import CACHE_LOOKUPS
 from headwater.telemetry.tracing import current_trace_id
 from schemas.events import BlobRef, ChunksPrepared, DocumentChanged
 from schemas.events.base import Lane
 from schemas.events.documents import DocumentOp
-from schemas.ids import GenerationName, document_key
+from schemas.ids import DocumentId, GenerationName, Revision, document_key
 from schemas.topics import Topic
 from streams.harness.delivery import Delivery, Outcome
 from streams.harness.dispatcher import Limits
 from streams.harness.publishing import Emission, Publisher
+from streams.harness.recent import Recent
 from streams.harness.stage import Failure, Resources, Stage, StageSpec
 from streams.prepare import step
-from streams.prepare.limits import ParserLimits
+from streams.prepare.configuration import heavy_parser_limits, parser_limits
+from streams.prepare.errors import HeavyDocumentError
+from streams.prepare.heavy import HeavyLane, position_header, position_of
 from streams.prepare.pool import ParserPool, open_pool
 from streams.prepare.prepared import Prepared, dump_prepared, load_prepared, prepared_key
 
@@ -43,6 +49,7 @@ _CACHED_S: Final = 30 * 24 * 3600  # as long as metadata is likely to change aga
 _IN_MEMORY_BYTES: Final = 1024 * 1024
 # Batches sent before their confirmations are awaited: a 50,000-chunk document is not held twice.
 _BATCHES_AT_ONCE: Final = 16
+_REMEMBERED: Final = 10_000  # documents whose newest revision a worker knows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +67,30 @@ class PrepareStage:
     # Bulk documents at the parsers: one fewer than there are, so that an edit finds a free one; with a single parser an
     # edit waits for one document at the most.
     bulk_parses: asyncio.Semaphore
+    heavy: HeavyLane
+    heads: KnowsRevisions
+    defers: bool = True  # heavy revisions go to a topic of their own; else they are read at once, by ranges as well
     history_until: datetime | None = None  # what was admitted before a new generation began is bulk work for it
+    _newest: Recent[DocumentId, Revision] = field(default_factory=lambda: Recent(_REMEMBERED))
 
     async def handle(self, event: DocumentChanged, delivery: Delivery) -> Outcome:
         """See Stage."""
+        self._learn(event)
         event = self._laned(event)
         origin = self._origin(delivery)
         if event.op is DocumentOp.DELETED or event.content is None:
             await self._send([step.batch_without_chunks(event, origin)])
             return Outcome.DONE
-        prepared = await self._prepared(event, event.content)
+        deferred = delivery.topic is Topic.DOCUMENTS_DEFERRED
+        try:
+            prepared = await self._prepared(event, event.content, slowly=deferred)
+        except HeavyDocumentError:
+            if self.defers:
+                await self._defer(event, delivery)
+                return Outcome.DONE
+            prepared = await self._prepared(event, event.content, slowly=True)
+        if prepared is None or (deferred and self._is_superseded(event)):
+            return Outcome.SUPERSEDED
         canonical = await self._keep_canonical(event, event.content, prepared)
         batches = step.chunk_batches(event, prepared, canonical, origin)
         for first in range(0, len(batches), _BATCHES_AT_ONCE):
@@ -87,17 +108,38 @@ class PrepareStage:
             return event
         return replace(event, lane=Lane.BACKFILL)
 
+    async def _defer(self, event: DocumentChanged, delivery: Delivery) -> None:
+        """Hand a revision over to the heavy lane; once the broker holds it, this lane is done with it."""
+        key = document_key(event.tenant_id, event.document_id)
+        headers = position_header(delivery.origin)
+        await self.publisher.publish([Emission(topic=Topic.DOCUMENTS_DEFERRED, key=key, event=event, headers=headers)])
+
+    def _learn(self, event: DocumentChanged) -> None:
+        known = self._newest.get(event.document_id)
+        self._newest.put(event.document_id, event.revision if known is None else max(known, event.revision))
+
+    def _is_superseded(self, event: DocumentChanged) -> bool:
+        """Say whether this worker or the host's replica has seen a newer revision. An aid: they may not know."""
+        newest = self._newest.get(event.document_id)
+        head = self.heads.head(event.tenant_id, event.document_id)
+        return max(newest or event.revision, event.revision if head is None else head.revision) > event.revision
+
     def _origin(self, delivery: Delivery) -> step.Origin:
+        deferred = delivery.topic is Topic.DOCUMENTS_DEFERRED
         return step.Origin(
-            changed=delivery.origin,
+            changed=position_of(delivery.headers) if deferred else delivery.origin,
             generation=self.generation,
             policy=self.policy,
             prepared_at=datetime.now(UTC),
             trace_id=current_trace_id(),
         )
 
-    async def _prepared(self, event: DocumentChanged, content: BlobRef) -> Prepared:
-        """Return the content's chunks, from the cache where the same bytes were prepared before."""
+    async def _prepared(self, event: DocumentChanged, content: BlobRef, *, slowly: bool) -> Prepared | None:
+        """Return the content's chunks, from the cache where the same bytes were prepared before.
+
+        `slowly` is the heavy lane's way; None there for a revision that was superseded meanwhile. Raises
+        HeavyDocumentError for what only that way can do.
+        """
         name = prepared_key(
             content.sha256,
             self.policy,
@@ -116,24 +158,42 @@ class PrepareStage:
                 CACHE_LOOKUPS.labels(cache="prepared", result="hit").inc()
                 return known
         CACHE_LOOKUPS.labels(cache="prepared", result="miss").inc()
-        if event.lane is Lane.LIVE:
+        if slowly:
+            prepared = await self._parse_slowly(event, content)
+        elif self.heavy.is_heavy(event):
+            raise HeavyDocumentError("larger than stages.heavy_bytes")
+        elif event.lane is Lane.LIVE:
             prepared = await self._parse(event, content)
         else:
             async with self.bulk_parses:
                 prepared = await self._parse(event, content)
+        if prepared is None:
+            return None
         await self.cache.put_many({key: dump_prepared(prepared)}, ttl_s=_CACHED_S)
         return prepared
 
-    async def _parse(self, event: DocumentChanged, content: BlobRef) -> Prepared:
-        pieces = self.blobs.read(event.tenant_id, content)
+    async def _parse(self, event: DocumentChanged, content: BlobRef) -> Prepared | None:
         if content.size_bytes <= _IN_MEMORY_BYTES:
-            data = b"".join([piece async for piece in pieces])
+            data = b"".join([piece async for piece in self.blobs.read(event.tenant_id, content)])
             return await self.pool.prepare(data, declared=event.media_type, name=event.external_id)
+        async with self._file(event, content) as path:
+            return await self.pool.prepare(path, declared=event.media_type, name=event.external_id)
+
+    async def _parse_slowly(self, event: DocumentChanged, content: BlobRef) -> Prepared | None:
+        if self._is_superseded(event):
+            return None
+        async with self._file(event, content) as path:
+            return await self.heavy.prepared(
+                event, path, content.sha256, is_superseded=lambda: self._is_superseded(event)
+            )
+
+    @asynccontextmanager
+    async def _file(self, event: DocumentChanged, content: BlobRef) -> AsyncIterator[Path]:
         with tempfile.NamedTemporaryFile(dir=self.incoming) as file:
-            async for piece in pieces:
+            async for piece in self.blobs.read(event.tenant_id, content):
                 file.write(piece)  # a mebibyte into the page cache: not worth a thread
             file.flush()
-            return await self.pool.prepare(Path(file.name), declared=event.media_type, name=event.external_id)
+            yield Path(file.name)
 
     async def _keep_canonical(self, event: DocumentChanged, content: BlobRef, prepared: Prepared) -> BlobRef:
         """Store the text that the chunks' offsets point into, and what it was made from, unless that was done."""
@@ -166,14 +226,11 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
     policy = parse_policy(generation.policy)
     incoming = settings.stages.datadir / "incoming"
     incoming.mkdir(parents=True, exist_ok=True)
+    pool_of = partial(open_pool, tokenizer_file=settings.triton.tokenizer_file, policy=policy)
     async with (
         RedisCache.open(settings.redis) as cache,
-        open_pool(
-            tokenizer_file=settings.triton.tokenizer_file,
-            policy=policy,
-            limits=_parser_limits(settings.stages),
-            processes=settings.stages.parser_processes,
-        ) as pool,
+        pool_of(limits=parser_limits(settings), processes=settings.stages.parser_processes) as pool,
+        pool_of(limits=heavy_parser_limits(settings), processes=1, on_demand=True) as heavy_pool,
     ):
         yield PrepareStage(
             blobs=ObjectBlobStore(settings.blobs),
@@ -185,14 +242,16 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
             generation=settings.generation,
             incoming=incoming,
             bulk_parses=asyncio.Semaphore(max(1, settings.stages.parser_processes - 1)),
+            heavy=HeavyLane(
+                pool=heavy_pool,
+                cache=cache,
+                pages_at_once=settings.stages.heavy_pages_at_once,
+                heavy_bytes=settings.stages.heavy_bytes,
+                progress=resources.progress,
+            ),
+            heads=LmdbHeads(settings),
             history_until=generation.created_at,
         )
-
-
-def _parser_limits(settings: StageSettings) -> ParserLimits:
-    return ParserLimits(
-        memory_bytes=settings.parse_memory_bytes, cpu_s=settings.parse_cpu_s, wall_s=settings.parse_timeout_s
-    )
 
 
 def _fingerprint(tokenizer_file: Path) -> str:
@@ -207,14 +266,18 @@ def _fingerprint(tokenizer_file: Path) -> str:
 def _limits(settings: Settings) -> Limits:
     # A parse takes a parser process; what is cached, deleted or renamed takes none and need not wait for it.
     return Limits(
-        live_keys=8, backfill_keys=settings.stages.parser_processes + 2, buffer_bytes=settings.stages.buffer_bytes
+        live_keys=8,
+        backfill_keys=settings.stages.parser_processes + 2,
+        buffer_bytes=settings.stages.buffer_bytes,
+        own_keys={Topic.DOCUMENTS_DEFERRED: 1},
     )
 
 
 PREPARE = StageSpec(
     name="prepare",
-    topics={Topic.DOCUMENTS_CHANGED: DocumentChanged},
+    topics={Topic.DOCUMENTS_CHANGED: DocumentChanged, Topic.DOCUMENTS_DEFERRED: DocumentChanged},
     open=_open,
     limits=_limits,
-    keyed=frozenset({Topic.DOCUMENTS_CHANGED}),
+    keyed=frozenset({Topic.DOCUMENTS_CHANGED, Topic.DOCUMENTS_DEFERRED}),
+    dense=frozenset({Topic.DOCUMENTS_DEFERRED}),
 )

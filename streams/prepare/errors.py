@@ -23,6 +23,10 @@ class LimitExceededError(PoisonError):
     """The file needs more memory, time or chunks than one document may take."""
 
 
+class HeavyDocumentError(PoisonError):
+    """The file is sound and takes long: it belongs to the heavy lane. Never parked: the stage hands it over."""
+
+
 class ParserCrashedError(HeadwaterError):
     """A parser failed in a way nobody foresaw: a mistake of ours. Parked like poison, but the breaker counts it."""
 
@@ -35,5 +39,6 @@ NAMED = {
         UnsupportedFormatError,
         MalformedDocumentError,
         LimitExceededError,
+        HeavyDocumentError,
     )
 }

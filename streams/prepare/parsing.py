@@ -6,10 +6,14 @@ from typing import cast
 
 from headwater.content.media_types import MediaType
 from streams.prepare.detection import readable_type
+from streams.prepare.limits import MAX_PAGES
+from streams.prepare.pages import PageRange
 from streams.prepare.parsed import ParsedText
 
 # Raised with every change that gives another text, blocks or title for some file: part of the cache's key.
 PARSER_VERSION = "1"
+
+_PAGED = frozenset({MediaType.PDF})
 
 _PARSERS = {
     MediaType.MARKDOWN: "streams.prepare.parsers.markdown:parse_markdown",
@@ -26,15 +30,35 @@ _PARSERS = {
 }
 
 
-def parse_document(data: bytes, *, declared: str | None = None, name: str | None = None) -> ParsedText:
+def parse_document(
+    data: bytes,
+    *,
+    declared: str | None = None,
+    name: str | None = None,
+    max_pages: int = MAX_PAGES,
+    heavy_pages: int | None = None,
+) -> ParsedText:
     """Parse a document by its content; a declared type and a name settle only what plain text cannot tell.
 
-    Raises a subclass of PoisonError from `streams.prepare.errors` for every file that cannot become text.
+    Raises a subclass of PoisonError from `streams.prepare.errors` for every file that cannot become text, and
+    HeavyDocumentError for a paged one of more than `heavy_pages` pages.
     """
     kind = readable_type(data, declared=declared, name=name)
-    return _parser(kind)(data)
+    parser = _parser(kind)
+    return parser(data, max_pages=max_pages, heavy_pages=heavy_pages) if kind in _PAGED else parser(data)
 
 
-def _parser(kind: MediaType) -> Callable[[bytes], ParsedText]:
+def read_pages(
+    data: bytes, *, first: int, count: int, declared: str | None, name: str | None, max_pages: int
+) -> PageRange | None:
+    """Read some pages of a paged document; None for a document without pages. Raises as `parse_document`."""
+    if readable_type(data, declared=declared, name=name) not in _PAGED:
+        return None
+    from streams.prepare.parsers.pdf import read_pdf_pages
+
+    return read_pdf_pages(data, first=first, count=count, max_pages=max_pages)
+
+
+def _parser(kind: MediaType) -> Callable[..., ParsedText]:
     module, function = _PARSERS[kind].split(":")
-    return cast("Callable[[bytes], ParsedText]", getattr(import_module(module), function))
+    return cast("Callable[..., ParsedText]", getattr(import_module(module), function))

@@ -6,10 +6,10 @@ Processes are started with `exec`, never forked: the stage has threads, and a fo
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -17,21 +17,13 @@ from headwater.errors import HeadwaterError
 from headwater.generations.policy import ChunkPolicy
 from headwater.telemetry.metrics import PARSER_PROCESSES_ENDED
 from streams.prepare.errors import NAMED, LimitExceededError, ParserCrashedError
-from streams.prepare.frames import Frame
+from streams.prepare.frames import Frame, Task
 from streams.prepare.limits import ParserLimits
 from streams.prepare.prepared import Prepared, load_prepared
 from streams.prepare.process import ParserProcess, ProcessDiedError
 from streams.prepare.worker import WorkerSpec
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Hints:
-    """What a source says of a content's kind."""
-
-    declared: str | None
-    name: str | None
 
 
 class ParserPool:
@@ -48,21 +40,44 @@ class ParserPool:
         Raises one of the named errors of `streams.prepare.errors`; LimitExceededError also for a document that ends
         its process. Raises ParserCrashedError for mistakes of ours, FatalError when no process can be started.
         """
+        body = await self._answer(content, {"task": Task.PREPARE, "declared": declared, "name": name})
+        return await asyncio.to_thread(load_prepared, body)
+
+    async def read_pages(
+        self, content: Path, *, first: int, count: int, declared: str | None, name: str | None
+    ) -> bytes | None:
+        """Return a page range as `PageRange.dump` writes it; None for a document without pages. Raises as `prepare`."""
+        hints = {"task": Task.PAGES, "declared": declared, "name": name, "first": first, "count": count}
+        return await self._answer(content, hints) or None
+
+    async def join(self, ranges: Sequence[bytes]) -> Prepared:
+        """Join all ranges of a document, in order, and cut the whole. Raises as `prepare`."""
+        body = await self._answer(b"\n".join(ranges), {"task": Task.JOIN})
+        return await asyncio.to_thread(load_prepared, body)
+
+    async def rest(self) -> None:
+        """End the processes that are idle; the next document starts one again."""
+        places = self._idle.qsize()
+        await self.close()
+        for _ in range(places):
+            self._idle.put_nowait(None)
+
+    async def _answer(self, content: bytes | Path, hints: Mapping[str, Any]) -> bytes:
         place = await self._idle.get()
         try:
-            place, kind, body = await self._served(place, content, _Hints(declared=declared, name=name))
+            place, kind, body = await self._served(place, content, hints)
         except BaseException:  # cancelled or over a limit: the process is in an unknown state, and has been ended
             self._idle.put_nowait(None)
             raise
         self._idle.put_nowait(place)
         if kind is Frame.FAILED:
             raise _error(body)
-        return await asyncio.to_thread(load_prepared, body)
+        return body
 
-    async def start(self) -> None:
-        """Start all processes. Raises FatalError; `close` ends those that have started."""
+    async def start(self, *, on_demand: bool) -> None:
+        """Start all processes, or each when first needed. Raises FatalError; `close` ends those that have started."""
         for _ in range(self._processes):
-            self._idle.put_nowait(await ParserProcess.start(self._spec))
+            self._idle.put_nowait(None if on_demand else await ParserProcess.start(self._spec))
 
     async def close(self) -> None:
         """End all idle processes; those at work end when their callers are cancelled."""
@@ -72,7 +87,7 @@ class ParserPool:
                 await process.end()
 
     async def _served(
-        self, process: ParserProcess | None, content: bytes | Path, hints: _Hints
+        self, process: ParserProcess | None, content: bytes | Path, hints: Mapping[str, Any]
     ) -> tuple[ParserProcess | None, Frame, bytes]:
         """Ask a process, a fresh one when the first dies. Returns the process to keep, if any, and its answer."""
         try:
@@ -91,12 +106,12 @@ class ParserPool:
             ) from None
 
     async def _asked(
-        self, process: ParserProcess | None, content: bytes | Path, hints: _Hints
+        self, process: ParserProcess | None, content: bytes | Path, hints: Mapping[str, Any]
     ) -> tuple[ParserProcess | None, Frame, bytes]:
         asked = process or await ParserProcess.start(self._spec)
         try:
             async with asyncio.timeout(self._spec.limits.wall_s):
-                kind, body = await asked.ask(content, declared=hints.declared, name=hints.name)
+                kind, body = await asked.ask(content, hints)
         except TimeoutError:
             await self._ended(asked, "wall_time")
             raise LimitExceededError(
@@ -126,13 +141,13 @@ class ParserPool:
 
 @asynccontextmanager
 async def open_pool(
-    *, tokenizer_file: Path, policy: ChunkPolicy, limits: ParserLimits, processes: int
+    *, tokenizer_file: Path, policy: ChunkPolicy, limits: ParserLimits, processes: int, on_demand: bool = False
 ) -> AsyncIterator[ParserPool]:
-    """Open a pool with all its processes ready, and end them whatever happens. Raises FatalError."""
+    """Open a pool with all its processes ready, or `on_demand`, and end them whatever happens. Raises FatalError."""
     spec = WorkerSpec(tokenizer_file=str(tokenizer_file), policy=policy, limits=limits)
     pool = ParserPool(spec, processes=processes)
     try:
-        await pool.start()
+        await pool.start(on_demand=on_demand)
         yield pool
     finally:
         await pool.close()

@@ -4,9 +4,10 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from headwater.errors import FatalError
 from streams.prepare.frames import HEADER, Frame, frame
@@ -76,10 +77,10 @@ class ParserProcess:
         """Return the process id."""
         return self._process.pid
 
-    async def ask(self, content: bytes | Path, *, declared: str | None, name: str | None) -> tuple[Frame, bytes]:
-        """Have a document prepared. Returns a PREPARED or FAILED frame. Raises ProcessDiedError."""
+    async def ask(self, content: bytes | Path, wanted: Mapping[str, Any]) -> tuple[Frame, bytes]:
+        """Have a document worked on as the hints say. Returns a PREPARED or FAILED frame. Raises ProcessDiedError."""
         path = str(content) if isinstance(content, Path) else None
-        hints = json.dumps({"declared": declared, "name": name, "path": path}).encode()
+        hints = json.dumps({**wanted, "path": path}).encode()
         stdin = self._process.stdin
         if stdin is None:
             raise ProcessDiedError(self._process.returncode)

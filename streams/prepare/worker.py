@@ -18,8 +18,9 @@ from headwater.errors import PoisonError
 from headwater.generations.policy import ChunkPolicy
 from streams.prepare import confinement
 from streams.prepare.errors import LimitExceededError
-from streams.prepare.frames import HEADER, Frame, frame
+from streams.prepare.frames import HEADER, Frame, Task, frame
 from streams.prepare.limits import ParserLimits
+from streams.prepare.parsed import ParsedText
 
 MEMORY_FIELD_BYTES = 8
 _PRELOADED = ("markdown", "html", "text", "pdf", "docx", "csv", "email")
@@ -66,7 +67,8 @@ def main(spec: WorkerSpec) -> None:
 
 def _preparer(spec: WorkerSpec) -> Callable[[bytes, dict[str, Any]], bytes]:
     """Import what is slow to import, once, and return the work itself."""
-    from streams.prepare.parsing import parse_document
+    from streams.prepare.pages import join_ranges, load_range
+    from streams.prepare.parsing import parse_document, read_pages
     from streams.prepare.prepared import dump_prepared, prepare
     from streams.prepare.tokens import load_counter
 
@@ -74,9 +76,29 @@ def _preparer(spec: WorkerSpec) -> Callable[[bytes, dict[str, Any]], bytes]:
         import_module(f"streams.prepare.parsers.{name}")
     count_tokens = load_counter(Path(spec.tokenizer_file))
 
+    def parsed(content: bytes, hints: dict[str, Any]) -> ParsedText:
+        if hints["task"] == Task.JOIN:
+            return join_ranges([load_range(each) for each in content.split(b"\n")])
+        return parse_document(
+            content,
+            declared=hints["declared"],
+            name=hints["name"],
+            max_pages=spec.limits.pages,
+            heavy_pages=spec.limits.heavy_pages,
+        )
+
     def prepare_document(content: bytes, hints: dict[str, Any]) -> bytes:
-        parsed = parse_document(content, declared=hints["declared"], name=hints["name"])
-        return dump_prepared(prepare(parsed, spec.policy, count_tokens))
+        if hints["task"] == Task.PAGES:
+            pages = read_pages(
+                content,
+                first=hints["first"],
+                count=hints["count"],
+                declared=hints["declared"],
+                name=hints["name"],
+                max_pages=spec.limits.pages,
+            )
+            return b"" if pages is None else pages.dump()
+        return dump_prepared(prepare(parsed(content, hints), spec.policy, count_tokens))
 
     return prepare_document
 

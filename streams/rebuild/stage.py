@@ -19,7 +19,8 @@ class RebuildStage:
     """Prepares (and embeds) each revision and writes its rows: the stages' own work, handed over in memory.
 
     Rows are immutable, so it does no harm to the index stage that writes the same store. Everything is bulk: an edit
-    on its usual way goes first.
+    on its usual way goes first. Heavy documents are read here, too: whoever waits for the end of a rebuild waits for
+    them, and the topic they are deferred to belongs to `prepare`.
     """
 
     prepare: PrepareStage
@@ -38,11 +39,11 @@ class RebuildStage:
     def _way(self, delivery: Delivery) -> PrepareStage:
         if self.embed is None:
             store = Relay(topic=Topic.CHUNKS_PREPARED, stage=self.index, delivery=delivery, log=self.publisher)
-            return replace(self.prepare, publisher=store)
+            return replace(self.prepare, publisher=store, defers=False)
         store = Relay(topic=Topic.CHUNKS_EMBEDDED, stage=self.index, delivery=delivery, log=self.publisher)
         embed = replace(self.embed, publisher=store)
         model = Relay(topic=Topic.CHUNKS_PREPARED, stage=embed, delivery=delivery, log=self.publisher)
-        return replace(self.prepare, publisher=model)
+        return replace(self.prepare, publisher=model, defers=False)
 
 
 def _bulk(event: DocumentChanged) -> DocumentChanged:

@@ -11,16 +11,18 @@ from functools import partial
 from typing import Any
 
 from headwater.settings import Settings
-from tests.performance.bench import Bench, Components, configure_benchmarks, open_bench, running_components
+from tests.performance.bench import SIZES, Bench, Components, configure_benchmarks, open_bench, running_components
 from tests.performance.edit import measure_edits
 from tests.performance.embedder import measure_embedder_figures
 from tests.performance.figures import Figure, machine
 from tests.performance.fusion import measure_fusion
 from tests.performance.history import measure_history
 from tests.performance.ingest import measure_ingest
+from tests.performance.lanes import measure_lanes
 from tests.performance.memory import measure_memory
 from tests.performance.rebuild import measure_rebuild
 from tests.performance.search import measure_search
+from tests.performance.soak import measure_soak
 from tests.performance.throughput import measure_throughput
 from tests.performance.verify import measure_verify
 
@@ -31,7 +33,9 @@ PRODUCT: Mapping[str, Callable[[Bench], list[Figure]]] = {
     "edit": measure_edits,
     "fusion": measure_fusion,
     "search": measure_search,
+    "lanes": measure_lanes,
     "memory": measure_memory,
+    "soak": measure_soak,
 }
 APART: Mapping[str, Callable[[Components], list[Figure]]] = {  # in an installation of their own, on the components
     "verify": measure_verify,
@@ -39,19 +43,20 @@ APART: Mapping[str, Callable[[Components], list[Figure]]] = {  # in an installat
     "throughput": measure_throughput,
 }
 BENCHMARKS = (*PRODUCT, *APART)
+_ON_REQUEST = frozenset({"soak"})  # takes as long as it is told to: not part of `all`
 
 
 def main(arguments: list[str]) -> None:
     """Run the named benchmarks in the table's order; `all` is every one."""
     parser = argparse.ArgumentParser(prog="python -m tests.performance")
     parser.add_argument("names", nargs="+", choices=("all", *BENCHMARKS), metavar="NAME")
-    parser.add_argument("--pages", type=int)
-    parser.add_argument("--chunks", type=int)
+    for size in SIZES:
+        parser.add_argument(f"--{size}", type=int)
     asked = parser.parse_args(arguments)
-    names = set(BENCHMARKS if "all" in asked.names else asked.names)
+    names = set(asked.names) | (set(BENCHMARKS) - _ON_REQUEST if "all" in asked.names else set())
     settings = Settings()
     configure_benchmarks(settings)
-    components = running_components(settings, _say, pages=asked.pages, chunks=asked.chunks)
+    components = running_components(settings, _say, **{size: getattr(asked, size) for size in SIZES})
     results: list[dict[str, Any]] = []
     if names & PRODUCT.keys():
         with open_bench(components) as bench:

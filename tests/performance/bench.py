@@ -24,6 +24,7 @@ from schemas.topics import Topic
 from tests.support.records import read_topic
 
 PATIENCE_S = 300.0
+SIZES = ("pages", "chunks", "documents", "minutes")  # what a caller may choose, as Components names it
 _QUIET = 3  # looks in a row that find nothing waiting: a stage may be between two topics at one
 
 
@@ -37,6 +38,8 @@ class Components:
     say: Callable[[str], None]
     pages: int | None = None  # of the handbook; all of them where it is not said
     chunks: int | None = None  # of synthetic rows; as many as the benchmark's goals are for where it is not said
+    documents: int | None = None  # of another tenant's backfill, likewise
+    minutes: int | None = None  # of the soak, likewise
 
     def handbook(self) -> list[Upload]:
         """Return the handbook's pages, or as many of them as are wanted."""
@@ -132,4 +135,6 @@ def of_product(components: Components, *, settings: Settings, stack: LocalStack,
         say=components.say,
         pages=components.pages,
         chunks=components.chunks,
+        documents=components.documents,
+        minutes=components.minutes,
     )

@@ -13,6 +13,15 @@ _GOAL_MIB = 5 * 1024
 
 def measure_memory(bench: Bench) -> list[Figure]:
     """Add up proportional set sizes: what processes share is counted once."""
+    sizes = process_sizes(bench)
+    return [
+        *(Figure(name=name, value=size, unit="MiB") for name, size in sorted(sizes.items(), key=lambda each: -each[1])),
+        Figure(name="the whole stack", value=sum(sizes.values()), unit="MiB", goal=_GOAL_MIB),
+    ]
+
+
+def process_sizes(bench: Bench) -> Mapping[str, float]:
+    """Return the proportional set size in MiB of each process of the supervisor, its children included."""
     supervisor = bench.stack.supervisor()
     if supervisor is None:
         raise FatalError("the stack has stopped: see its logs with `headwater logs`")
@@ -20,15 +29,10 @@ def measure_memory(bench: Bench) -> list[Figure]:
     owners = {"supervisor": supervisor.pid()} | {
         name: state.pid for name, state in supervisor.states().items() if state.pid
     }
-    sizes = {
+    return {
         name: sum(_pss_mib(process) for process in ([pid] if name == "supervisor" else _tree(pid, children)))
         for name, pid in owners.items()
     }
-    total = sum(sizes.values())
-    return [
-        *(Figure(name=name, value=size, unit="MiB") for name, size in sorted(sizes.items(), key=lambda each: -each[1])),
-        Figure(name="the whole stack", value=total, unit="MiB", goal=_GOAL_MIB),
-    ]
 
 
 def _tree(pid: int, children: Mapping[int, list[int]]) -> Iterator[int]:

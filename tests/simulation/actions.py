@@ -312,6 +312,10 @@ class Actions:
     def _do_rewind(self, *, group: str) -> None:
         self._world.rewind(group)
 
+    def _do_scarce_credits(self, *, for_s: float) -> None:
+        self._world.credits_are_scarce = True
+        self._later(for_s, lambda: setattr(self._world, "credits_are_scarce", False))
+
     def _do_mishaps(self, *, chance: float, for_s: float) -> None:
         self._world.chances = {"answer_lost": chance, "acknowledgement_lost": chance}
         self._later(for_s, self._world.chances.clear)

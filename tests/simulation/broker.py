@@ -77,6 +77,7 @@ class Transaction:
     epoch: int = 0
     written: list[tuple[Partition, Entry]] = field(default_factory=list)
     offsets: dict[Partition, int] = field(default_factory=dict)
+    notes: dict[Partition, str] = field(default_factory=dict)
     group: Group | None = None
     is_open: bool = False
     markers_due: int = 0  # partitions that do not show yet how it ended
@@ -188,6 +189,7 @@ class Broker:
         name: str,
         epoch: int,
         offsets: dict[Partition, int],
+        notes: dict[Partition, str],
         group: Group,
         membership: tuple[str, int] | None,
         timeout_s: float,
@@ -199,6 +201,7 @@ class Broker:
         self._open(transaction, timeout_s)
         transaction.group = group
         transaction.offsets |= offsets
+        transaction.notes |= notes
         group.pending[name] = set(offsets)
 
     def end_transaction(self, name: str, epoch: int, *, commit: bool) -> None:
@@ -237,8 +240,9 @@ class Broker:
         if transaction.group is not None:
             transaction.markers_due += 1
             delay_s = self._random.random() * 0.03
-            self._loop.call_later(delay_s, self._settle_offsets, transaction, dict(transaction.offsets), commit)
-        transaction.written, transaction.offsets = [], {}
+            consumed = (dict(transaction.offsets), dict(transaction.notes))
+            self._loop.call_later(delay_s, self._settle_offsets, transaction, consumed, commit)
+        transaction.written, transaction.offsets, transaction.notes = [], {}, {}
 
     def _mark(self, transaction: Transaction, partition: Partition, entries: list[Entry], commit: bool) -> None:
         self._entry(partition, b"", None, (), State.MARKER)
@@ -252,13 +256,16 @@ class Broker:
                 self._show(partition, entry)
         self._wake(partition)
 
-    def _settle_offsets(self, transaction: Transaction, offsets: dict[Partition, int], commit: bool) -> None:
+    def _settle_offsets(
+        self, transaction: Transaction, consumed: tuple[dict[Partition, int], dict[Partition, str]], commit: bool
+    ) -> None:
         transaction.markers_due -= 1
         group, transaction.group = transaction.group, None
         if group is None:
             return
         if commit:
-            group.committed |= offsets
+            group.committed |= consumed[0]
+            group.notes |= consumed[1]
         name = next(name for name, each in self._transactions.items() if each is transaction)
         group.pending.pop(name, None)
 

@@ -115,7 +115,13 @@ class SimConsumer:
 
         ask(settled)
         found: dict[Partition, int] = network_call(lambda: dict(self._group.committed))
-        return [TopicPartition(topic, number, found.get((topic, number), -1001)) for topic, number in wanted]
+        notes = self._group.notes
+        return [
+            TopicPartition(*each, found[each], metadata=notes.get(each, ""))
+            if each in found
+            else TopicPartition(*each, -1001)
+            for each in wanted
+        ]
 
     def get_watermark_offsets(self, partition: TopicPartition, **_: Any) -> tuple[int, int]:
         if _unreachable():
@@ -250,6 +256,7 @@ class SimProducer:
 
     def send_offsets_to_transaction(self, offsets: Sequence[TopicPartition], group: Any, timeout: float) -> None:
         positions = {(each.topic, each.partition): each.offset for each in offsets}
+        notes = {(each.topic, each.partition): each.metadata or "" for each in offsets}
         name, *membership = group if group is not None else (_GROUP,)  # a mutant proves no membership
         self._flush()
         while self._is_ending():  # positions alone wait for the transaction before, as records do
@@ -259,6 +266,7 @@ class SimProducer:
                 self._name,
                 self._epoch,
                 positions,
+                notes,
                 self._broker.group(name),
                 tuple(membership) if membership else None,
                 self._timeout_s,

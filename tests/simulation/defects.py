@@ -1,7 +1,7 @@
 """The defects themselves: each patches production code for as long as a stack is open."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ import query_api.dependencies
 import query_api.retrieval.gatekeeper
 import query_api.retrieval.session
 import streams.admit.assignment
+import streams.admit.backlog
 import streams.admit.directory_log
 import streams.admit.heads
 import streams.admit.state
@@ -217,3 +218,19 @@ def sweep_what_failed(stack: contextlib.ExitStack) -> None:
         )
 
     patch_in(stack, streams.sweep.worker, "removal_of", eager)
+
+
+def commit_past_a_turn(stack: contextlib.ExitStack) -> None:
+    def past(self: streams.admit.backlog.Window, settled: object) -> streams.admit.backlog.Place:
+        return streams.admit.backlog.Place(offset=self._next)
+
+    patch_in(stack, streams.admit.backlog.Window, "after", past)
+
+
+def forget_the_note(stack: contextlib.ExitStack) -> None:
+    begin = streams.admit.backlog.Backlog.begin
+
+    def without_notes(self: streams.admit.backlog.Backlog, places: Mapping[int, streams.admit.backlog.Place]) -> None:
+        begin(self, {partition: replace(place, note="") for partition, place in places.items()})
+
+    patch_in(stack, streams.admit.backlog.Backlog, "begin", without_notes)

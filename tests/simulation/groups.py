@@ -38,6 +38,7 @@ class Group:
     generation: int = 0
     members: dict[str, Member] = field(default_factory=dict)
     committed: dict[Partition, int] = field(default_factory=dict)
+    notes: dict[Partition, str] = field(default_factory=dict)  # what was committed beside a position
     pending: dict[str, set[Partition]] = field(default_factory=dict)
     _names: int = 0
     _round: int = 0

@@ -9,7 +9,7 @@ from headwater.clients.kafka.config import consumer_config, producer_config, top
 from headwater.clients.kafka.consumer import BEGINNING
 from headwater.clients.kafka.errors import KafkaUnavailableError, OffsetExpiredError
 from headwater.clients.kafka.murmur2 import partition_of
-from headwater.clients.kafka.records import Item, Offsets, PartitionEnd
+from headwater.clients.kafka.records import Headers, Item, Offsets, PartitionEnd
 from headwater.settings import KafkaSettings, Settings
 from headwater.telemetry.tracing import inject_headers
 from schemas.codec import encode
@@ -221,14 +221,14 @@ class SimPublisher:
 
     async def publish(self, emissions: Sequence[Emission]) -> None:
         """See Publisher."""
-        by_partition: dict[Partition, list[tuple[bytes, bytes]]] = {}
+        by_partition: dict[Partition, list[tuple[bytes, bytes, Headers]]] = {}
         for each in emissions:
             topic = topic_of(self._settings, each.topic)
             if each.routed_by is None:
                 number = self._broker.place(topic, each.key, self._partitioner)
             else:
                 number = partition_of(each.routed_by, self._broker.count(topic))
-            by_partition.setdefault((topic, number), []).append((each.key, encode(each.event)))
+            by_partition.setdefault((topic, number), []).append((each.key, encode(each.event), each.headers))
         for partition, records in by_partition.items():
             await self._send(partition, records)
 
@@ -236,13 +236,13 @@ class SimPublisher:
         """See Publisher."""
         return self._broker.count(topic_of(self._settings, topic))
 
-    async def _send(self, partition: Partition, records: Sequence[tuple[bytes, bytes]]) -> None:
+    async def _send(self, partition: Partition, records: Sequence[tuple[bytes, bytes, Headers]]) -> None:
         world = WORLD.get()
-        headers = inject_headers()
+        traced = inject_headers()
 
         def store() -> None:
-            for key, value in records:
-                self._broker.append(partition, key, value, headers)
+            for key, value, headers in records:
+                self._broker.append(partition, key, value, (*headers, *traced))
 
         await broker_call(store)
         if world.happens("acknowledgement_lost"):

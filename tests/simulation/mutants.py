@@ -26,14 +26,14 @@ MUTANTS: Sequence[Mutant] = (
         name="acknowledge-first",
         defect="an event is acknowledged before its effect",
         found_by="acef",
-        seed=2,
+        seed=4,
         apply=defects.acknowledge_first,
     ),
     Mutant(
         name="overwrite-rows",
         defect="row ids without the revision: a write replaces an older one",
         found_by="abeh",
-        seed=0,
+        seed=3,
         apply=defects.overwrite_rows,
     ),
     Mutant(name="skip-gate", defect="what a store returns is shown", found_by="b", seed=0, apply=defects.skip_the_gate),
@@ -48,7 +48,7 @@ MUTANTS: Sequence[Mutant] = (
         name="read-uncommitted",
         defect="consumers see what was never committed",
         found_by="abcdefgh",
-        seed=0,
+        seed=2,
         apply=defects.read_uncommitted,
     ),
     Mutant(
@@ -126,20 +126,20 @@ MUTANTS: Sequence[Mutant] = (
         apply=defects.look_at_the_age_once,
     ),
     Mutant(
-        name="no-token", defect="`after=` does not wait", found_by="g", seed=1, apply=defects.do_not_wait_for_tokens
+        name="no-token", defect="`after=` does not wait", found_by="g", seed=4, apply=defects.do_not_wait_for_tokens
     ),
     Mutant(
         name="commit-past-gap",
         defect="commits pass what is delivered and unsettled",
         found_by="ace",
-        seed=2,
+        seed=4,
         apply=defects.commit_past_a_gap,
     ),
     Mutant(
         name="number-by-clock",
         defect="revisions are the wall clock alone",
         found_by="d",
-        seed=21,
+        seed=24,
         apply=defects.number_by_the_clock,
     ),
     Mutant(
@@ -162,6 +162,20 @@ MUTANTS: Sequence[Mutant] = (
         found_by="ah",
         seed=1,
         apply=defects.sweep_what_failed,
+    ),
+    Mutant(
+        name="commit-past-turn",
+        defect="admission commits past backfill that waits for its turn",
+        found_by="cef",
+        seed=0,
+        apply=defects.commit_past_a_turn,
+    ),
+    Mutant(
+        name="forget-note",
+        defect="a successor forgets which backfill was settled out of turn",
+        found_by="c",
+        seed=140,
+        apply=defects.forget_the_note,
     ),
 )
 

@@ -17,11 +17,13 @@ import headwater.heads.follower
 import headwater.retry
 import streams.admit.agent
 import streams.admit.assignment
+import streams.admit.backlog
 import streams.admit.directory_log
 import streams.admit.restore
 import streams.embed.agent
 import streams.index_keywords.agent
 import streams.index_vectors.agent
+import streams.indexing.opening
 import streams.prepare.agent
 import streams.prepare.step
 import streams.status.agent
@@ -51,6 +53,12 @@ class SimParserPool:
             CURRENT.get().kill()
         return await call(lambda: prepared_text(data))
 
+    async def read_pages(self, content: Path, **_: object) -> None:
+        """Plain text has no pages: what is heavy is parsed whole, in its own lane."""
+
+    async def rest(self) -> None:
+        """Nothing is kept."""
+
 
 @lru_cache(maxsize=4096)
 def prepared_text(data: bytes) -> Prepared:
@@ -62,13 +70,22 @@ def _count_tokens(text: str) -> int:
     return 2 + 8 * len(text.split())
 
 
-class SimCredits:
-    """Stands for BackfillCredits: enough for everybody."""
+_ON_ITS_WAY_S = 0.5
 
-    available = True
+
+class SimCredits:
+    """Stands for BackfillCredits: enough for everybody; where they are scarce, room for one document at a time."""
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is asked."""
+        self._room_from_s = 0.0
+
+    @property
+    def room_bytes(self) -> int:
+        world = WORLD.get()
+        if world.credits_are_scarce:
+            return 1 if world.loop.time() >= self._room_from_s else 0
+        return 2**40
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +97,8 @@ class SimCredits:
         """There is one generation."""
 
     def spend(self, content_bytes: int) -> None:
-        """Nothing is counted."""
+        """Have the next document wait until this one is on its way."""
+        self._room_from_s = WORLD.get().loop.time() + _ON_ITS_WAY_S
 
 
 def _environment(folder: Path, *, map_size_bytes: int, layout: str) -> MemoryFolder:
@@ -129,6 +147,7 @@ def seams() -> Iterator[None]:
         put(admit.agent, "KafkaAdmin", SimAdmin)
         put(admit.agent, "WritableEnvironment", _environment)
         put(admit.agent, "BackfillCredits", SimCredits)
+        put(admit.backlog, "QUANTUM_BYTES", 1024)  # a document a turn
         put(admit.agent, "asyncio", SimpleNamespace(run=drive))
         put(headwater.heads.follower, "RecordStream", SimRecordStream)
         put(headwater.heads.follower, "KafkaAdmin", SimAdmin)
@@ -138,6 +157,8 @@ def seams() -> Iterator[None]:
         put(prepare_agent, "own_generation", _own_generation)
         put(prepare_agent, "open_pool", _open_pool)
         put(prepare_agent, "ObjectBlobStore", lambda _: SimBlobStore(WORLD.get().service("blobs"), WORLD.get().blobs))
+        put(prepare_agent, "LmdbHeads", lambda _: SimpleNamespace(head=lambda *_: None))  # no replica beside it
+        put(streams.indexing.opening, "LmdbHeads", lambda _: WORLD.get().apis["east"].heads)  # of some host's replica
         put(prepare_agent, "_fingerprint", lambda _: "words")
         put(streams.prepare.step, "MAX_CHUNKS_PER_BATCH", CHUNKS_PER_BATCH)
         put(streams.embed.agent, "RedisCache", cache)

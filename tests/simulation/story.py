@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 DOCUMENTS = 7
+_FULL_SYNC_EVERY = 10  # stories
 SPAN_S = 40.0
 USERS = ("ann", "bob", "cleo", "dan")
 REPLICAS = ("east", "west")
@@ -45,7 +46,7 @@ class Step:
 
 def tell(seed: int) -> tuple[Step, ...]:
     """Return a seed's story."""
-    return _Teller(Random(f"story/{seed}")).story()
+    return _Teller(Random(f"story/{seed}")).story(full_sync=seed % _FULL_SYNC_EVERY == 0)
 
 
 class _Teller:
@@ -56,7 +57,7 @@ class _Teller:
         self._drafts = [0] * DOCUMENTS
         self._versions = [0] * DOCUMENTS
 
-    def story(self) -> tuple[Step, ...]:
+    def story(self, *, full_sync: bool) -> tuple[Step, ...]:
         steps = [self._put(0.5 + document * 0.01, document) for document in range(DOCUMENTS)]
         changes = [self._change(self._time()) for _ in range(self._random.randint(18, 30))]
         steps += changes
@@ -66,6 +67,8 @@ class _Teller:
         faults = [self._fault(self._time()) for _ in range(self._random.randint(3, 9))]
         steps += faults
         steps += [more for fault in faults for more in self._made_worse(fault)]
+        if full_sync:
+            steps += self._full_sync()
         return tuple(sorted(steps, key=lambda step: step.at_s))
 
     def _time(self) -> float:
@@ -83,6 +86,19 @@ class _Teller:
             "lane": self._random.choice(("live", "live", "backfill")),
         }
         return Step(at_s=at_s, do="put", what=what | more)
+
+    def _full_sync(self) -> list[Step]:
+        """Drafts of two documents, and the other tenant's, whose turns come in between; then admission dies.
+
+        The other tenant's second one is out of date: a refusal leaves nothing in the heads to know it by.
+        """
+        at_s, rival = self._time(), DOCUMENTS - 1
+        steps = [Step(at_s=at_s, do="scarce_credits", what={"for_s": 4.0})]
+        steps += [self._put(at_s, document, lane="backfill") for document in (*(0, rival - 1) * 3, rival)]
+        steps.append(self._put(at_s, rival, lane="backfill", version=0))
+        died_s = round(at_s + self._random.uniform(0.6, 1.4), 3)
+        steps += [Step(at_s=died_s, do="kill", what={"worker": f"admit-{slot}"}) for slot in range(2)]
+        return steps
 
     def _version(self, document: int) -> int | None:
         kind = self._random.random()

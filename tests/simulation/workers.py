@@ -36,12 +36,11 @@ async def run_stage(spec: StageSpec, settings: Settings, journal: MemoryEnvironm
     own = journal.opened_by(lambda: process.dead)
     async with AsyncExitStack() as stack:
         publisher = SimPublisher(settings)
-        stage = await stack.enter_async_context(
-            spec.open(Resources(settings=settings, publisher=publisher, health=Health()))
-        )
+        resources = Resources(settings=settings, publisher=publisher, health=Health())
+        stage = await stack.enter_async_context(spec.open(resources))
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         keeper = Keeper(health=Health(), ended=ended)
-        dispatcher, _ = assemble(spec, settings, stage, publisher, AttemptJournal(own), keeper)
+        dispatcher, _ = assemble(spec, resources, stage, AttemptJournal(own), keeper)
         consumer = StageConsumer(spec, settings, keeper, process)
         work = [asyncio.create_task(consumer.consume(dispatcher)), asyncio.create_task(consumer.commit_regularly())]
         try:

@@ -57,7 +57,12 @@ def simulated_settings() -> Settings:
             ),
             "heads": base.heads.model_copy(update={"staleness_budget_s": STALENESS_BUDGET_S}),
             "stages": base.stages.model_copy(
-                update={"removal_grace_s": REMOVAL_GRACE_S, "datadir": Path(gettempdir()), "buffer_bytes": 64 * 1024}
+                update={
+                    "removal_grace_s": REMOVAL_GRACE_S,
+                    "datadir": Path(gettempdir()),
+                    "buffer_bytes": 64 * 1024,
+                    "heavy_bytes": 2_000,  # a page of twelve paragraphs
+                }
             ),
             "api": base.api.model_copy(update={"request_timeout_s": 20.0}),
         }
@@ -117,6 +122,7 @@ class World:
         self.hosts = {name: self._host(name) for name in ("kafka", "stages", *REPLICAS)}
         self.broker = Broker(loop, self.random, self.hosts["kafka"], partitions=PARTITIONS)
         self.broker_away = False
+        self.credits_are_scarce = False
         self.services = {name: Service(name=name) for name in SERVICES}
         self.chances: dict[str, float] = {}  # of small mishaps, by name
         self.vectors, self.keywords = FakeVectorIndex(), FakeKeywordIndex()

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from headwater.heads.directory_table import DirectoryTable
+from headwater.ports.heads import Head
 from schemas.events.base import Lane, Position
 from schemas.events.directory import (
     DirectoryChanged,
@@ -161,3 +162,17 @@ def world(*, tenant: Tenant | None = None, source: Source | None = None) -> Dire
     files = source or Source(name="Files", kind="filesystem", knowledge_base=HANDBOOK)
     table.apply(directory_record(DirectoryKind.SOURCE, FILES, files))
     return table
+
+
+def head_of_revision(tenant: TenantId, document: DocumentId, revision: Revision) -> Head:
+    """What a replica knows of a document that everyone may read."""
+    return Head(
+        tenant_id=tenant,
+        document_id=document,
+        knowledge_base=HANDBOOK,
+        source=FILES,
+        revision=revision,
+        op=DocumentOp.UPSERTED,
+        access=FOR_ALL,
+        directory_position=3,
+    )

@@ -30,6 +30,7 @@ from tests.support.installations import remove_records
 from tests.support.stack import RunningStack
 
 CONNECT = ("-m", "connectors")
+MAX_FILE_BYTES = 4 * 1024 * 1024  # a test that goes beyond it need not send much
 KEYS_VALID_S = 3600  # longer than a run of all tests
 
 
@@ -167,6 +168,7 @@ def _own_groups(folder: Path, *, api_port: int) -> dict[str, dict[str, Any]]:
         "blobs": {"url": f"file:{folder / 'blobs'}"},
         "heads": {"folder": folder / "heads", "map_size_bytes": 2**30},
         "stages": {"datadir": folder / "workers", "removal_grace_s": 2.0},
+        "limits": {"max_file_bytes": MAX_FILE_BYTES},
         "audit": {"delay_s": 3_600.0},  # tests of other things have both cores, and write rows that no log knows
         "api": {
             "port": api_port,

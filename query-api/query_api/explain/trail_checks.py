@@ -22,6 +22,7 @@ from schemas.events.base import Store
 from schemas.events.documents import DocumentOp, ProgressOutcome
 from schemas.events.parked import EventParked
 from schemas.ids import Revision
+from schemas.topics import Topic
 
 _ALONG_THE_WAY: Final = ("prepare", "embed", "index-keywords", "index-vectors")
 
@@ -145,8 +146,16 @@ def _answering(trail: Trail) -> Revision | None:
 
 
 def _place(trail: Trail, store: Store) -> Place:
-    """Return the first stage on the way into a store that still has to read what lies before the revision."""
-    backlogs = {backlog.stage: backlog for backlog in trail.backlogs if backlog.stage in STAGES[store]}
+    """Return the first stage on the way into a store that still has to read what lies before the revision.
+
+    The heavy lane is named last: what waits there may be another document, and says nothing while a stage waits.
+    """
+    deferred = [each for each in trail.backlogs if each.topic is Topic.DOCUMENTS_DEFERRED and each.events]
+    backlogs = {
+        backlog.stage: backlog
+        for backlog in trail.backlogs
+        if backlog.stage in STAGES[store] and backlog.topic is not Topic.DOCUMENTS_DEFERRED
+    }
     for stage in STAGES[store]:
         backlog = backlogs.get(stage)
         if backlog is None:
@@ -156,6 +165,9 @@ def _place(trail: Trail, store: Store) -> Place:
             behind = max(0, trail.changed.offset + 1 - backlog.position)
         if behind:
             return Place(stage=stage, store=store, partition=backlog.partition, behind=behind)
+    if deferred:
+        lane = deferred[0]
+        return Place(stage=lane.stage, store=store, partition=lane.partition, behind=lane.events)
     last = STAGES[store][-1]
     partition = backlogs[last].partition if last in backlogs else None
     return Place(stage=last, store=store, partition=partition, behind=0)

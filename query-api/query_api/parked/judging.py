@@ -54,7 +54,13 @@ class Judgement:
 
 # Events of one document, by its own id and revision.
 _OF_DOCUMENTS: Final = frozenset(
-    {Topic.DOCUMENTS_CHANGED, Topic.CHUNKS_PREPARED, Topic.CHUNKS_EMBEDDED, Topic.DOCUMENTS_PROGRESSED}
+    {
+        Topic.DOCUMENTS_CHANGED,
+        Topic.DOCUMENTS_DEFERRED,
+        Topic.CHUNKS_PREPARED,
+        Topic.CHUNKS_EMBEDDED,
+        Topic.DOCUMENTS_PROGRESSED,
+    }
 )
 # Known to their readers by ids of their own, so that a second copy replaces the first.
 RESENT: Final[Mapping[Topic, type[Resendable]]] = {

@@ -2,15 +2,21 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pypdfium2 as pdfium
 
 from headwater.content.media_types import MediaType
-from streams.prepare.canonical import TextBuilder, normalise, short_title
-from streams.prepare.errors import EncryptedDocumentError, LimitExceededError, MalformedDocumentError
+from streams.prepare.canonical import normalise, short_title
+from streams.prepare.errors import (
+    EncryptedDocumentError,
+    HeavyDocumentError,
+    LimitExceededError,
+    MalformedDocumentError,
+)
+from streams.prepare.pages import PageRange, join_ranges
 from streams.prepare.parsed import BlockKind, ParsedText
 
-_MAX_PAGES = 5_000
 _SOFT_HYPHEN = re.compile("[\\u00ad\\u0002\\ufffe]\\n?")  # pdfium writes U+FFFE or U+0002 where a word is broken
 _PARAGRAPH_END = re.compile(r"[.!?:;)\"'\u201d]$")
 _BULLET = re.compile(r"[\u2022\u25cf\u25aa\u25e6\u2023*-]\s|\(?\d{1,3}[.)]\s")
@@ -19,8 +25,26 @@ _SHORT_LINE = 0.75  # a line this much shorter than its page's usual one ends a 
 _USELESS_TITLES = re.compile(r"(?i)^(untitled|microsoft (word|powerpoint).*|.*\.(docx?|pptx?|pdf|dvi|tex|indd|xlsx?))$")
 
 
-def parse_pdf(data: bytes) -> ParsedText:
-    """Return the text layer. Raises EncryptedDocumentError, EmptyDocumentError (scans), MalformedDocumentError."""
+def parse_pdf(data: bytes, *, max_pages: int, heavy_pages: int | None = None) -> ParsedText:
+    """Return the text layer.
+
+    Raises EncryptedDocumentError, EmptyDocumentError (scans), MalformedDocumentError, LimitExceededError, and
+    HeavyDocumentError for more than `heavy_pages` pages.
+    """
+    with _opened(data, max_pages) as document:
+        if heavy_pages is not None and len(document) > heavy_pages:
+            raise HeavyDocumentError(f"{len(document)} pages")
+        return join_ranges([_range(document, range(len(document)))])
+
+
+def read_pdf_pages(data: bytes, *, first: int, count: int, max_pages: int) -> PageRange:
+    """Return `count` pages from page `first` on, counted from 0, or as many as there are. Raises as `parse_pdf`."""
+    with _opened(data, max_pages) as document:
+        return _range(document, range(first, min(first + count, len(document))))
+
+
+@contextmanager
+def _opened(data: bytes, max_pages: int) -> Iterator[pdfium.PdfDocument]:
     try:
         document = pdfium.PdfDocument(data)
     except pdfium.PdfiumError as error:
@@ -30,20 +54,26 @@ def parse_pdf(data: bytes) -> ParsedText:
             ) from None
         raise MalformedDocumentError(f"the PDF is damaged ({error}): save it again from its source") from None
     try:
-        return _read(document)
+        if len(document) > max_pages:
+            raise LimitExceededError(
+                f"content: the PDF has {len(document)} pages, more than {max_pages}: split it, or raise the setting "
+                "limits.max_pages"
+            )
+        yield document
     finally:
         document.close()
 
 
-def _read(document: pdfium.PdfDocument) -> ParsedText:
-    if len(document) > _MAX_PAGES:
-        raise LimitExceededError(f"the PDF has {len(document)} pages, more than {_MAX_PAGES}: split it")
-    builder = TextBuilder()
-    for number in range(len(document)):
-        for kind, text in _page_blocks(_page_text(document, number)):
-            builder.add(kind, text, page=number + 1)
+def _range(document: pdfium.PdfDocument, numbers: range) -> PageRange:
     title = short_title(document.get_metadata_value("Title"))
-    return builder.build(media_type=MediaType.PDF, title="" if _USELESS_TITLES.match(title) else title)
+    return PageRange(
+        media_type=MediaType.PDF,
+        title="" if _USELESS_TITLES.match(title) else title,
+        total=len(document),
+        blocks=tuple(
+            (kind, text, number + 1) for number in numbers for kind, text in _page_blocks(_page_text(document, number))
+        ),
+    )
 
 
 def _page_text(document: pdfium.PdfDocument, index: int) -> str:

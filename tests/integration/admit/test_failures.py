@@ -16,6 +16,7 @@ from schemas.events.documents import DocumentChanged
 from schemas.ids import DocumentId
 from schemas.topics import Topic
 from streams.admit.assignment import Intake
+from streams.admit.backlog import Place
 from streams.admit.topics import admission_topics
 from streams.admit.transaction import TransactionalWriter
 from tests.support.admission import Installation, until
@@ -122,7 +123,7 @@ async def test_positions_of_a_worker_that_lost_its_partitions_are_refused(own: I
     writer.begin()
     writer.produce(changed_topic(own), key=b"k", value=b"a zombie's", partition=0)
     with pytest.raises(TransactionAbortedError):
-        await asyncio.to_thread(writer.commit, {(position.topic, position.partition): 1}, membership)
+        await asyncio.to_thread(writer.commit, {(position.topic, position.partition): Place(offset=1)}, membership)
     await asyncio.to_thread(writer.abort)
     assert await own.changes() == []
 
@@ -135,7 +136,7 @@ async def test_the_same_slot_twice_fences_the_first(own: Installation) -> None:
     first.produce(changed_topic(own), key=b"k", value=b"a zombie's", partition=0)
     await asyncio.to_thread(second.open)
     with pytest.raises(FencedError, match="HEADWATER_STAGES__SLOT"):
-        await asyncio.to_thread(first.commit, {(position.topic, position.partition): 1}, membership)
+        await asyncio.to_thread(first.commit, {(position.topic, position.partition): Place(offset=1)}, membership)
     assert await own.changes() == []
 
 

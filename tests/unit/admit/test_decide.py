@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from headwater.heads.directory_table import DirectoryTable
+from headwater.settings import LimitSettings, TenantLimits
 from schemas.events.base import Lane, Position
 from schemas.events.directory import DirectoryKind, Source, Tenant
 from schemas.events.documents import NOBODY, Access, Clause, DocumentOp, DocumentSubmitted
@@ -316,6 +317,35 @@ class TestLimits:
         head = head_of(put(state(content=blob("0123456789"))))
         assert refusal(decide(put(state(content=blob("01234567890"))), head, full)) is Refusal.QUOTA_CONTENT_BYTES
         admitted(decide(put(state(content=blob("012"))), head, full))
+
+    def test_a_file_above_the_limit_is_refused_by_name_and_remedy(self) -> None:
+        small = context(limits=LimitSettings(max_file_bytes=9))
+        decision = decide(put(state(content=blob("0123456789"))), None, small)
+        assert refusal(decision) is Refusal.FILE_TOO_LARGE
+        assert isinstance(decision, Refused)
+        assert decision.detail.startswith("content: 10 bytes, and a file may have 9:")
+        admitted(decide(put(state(content=blob("012345678"))), None, small))
+
+    def test_a_file_that_is_there_keeps_its_place_when_the_limit_is_lowered(self) -> None:
+        content = blob("0123456789")
+        lowered = context(1, limits=LimitSettings(max_file_bytes=9))
+        admitted(decide(put(state("Renamed", content=content)), head_of(put(state(content=content))), lowered))
+        grown = put(state(content=blob("0123456789+")))
+        assert refusal(decide(grown, head_of(put(state(content=content))), lowered)) is Refusal.FILE_TOO_LARGE
+
+    def test_a_tenants_own_limits_go_before_those_of_everybody(self) -> None:
+        mine = TenantLimits(max_file_bytes=20)
+        limits = LimitSettings(max_file_bytes=9, max_documents=8, tenants={ACME: mine})
+        assert limits.of(ACME) == TenantLimits(max_file_bytes=20, max_documents=8)
+        assert limits.of("other") == TenantLimits(max_file_bytes=9, max_documents=8)
+        full = context(1, limits=limits, usage=lambda tenant, source: Usage(documents=2))
+        assert refusal(decide(put(state(content=blob("0123456789"))), None, full)) is Refusal.QUOTA_DOCUMENTS
+        roomy = context(1, limits=limits, directory=world(tenant=Tenant(name="A", max_documents=100)), usage=full.usage)
+        admitted(decide(put(state(content=blob("0123456789"))), None, roomy))
+
+    def test_unlimited_for_one_tenant_is_said_by_null(self) -> None:
+        limits = LimitSettings.model_validate({"max_file_bytes": 9, "tenants": {"big": {"max_file_bytes": None}}})
+        assert limits.of("big").max_file_bytes is None
 
 
 class TestForm:

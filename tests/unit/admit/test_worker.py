@@ -1,6 +1,6 @@
 """A batch in one transaction: what is written, what is remembered, and what is not after an abort."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from schemas.events.directory import DirectoryKind, Group, KnowledgeBase, Source
 from schemas.events.documents import DocumentSubmitted
 from schemas.events.parked import EventParked
 from schemas.ids import GenerationName, KnowledgeBaseId, directory_key, document_key
+from streams.admit.backlog import Place
 from streams.admit.credits import lag
 from streams.admit.erasure import Candidate, Erasure
 from streams.admit.heads import LAYOUT, AdmissionHeads
@@ -44,7 +45,7 @@ class FakeWriter:
 
     def __init__(self) -> None:
         self.log: list[tuple[str, bytes | None]] = []
-        self.positions: dict[tuple[str, int], int] = {}
+        self.positions: dict[tuple[str, int], Place] = {}
         self.aborted = 0
         self.fail_next = False
         self._open: list[tuple[str, bytes | None, int]] = []
@@ -57,7 +58,7 @@ class FakeWriter:
     ) -> None:
         self._open.append((topic, value, partition))
 
-    def commit(self, positions: dict[tuple[str, int], int], group: Any) -> Offsets:
+    def commit(self, positions: Mapping[tuple[str, int], Place], group: Any) -> Offsets:
         if self.fail_next:
             self.fail_next = False
             raise TransactionAbortedError("the group has moved on")
@@ -137,7 +138,7 @@ def test_records_audit_and_positions_go_together(bench: Bench) -> None:
     bench.worker.admit_documents([record], None)
     assert [topic for topic, _ in bench.writer.log] == ["changed", "audit"]
     position = record.position
-    assert bench.writer.positions == {(position.topic, position.partition): position.offset + 1}
+    assert bench.writer.positions == {(position.topic, position.partition): Place(offset=position.offset + 1)}
     assert bench.heads.get(position.partition, submission.document_id) is not None
     assert bench.heads.position(position.partition) == 1
 
@@ -236,7 +237,7 @@ class TestErasure:
             ("audit", False),
         ]
         assert bench.heads.get(partition, erasure.candidate.document_id) is None
-        assert bench.writer.positions[TOPICS.submitted, partition] == 9
+        assert bench.writer.positions[TOPICS.submitted, partition] == Place(offset=9)
 
     def test_a_document_that_is_there_again_is_left_alone(self, bench: Bench) -> None:
         partition, erasure = self.erasure(bench)

@@ -9,13 +9,14 @@ import pytest
 
 from headwater.access.clauses import row_readers
 from headwater.access.policies import policy_of
-from headwater.audit.backlog import Backlog
+from headwater.audit.backlog import _STAGES, Backlog
 from headwater.audit.judging import StoreReports
 from headwater.audit.log import _apply_document
 from headwater.audit.sending import Sender
 from headwater.audit.table import LAYOUT, DocumentTable
 from headwater.clients.kafka.records import Record
 from headwater.heads.environment import WritableEnvironment
+from headwater.local.lag import INPUTS
 from headwater.ports.consistency import IdRange
 from headwater.ports.freshness import StageLag
 from headwater.rerun import rerun_of
@@ -23,7 +24,7 @@ from schemas.codec import encode
 from schemas.events.base import Event, Lane, Position, Store
 from schemas.events.documents import DocumentChanged, ProgressOutcome
 from schemas.ids import Principal, document_key
-from schemas.topics import Topic
+from schemas.topics import PER_GENERATION, Topic
 from tests.support.events import NOON, changed, deleted, executed, progressed
 
 WHOLE = IdRange.whole()
@@ -112,6 +113,12 @@ async def test_only_old_events_of_the_stages_between_log_and_stores_count(stage:
         )
     )
     assert await Backlog(lags, now=lambda: now).is_old() is old  # type: ignore[arg-type] # the part that is asked
+
+
+def test_a_heavy_document_in_its_own_topic_is_on_its_way_as_well() -> None:
+    between = {stage for stage, topics in INPUTS.items() if {*topics} & {*PER_GENERATION, Topic.DOCUMENTS_CHANGED}}
+    assert between <= _STAGES
+    assert Topic.DOCUMENTS_DEFERRED in INPUTS["prepare"]
 
 
 @dataclass

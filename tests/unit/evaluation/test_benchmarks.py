@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 
@@ -16,6 +17,8 @@ from tests.performance.__main__ import APART, BENCHMARKS
 from tests.performance.bench import Components
 from tests.performance.figures import Figure, spread
 from tests.performance.history import waves
+from tests.performance.lanes import later_share
+from tests.performance.soak import figures_of
 
 
 @pytest.mark.parametrize(
@@ -85,3 +88,29 @@ def test_pages_are_as_many_as_wanted(tmp_path: Path) -> None:
     wanted = Components(settings=Settings(), stack=cast("Any", None), data=tmp_path, say=lambda text: None)
     assert [page.external_id for page in wanted.handbook()] == ["a.md", "b.md", "c.md"]
     assert [page.external_id for page in replace(wanted, pages=2).handbook()] == ["a.md", "b.md"]
+
+
+def test_a_leak_is_told_from_a_process_that_fills_up_first_and_has_peaks() -> None:
+    looks = [
+        (
+            15.0 * n,
+            {"leaks": 100.0 + n, "fills": 100.0 + min(n, 15), "peaks": 100.0 + (50 if n % 10 == 0 else 0)},
+        )
+        for n in range(80)
+    ]
+    growth = {figure.name: figure for figure in figures_of(looks) if figure.name.endswith("growth")}
+    assert growth["leaks, growth"].value == pytest.approx(59.0)
+    assert {name: figure.met for name, figure in growth.items()} == {
+        "leaks, growth": False,
+        "fills, growth": True,
+        "peaks, growth": True,
+    }
+
+
+def test_a_share_counts_while_both_wait() -> None:
+    def at(*seconds: int) -> list[datetime]:
+        return [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=each) for each in seconds]
+
+    assert later_share(at(0, 1, 2, 4, 6), at(3, 5, 7, 8)) == pytest.approx(0.5)
+    assert later_share(at(0, 1, 2, 3), at(3, 4, 5, 6)) == pytest.approx(0.5)
+    assert later_share(at(0, 1, 9), at(2, 3, 4, 5, 6, 7, 8)) == pytest.approx(1.0)

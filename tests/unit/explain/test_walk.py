@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from headwater.ports.backlogs import Backlog
 from query_api.explain.evidence import Evidence
 from query_api.explain.verdicts import (
     BelowDepth,
@@ -24,6 +25,7 @@ from query_api.explain.wording import word
 from schemas.events.base import Store
 from schemas.events.documents import NOBODY
 from schemas.ids import Revision
+from schemas.topics import Topic
 from tests.support.explaining import G1, INJECTIONS, NEWEST, OLDER, OLDEST, evidence_of_found, own
 
 ORDER = list(INJECTIONS)
@@ -133,6 +135,16 @@ class TestStages:
         waiting = judge(replace(evidence, trail=replace(evidence.trail, backlogs=tuple(backlogs))))
         assert isinstance(waiting, Waiting)
         assert {(place.stage, place.behind) for place in waiting.places} == {("prepare", 12)}  # 20 to 31, its own
+
+    def test_the_heavy_lane_is_named_where_no_stage_has_anything_else_before_the_document(self) -> None:
+        evidence = injected("waiting")
+        deferred = Backlog(stage="prepare", topic=Topic.DOCUMENTS_DEFERRED, partition=2, position=5, end=8)
+        waiting = judge(replace(evidence, trail=replace(evidence.trail, backlogs=(deferred, *evidence.trail.backlogs))))
+        assert isinstance(waiting, Waiting)
+        assert {(place.store, place.stage, place.behind) for place in waiting.places} == {
+            (Store.VECTORS, "embed", 17),
+            (Store.KEYWORDS, "prepare", 3),
+        }
 
     def test_what_is_found_by_words_is_found_while_its_meaning_waits(self) -> None:
         partial = head_of(evidence_of_found(), complete={(G1, Store.KEYWORDS): NEWEST})

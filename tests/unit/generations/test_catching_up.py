@@ -1,6 +1,7 @@
 """What a proof still waits for: neither complete, nor given up."""
 
-from headwater.generations.catching_up import without_failed
+from headwater.generations.catching_up import _FLOW, without_failed
+from headwater.local.lag import INPUTS, PER_GENERATION
 from schemas.events.base import Store
 from schemas.events.documents import ProgressOutcome
 from schemas.ids import GenerationName, Revision, document_id
@@ -36,3 +37,9 @@ async def test_more_documents_than_one_request_takes_are_all_asked_for() -> None
     await model.record_progress([progressed(Store.KEYWORDS, name, outcome=ProgressOutcome.FAILED) for name in names])
     wanted = {(TENANT, document_id(TENANT, SOURCE, name), Store.KEYWORDS): Revision(7) for name in names}
     assert await without_failed(wanted, model, generation=GENERATION) == {}
+
+
+def test_everything_that_a_generations_stages_read_is_waited_for() -> None:
+    read = {(stage, topic) for stage in PER_GENERATION for topic in INPUTS[stage]}
+    assert set(_FLOW) == read
+    assert len(_FLOW) == len(read)

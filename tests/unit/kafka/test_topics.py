@@ -29,7 +29,11 @@ def test_every_topic_is_wanted_under_prefix_and_generation() -> None:
     assert len(DESIRED) == len(Topic)
     assert "acme.rag.chunks.prepared.g1" in DESIRED
     names = {each.name for each in desired_topics(SETTINGS, generation=GenerationName("g2"))}
-    assert names - DESIRED.keys() == {"acme.rag.chunks.prepared.g2", "acme.rag.chunks.embedded.g2"}
+    assert names - DESIRED.keys() == {
+        "acme.rag.documents.deferred.g2",
+        "acme.rag.chunks.prepared.g2",
+        "acme.rag.chunks.embedded.g2",
+    }
 
 
 def test_partitions_are_the_settings_and_one_for_the_directory() -> None:

@@ -36,12 +36,13 @@ class FakeAdmin:
 
 
 async def test_each_stage_is_asked_by_its_group_in_the_documents_own_partition() -> None:
-    admin = FakeAdmin({"rag.documents.changed": 50, "rag.chunks.prepared.g2": 33})
+    admin = FakeAdmin({"rag.documents.changed": 50, "rag.documents.deferred.g2": 33, "rag.chunks.prepared.g2": 33})
     backlogs = await KafkaBacklogs(Settings(), admin).of_document(
         ACME, DOCUMENT, stages=("prepare", "embed", "index-vectors"), generation=G2
     )
     assert [(each.stage, each.topic, each.partition, each.events) for each in backlogs] == [
         ("prepare", Topic.DOCUMENTS_CHANGED, MINE, 0),
+        ("prepare", Topic.DOCUMENTS_DEFERRED, MINE, 17),
         ("embed", Topic.CHUNKS_PREPARED, MINE, 17),
         ("index-vectors", Topic.CHUNKS_EMBEDDED, MINE, 45),  # never committed: all that is kept lies before it
     ]

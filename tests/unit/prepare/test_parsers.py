@@ -7,9 +7,11 @@ import docx
 import pytest
 
 from headwater.content.media_types import MediaType
-from streams.prepare.errors import EmptyDocumentError, MalformedDocumentError
+from streams.prepare.errors import EmptyDocumentError, HeavyDocumentError, LimitExceededError, MalformedDocumentError
+from streams.prepare.pages import join_ranges, load_range
 from streams.prepare.parsed import BlockKind, ParsedText
-from streams.prepare.parsing import parse_document
+from streams.prepare.parsing import parse_document, read_pages
+from tests.support.pdf import pdf_of
 
 
 def kinds(parsed: ParsedText) -> list[tuple[BlockKind, str]]:
@@ -200,7 +202,7 @@ def test_a_damaged_docx_is_malformed() -> None:
 
 
 def test_a_pdf_has_pages() -> None:
-    parsed = parse_document(small_pdf(["First page.", "Second page."]))
+    parsed = parse_document(pdf_of(["First page.", "Second page."]))
     assert [(block.page, parsed.text[block.start : block.end]) for block in parsed.blocks] == [
         (1, "First page."),
         (2, "Second page."),
@@ -209,37 +211,39 @@ def test_a_pdf_has_pages() -> None:
 
 def test_a_pdf_without_words_is_empty() -> None:
     with pytest.raises(EmptyDocumentError, match="OCR"):
-        parse_document(small_pdf([""]))
+        parse_document(pdf_of([""]))
+
+
+def test_a_pdf_above_the_page_limit_names_limit_and_remedy() -> None:
+    pages = pdf_of(["One.", "Two.", "Three."])
+    assert "Three." in parse_document(pages, max_pages=3).text
+    with pytest.raises(LimitExceededError, match=r"content: the PDF has 3 pages, more than 2: .*limits\.max_pages"):
+        parse_document(pages, max_pages=2)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_page_ranges_join_to_the_same_text_as_the_whole(count: int) -> None:
+    data = pdf_of([f"Page {number} says this." for number in range(7)])
+    ranges = [
+        read_pages(data, first=first, count=count, declared=None, name="a.pdf", max_pages=9)
+        for first in range(0, 7, count)
+    ]
+    loaded = [load_range(each.dump()) for each in ranges if each is not None]
+    assert {each.total for each in loaded} == {7}
+    assert join_ranges(loaded) == parse_document(data, name="a.pdf")
+
+
+def test_what_has_no_pages_is_not_read_by_pages() -> None:
+    assert read_pages(b"Just words.", first=0, count=2, declared=None, name="a.txt", max_pages=9) is None
+
+
+def test_a_pdf_of_many_pages_is_heavy() -> None:
+    data = pdf_of(["One.", "Two.", "Three."])
+    with pytest.raises(HeavyDocumentError):
+        parse_document(data, heavy_pages=2)
+    assert parse_document(data, heavy_pages=3).text.startswith("One.")
 
 
 def test_a_damaged_pdf_is_malformed() -> None:
     with pytest.raises(MalformedDocumentError, match="damaged"):
         parse_document(b"%PDF-1.7\nnothing else")
-
-
-def small_pdf(pages: list[str]) -> bytes:
-    """Write a PDF by hand: one line of text a page."""
-    count = len(pages)
-    kids = " ".join(f"{4 + 2 * n} 0 R" for n in range(count))
-    objects = [
-        "<< /Type /Catalog /Pages 2 0 R >>",
-        f"<< /Type /Pages /Kids [{kids}] /Count {count} >>",
-        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-    ]
-    for n, text in enumerate(pages):
-        stream = f"BT /F1 24 Tf 72 720 Td ({text}) Tj ET"
-        objects.append(
-            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {5 + 2 * n} 0 R "
-            "/Resources << /Font << /F1 3 0 R >> >> >>"
-        )
-        objects.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
-    out = "%PDF-1.4\n"
-    offsets = []
-    for number, body in enumerate(objects, start=1):
-        offsets.append(len(out))
-        out += f"{number} 0 obj\n{body}\nendobj\n"
-    table = "".join(f"{offset:010d} 00000 n \n" for offset in offsets)
-    start = len(out)
-    size = len(objects) + 1
-    out += f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer << /Size {size} /Root 1 0 R >>\n"
-    return f"{out}startxref\n{start}\n%%EOF\n".encode()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,16 @@ import pytest
 from headwater.settings import KafkaSettings, Settings
 from schemas.codec import encode
 from schemas.events.base import Lane
+from schemas.events.documents import DocumentChanged
 from schemas.topics import Topic
 from streams.harness.app import build_app, register_agent
 from streams.harness.delivery import Delivery
 from streams.prepare.agent import PREPARE
 from tests.support.events import changed
 from tests.support.waiting import reached
+
+# A test context tells no topics apart: one topic.
+SPEC = replace(PREPARE, topics={Topic.DOCUMENTS_CHANGED: DocumentChanged})
 
 
 class Keeper:
@@ -43,9 +48,9 @@ class CollectingDispatcher:
 async def running_agent(folder: Path) -> AsyncIterator[tuple[Any, list[Delivery]]]:
     settings = Settings(kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"))  # never dialled
     dispatcher = CollectingDispatcher()
-    app = build_app(PREPARE, settings, keeper=Keeper(), datadir=folder)
+    app = build_app(SPEC, settings, keeper=Keeper(), datadir=folder)
     consumer: Any = app.consumer
-    agent = register_agent(app, PREPARE, settings, dispatcher)  # type: ignore[arg-type]  # what the agent uses of it
+    agent = register_agent(app, SPEC, settings, dispatcher)  # type: ignore[arg-type]  # what the agent uses of it
     try:
         async with agent.test_context() as tested:
             yield tested, dispatcher.offered

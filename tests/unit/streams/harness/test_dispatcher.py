@@ -33,11 +33,18 @@ class Work:
 class Bench:
     """A dispatcher with everything it needs."""
 
-    def __init__(self, *, suspects: set[int] | None = None, **limits: int) -> None:
+    def __init__(
+        self,
+        *,
+        suspects: set[int] | None = None,
+        live_keys: int = 4,
+        backfill_keys: int = 2,
+        buffer_bytes: int = 10_000,
+    ) -> None:
         self.work, self.records, self.fatal = Work(), FakeDelivery(), list[BaseException]()
         self.dispatcher = Dispatcher(
             self.work,
-            limits=Limits(**{"live_keys": 4, "backfill_keys": 2, "buffer_bytes": 10_000} | limits),
+            limits=Limits(live_keys=live_keys, backfill_keys=backfill_keys, buffer_bytes=buffer_bytes),
             is_suspect=lambda delivery: delivery.origin.offset in (suspects or set()),
             on_fatal=self.fatal.append,
             stage="test",

@@ -1,6 +1,7 @@
 """Both index stages' common part, with a store in memory."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +18,7 @@ from streams.harness.stage import Failure
 from streams.indexing.stage import IndexStage
 from streams.indexing.step import IncompleteRevisionError
 from tests.support.events import GENERATION, HANDBOOK, TENANT, chunk, embedded, prepared
+from tests.support.heads import head_of_revision
 from tests.support.stages import FakeDelivery, FakePublisher
 from tests.support.stores import FakeKeywordIndex
 
@@ -172,6 +174,24 @@ async def test_a_short_revision_that_a_newer_one_follows_is_superseded() -> None
     bench.delivery.successor.delivery, repeated.successor.delivery = repeated, newer
     assert await bench.handle(prepared(revision=7)) is Outcome.SUPERSEDED
     assert bench.reports == []
+
+
+@pytest.mark.parametrize(("known", "outcome"), [(8, Outcome.SUPERSEDED), (7, None), (None, None)])
+async def test_a_worker_that_slept_asks_the_hosts_replica_before_it_parks(
+    known: int | None, outcome: Outcome | None
+) -> None:
+    bench = Bench()
+    bench.drop = 1
+    replica = SimpleNamespace(
+        head=lambda tenant, document: None if known is None else head_of_revision(tenant, document, Revision(known))
+    )
+    bench.stage = replace(bench.stage, heads=replica)
+    if outcome is None:
+        with pytest.raises(IncompleteRevisionError):
+            await bench.handle(prepared(revision=7))
+    else:
+        assert await bench.handle(prepared(revision=7)) is outcome
+        assert bench.reports == []
 
 
 async def test_a_failure_upstream_is_reported_and_nobody_waits_for_the_rest() -> None:

@@ -13,11 +13,13 @@ from headwater.generations.policy import ChunkPolicy
 from schemas.events import BlobRef, ChunksPrepared
 from schemas.events.base import Lane
 from schemas.events.documents import DocumentOp
-from schemas.ids import DocumentId, document_key
+from schemas.ids import DocumentId, TenantId, document_key
 from schemas.topics import Topic
 from streams.harness.stage import Failure
+from streams.harness.watchdog import Progress
 from streams.prepare.agent import PrepareStage
 from streams.prepare.errors import EmptyDocumentError
+from streams.prepare.heavy import HeavyLane
 from streams.prepare.parsed import Block, BlockKind, ParsedText
 from streams.prepare.prepared import Prepared, prepare
 from tests.support.blobs import FakeBlobStore
@@ -42,6 +44,19 @@ class FakeParserPool:
         parsed = ParsedText(text=text, blocks=blocks, media_type="text/plain", title="")
         return prepare(parsed, ChunkPolicy(), lambda text: len(text.split()))
 
+    async def read_pages(self, content: Path, **_: object) -> None:
+        """Texts have no pages."""
+
+    async def rest(self) -> None:
+        """There is no process."""
+
+
+class NoReplica:
+    """Knows nothing, as on a host without a follower."""
+
+    def head(self, tenant: TenantId, document: DocumentId) -> None:
+        """Return nothing."""
+
 
 class Bench:
     def __init__(self, folder: Path) -> None:
@@ -51,6 +66,7 @@ class Bench:
             FakeParserPool(),
             FakePublisher(),
         )
+        self.heavy_pool = FakeParserPool()
         self.delivery = FakeDelivery().make()
         self.stage = PrepareStage(
             blobs=self.blobs,
@@ -62,6 +78,14 @@ class Bench:
             generation=GENERATION,
             incoming=folder,
             bulk_parses=asyncio.Semaphore(1),
+            heavy=HeavyLane(
+                pool=self.heavy_pool,  # type: ignore[arg-type]  # what the lane uses of it
+                cache=self.cache,
+                pages_at_once=2,
+                heavy_bytes=2_000_000,
+                progress=Progress(),
+            ),
+            heads=NoReplica(),
         )
 
     async def store(self, content: bytes) -> BlobRef:

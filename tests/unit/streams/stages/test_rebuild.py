@@ -15,6 +15,7 @@ from schemas.events.documents import ProgressOutcome
 from schemas.ids import document_id
 from schemas.topics import Topic
 from streams.embed.agent import EmbedStage
+from streams.harness.delivery import Outcome
 from streams.harness.stage import Failure
 from streams.index_vectors.step import vectors_of
 from streams.indexing.stage import IndexStage
@@ -126,3 +127,14 @@ async def test_documents_side_by_side_do_not_mix(bench: Bench) -> None:
     await asyncio.gather(*(bench.both.handle(event, bench.delivery) for event in events))
     for name in names:
         assert dict(await bench.meaning.revisions(TENANT, document_id(TENANT, SOURCE, name))) == {7: 1}
+
+
+@pytest.mark.parametrize("store", ["keywords", "both"])
+async def test_a_heavy_revision_is_read_at_once_and_deferred_to_nobody(bench: Bench, store: str) -> None:
+    event = changed(content=await bench.store("words" + " " * 2_000_000), revision=7)
+    rebuild: RebuildStage = getattr(bench, store)
+    assert await rebuild.handle(event, bench.delivery) is Outcome.DONE
+    assert bench.bench.heavy_pool.parsed
+    assert bench.bench.pool.parsed == []
+    assert {each.topic for each in bench.log.emissions} == {Topic.DOCUMENTS_PROGRESSED}
+    assert bench.bench.publisher.emissions == []

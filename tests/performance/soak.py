@@ -1,0 +1,61 @@
+"""Memory over time, under a steady load: a process that leaks shows in the slope."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tests.performance.bench import Bench, page
+from tests.performance.figures import Figure
+from tests.performance.memory import process_sizes
+
+_MINUTES = 20
+_LOOK_S = 15.0
+_WARM_UP = 0.25  # of the time: caches and pools fill
+_FLAT_SHARE, _FLAT_MIB = 0.05, 4.0  # what counts as flat: heaps breathe, and a small process has coarse pages
+_PAGES = 40
+_SEARCHES = 5  # between two looks
+
+
+def measure_soak(bench: Bench) -> list[Figure]:
+    """Edit and search for a while; return each process's memory and how fast it grew after the warm-up."""
+    minutes = bench.minutes or _MINUTES
+    looks: list[tuple[float, Mapping[str, float]]] = []
+    with bench.filled("soak", (page(f"page-{number}.md", _text(number, 0)) for number in range(_PAGES))) as base:
+        began = time.monotonic()
+        turn = 0
+        while (elapsed := time.monotonic() - began) < minutes * 60:
+            turn += 1
+            base.put([page(f"page-{turn % _PAGES}.md", _text(turn % _PAGES, turn))], lane="live")
+            for number in range(_SEARCHES):
+                bench.api.call("POST", "/search", json={"query": f"what does rule {turn + number} say"})
+            if not looks or elapsed - looks[-1][0] >= _LOOK_S:
+                looks.append((elapsed, process_sizes(bench)))
+            time.sleep(0.5)
+    bench.say(f"{turn} edits, {turn * _SEARCHES} searches, {len(looks)} looks")
+    return figures_of(looks)
+
+
+def figures_of(looks: Sequence[tuple[float, Mapping[str, float]]]) -> list[Figure]:
+    """Return two figures a process: its size at the last look, and what it grew by from the warm-up to then, in MiB."""
+    settled = [look for look in looks if look[0] >= _WARM_UP * looks[-1][0]]
+    figures: list[Figure] = []
+    for name in sorted(looks[-1][1]):
+        points = [(at_s, sizes[name]) for at_s, sizes in settled if name in sizes]
+        figures.append(Figure(name=f"{name}, at the end", value=looks[-1][1][name], unit="MiB"))
+        if len(points) > 1:
+            grown = theil_sen(points) * (points[-1][0] - points[0][0])
+            goal = _FLAT_MIB + _FLAT_SHARE * points[-1][1]
+            figures.append(Figure(name=f"{name}, growth", value=grown, unit="MiB", goal=goal))
+    return figures
+
+
+def theil_sen(points: Sequence[tuple[float, float]]) -> float:
+    """Return the median slope between all pairs of points (Theil, 1950; Sen, 1968): a peak moves it little."""
+    x, y = np.array(points).T
+    first, second = np.triu_indices(len(points), k=1)
+    return float(np.median((y[second] - y[first]) / (x[second] - x[first])))
+
+
+def _text(number: int, turn: int) -> str:
+    return f"# Rule {number}\n\n" + f"In its version {turn} rule {number} says: keep the receipt for two years. " * 10
