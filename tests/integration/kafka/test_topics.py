@@ -63,6 +63,7 @@ async def test_a_generation_brings_its_own_topics(settings: Settings, admin: Kaf
     assert {each.name.removeprefix(settings.kafka.topic_prefix) for each in planned.create} == {
         "rag.chunks.prepared.g2",
         "rag.chunks.embedded.g2",
+        "rag.documents.deferred.g2",
     }
 
 
