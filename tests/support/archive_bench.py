@@ -1,7 +1,6 @@
 """A log in memory with contents on disk, an archive, and a place to restore to."""
 
 import os
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from headwater.settings import BackupSettings, BlobSettings
 from schemas.events.documents import BlobRef, DocumentChanged
 from schemas.ids import DocumentId
 from tests.support.archive import MemoryLog
+from tests.support.blobs import pieces_of
 from tests.support.heads import ACME, changed
 
 TODAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -41,11 +41,7 @@ class ArchiveBench:
 
     async def content(self, text: str) -> BlobRef:
         """Store a content."""
-
-        async def pieces() -> AsyncIterator[bytes]:
-            yield text.encode()
-
-        return await self.blobs.write(ACME, pieces())
+        return await self.blobs.write(ACME, pieces_of(text.encode()))
 
     async def change(self, document: DocumentId, text: str, **fields: Any) -> DocumentChanged:
         """Append a document's state to the log, its content being stored before."""

@@ -1,4 +1,4 @@
-"""A blob store in memory."""
+"""A blob store in memory, and contents as stores take them."""
 
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
@@ -6,6 +6,12 @@ from collections.abc import AsyncIterable, AsyncIterator
 from headwater.clients.blobs import BlobCorruptError, BlobMissingError, BlobTooLargeError
 from schemas.events.documents import BlobRef
 from schemas.ids import TenantId
+
+
+async def pieces_of(content: bytes, size: int = 1024 * 1024) -> AsyncIterator[bytes]:
+    """Yield a content in pieces of `size` bytes, as the port's `write` takes it."""
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
 
 
 class FakeBlobStore:

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +19,7 @@ from schemas.events.base import Store
 from schemas.events.documents import Access, BlobRef, Clause, DocumentState
 from schemas.ids import EVERYONE, DocumentId, KnowledgeBaseId, Revision, SourceId, TenantId, document_key
 from schemas.topics import Topic
+from tests.support.blobs import pieces_of
 from tests.support.heads import put
 from tests.support.platform import Platform
 
@@ -136,11 +137,7 @@ class Library:
 
     def store(self, content: bytes) -> None:
         """Put content where the stages find it."""
-
-        async def pieces() -> AsyncIterator[bytes]:
-            yield content
-
-        asyncio.run(ObjectBlobStore(self.platform.settings.blobs).write(self._tenant, pieces()))
+        asyncio.run(ObjectBlobStore(self.platform.settings.blobs).write(self._tenant, pieces_of(content)))
 
     def rows(self, document_id: str) -> Mapping[Store, Mapping[Revision, int]]:
         """Count the rows of each revision in each store."""

@@ -22,6 +22,7 @@ from schemas.codec import decode
 from schemas.events import BlobRef, ChunksPrepared, DocumentChanged, DocumentIngested, DocumentProgressed, EventParked
 from schemas.ids import document_key
 from schemas.topics import Topic
+from tests.support.blobs import pieces_of
 from tests.support.events import TENANT
 from tests.support.installations import installed_stores
 from tests.support.records import read_topic
@@ -58,11 +59,7 @@ class Pipeline:
 
     async def store(self, content: bytes) -> BlobRef:
         """Put content where the stages find it."""
-
-        async def pieces() -> AsyncIterator[bytes]:
-            yield content
-
-        return await ObjectBlobStore(self.settings.blobs).write(TENANT, pieces())
+        return await ObjectBlobStore(self.settings.blobs).write(TENANT, pieces_of(content))
 
     async def append(self, *events: DocumentChanged) -> None:
         """Append to the log, as admission does."""

@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,15 +19,12 @@ from schemas.events.documents import BlobRef
 from schemas.ids import Revision, TenantId, document_id
 from tests.support.archive import MemoryLog
 from tests.support.archive_bench import ArchiveBench
+from tests.support.blobs import pieces_of
 from tests.support.heads import ACME, FILES
 from tests.support.s3_server import WRITTEN_AT, S3Server, s3_server
 
 OTHER = TenantId("other")
 ONE, TWO = (document_id(ACME, FILES, name) for name in ("one", "two"))
-
-
-async def pieces_of(content: bytes) -> AsyncIterator[bytes]:
-    yield content
 
 
 class ArchiveContract(ABC):

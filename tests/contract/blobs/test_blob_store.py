@@ -14,16 +14,11 @@ from headwater.ports.blobs import BlobStore
 from headwater.settings import BlobSettings
 from schemas.events.documents import BlobRef
 from schemas.ids import TenantId
-from tests.support.blobs import FakeBlobStore
+from tests.support.blobs import FakeBlobStore, pieces_of
 from tests.support.s3_server import S3Server, s3_server
 
 ACME, OTHER = TenantId("acme"), TenantId("other")
 LIMIT = 12 * 1024 * 1024
-
-
-async def pieces_of(content: bytes, size: int = 1024 * 1024) -> AsyncIterator[bytes]:
-    for start in range(0, len(content), size):
-        yield content[start : start + size]
 
 
 async def read(blobs: BlobStore, tenant: TenantId, ref: BlobRef) -> bytes:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from schemas.events.directory import DirectoryKind, Group, User
 from schemas.events.documents import Access, BlobRef, Clause, DocumentChanged
 from schemas.ids import Principal, document_id
 from tests.support.admission import Installation, installation
+from tests.support.blobs import pieces_of
 from tests.support.heads import ACME, FILES, FOR_ALL, command, delete, put, state
 from tests.support.stack import RunningStack
 
@@ -34,10 +35,7 @@ def only(principal: str) -> Access:
 
 
 async def blob(url: str, text: str) -> BlobRef:
-    async def pieces() -> AsyncIterator[bytes]:
-        yield text.encode()
-
-    return await ObjectBlobStore(BlobSettings(url=url)).write(ACME, pieces())
+    return await ObjectBlobStore(BlobSettings(url=url)).write(ACME, pieces_of(text.encode()))
 
 
 class Operator:

@@ -1,7 +1,7 @@
 """Mark and sweep: what is referred to stays, what is young stays, the rest goes."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from schemas.events.parked import EventParked
 from schemas.ids import GenerationName, TenantId, document_id, document_key
 from schemas.topics import Topic
 from tests.support.archive import MemoryLog
+from tests.support.blobs import pieces_of
 from tests.support.heads import ACME, FILES, changed, patch, put, state
 
 NOW = datetime.now(UTC)
@@ -37,10 +38,7 @@ class Bench:
     marks: Marks
 
     async def blob(self, text: str, tenant: TenantId = ACME, *, young: bool = False) -> BlobRef:
-        async def pieces() -> AsyncIterator[bytes]:
-            yield text.encode()
-
-        ref = await self.store.write(tenant, pieces())
+        ref = await self.store.write(tenant, pieces_of(text.encode()))
         if not young:
             self.age()
         return ref

@@ -1,14 +1,14 @@
 """The heavy lane of `prepare`: handed over, worked on by page ranges, resumed, given up when superseded."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from headwater.generations.policy import ChunkPolicy
-from schemas.events import BlobRef, ChunksPrepared, DocumentChanged
+from schemas.events import ChunksPrepared, DocumentChanged
 from schemas.events.base import Lane, Position
 from schemas.ids import DocumentId, Revision, TenantId
 from schemas.topics import Topic
@@ -21,7 +21,7 @@ from streams.prepare.heavy import HeavyLane, position_header, position_of
 from streams.prepare.pages import PageRange, join_ranges, load_range
 from streams.prepare.parsed import BlockKind
 from streams.prepare.prepared import Prepared, prepare
-from tests.support.blobs import FakeBlobStore
+from tests.support.blobs import FakeBlobStore, pieces_of
 from tests.support.cache import FakeCache
 from tests.support.events import GENERATION, TENANT, changed
 from tests.support.heads import head_of_revision
@@ -112,11 +112,8 @@ class Bench:
         )
 
     async def document(self, pages: int, *, revision: int = 7) -> DocumentChanged:
-        async def pieces() -> AsyncIterator[bytes]:
-            yield "\n".join(f"p{number}" for number in range(pages)).encode()
-
-        content: BlobRef = await self.blobs.write(TENANT, pieces())
-        return changed(content=content, revision=revision)
+        content = "\n".join(f"p{number}" for number in range(pages)).encode()
+        return changed(content=await self.blobs.write(TENANT, pieces_of(content)), revision=revision)
 
     def first_time(self) -> Delivery:
         return self.deliveries.make()

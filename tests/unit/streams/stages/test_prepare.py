@@ -1,7 +1,6 @@
 """Stage `prepare` with a parser that needs no process."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +21,7 @@ from streams.prepare.errors import EmptyDocumentError
 from streams.prepare.heavy import HeavyLane
 from streams.prepare.parsed import Block, BlockKind, ParsedText
 from streams.prepare.prepared import Prepared, prepare
-from tests.support.blobs import FakeBlobStore
+from tests.support.blobs import FakeBlobStore, pieces_of
 from tests.support.cache import FakeCache
 from tests.support.events import GENERATION, TENANT, changed, deleted
 from tests.support.stages import FakeDelivery, FakePublisher
@@ -89,10 +88,7 @@ class Bench:
         )
 
     async def store(self, content: bytes) -> BlobRef:
-        async def pieces() -> AsyncIterator[bytes]:
-            yield content
-
-        return await self.blobs.write(TENANT, pieces())
+        return await self.blobs.write(TENANT, pieces_of(content))
 
     @property
     def sent(self) -> list[ChunksPrepared]:

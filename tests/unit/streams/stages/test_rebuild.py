@@ -1,7 +1,7 @@
 """A store refilled from the log by the stages' own work, with everything in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from streams.index_vectors.step import vectors_of
 from streams.indexing.stage import IndexStage
 from streams.prepare.agent import PrepareStage
 from streams.rebuild.stage import RebuildStage
+from tests.support.blobs import pieces_of
 from tests.support.cache import FakeCache
 from tests.support.events import GENERATION, SOURCE, TENANT, changed, deleted
 from tests.support.models import FakeEmbedder
@@ -68,10 +69,7 @@ class Bench:
         await self.meaning.upsert(rows(batch), vectors_of(batch))
 
     async def store(self, text: str) -> BlobRef:
-        async def pieces() -> AsyncIterator[bytes]:
-            yield text.encode()
-
-        return await self.bench.blobs.write(TENANT, pieces())
+        return await self.bench.blobs.write(TENANT, pieces_of(text.encode()))
 
     @property
     def reports(self) -> list[tuple[Store, int, ProgressOutcome, Lane]]:
