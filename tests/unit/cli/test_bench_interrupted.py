@@ -11,7 +11,7 @@ import pytest
 # A stack whose start hangs, and a benchmark that does: each says that it has begun, waits to be ended, and takes a
 # moment to clean up.
 PROGRAM = """
-import asyncio, sys
+import asyncio, os, sys
 from pathlib import Path
 from headwater.cli import bench
 from headwater.local.stack import LocalStack
@@ -23,12 +23,12 @@ async def up(self, report, *, names=None):
     started.append("components")
     if where == "starting":
         print("begun", flush=True)
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
 async def down(self, report):
     if started:
         print("stopping", flush=True)
-        await asyncio.sleep(0.5)
+        os.read(0, 1)
         print("stopped", flush=True)
 
 LocalStack.up, LocalStack.down = up, down
@@ -40,13 +40,13 @@ bench.CHECKOUT = Path(sys.argv[2])
 bench.app(["ingest", *sys.argv[3:]], prog_name="bench")
 """
 BENCHMARK = """
-import sys, time
-print("begun", file=sys.stderr, flush=True)
+import os, signal, sys
 try:
-    time.sleep(60)
+    print("begun", file=sys.stderr, flush=True)
+    signal.pause()
 finally:
     print("cleaning up", file=sys.stderr, flush=True)
-    time.sleep(0.5)
+    os.read(0, 1)
     print("clean", file=sys.stderr, flush=True)
 """
 
@@ -67,17 +67,22 @@ def interrupted(where: str, checkout: Path, *options: str, number: signal.Signal
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, where, str(checkout), *options],
         env={**os.environ, "HEADWATER_LOCAL__STATE_FOLDER": str(checkout / "state")},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     ) as running:
         lines: list[str] = []
+        assert running.stdin is not None
         assert running.stdout is not None
         for line in running.stdout:
             lines.append(line.strip())
             if lines[-1] in {"begun", "cleaning up", "stopping"}:
                 os.killpg(running.pid, number)
+            if lines[-1] in {"cleaning up", "stopping"}:  # not before it has been struck again
+                running.stdin.write(".")
+                running.stdin.flush()
         running.wait(30)
     assert running.returncode not in {0, None}
     return lines
