@@ -1,32 +1,29 @@
 """Which partitions this worker owns, and where it stands in them."""
 
-import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from headwater.clients.kafka.config import consumer_config, group_of
 from headwater.clients.kafka.errors import translate
-from headwater.clients.kafka.records import Record, position_of, record_of
+from headwater.clients.kafka.records import Record, record_of
 from headwater.errors import FatalError
 from headwater.settings import Settings
 from streams.admit.backlog import Place
-from streams.admit.standstill import LOOK_S, Standstill
 from streams.admit.topics import AdmissionTopics
 
 # One batch is one transaction. 500 submissions take about 50 ms, which is what a live edit behind them waits.
 BATCH = 500
 # Read ahead per partition: live submissions wait in the same queue behind this much backfill.
 _QUEUED_MESSAGES = 500
-_END_TIMEOUT_S = 2.0  # asking for an end is for another time where the broker is slow
 _PARTITION_EOF = KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's own codes have underscored names
 
 
 class Intake:
     """The group's consumer. Partitions change hands during `read` alone."""
 
-    def __init__(self, settings: Settings, topics: AdmissionTopics, *, look_s: float = LOOK_S) -> None:
+    def __init__(self, settings: Settings, topics: AdmissionTopics) -> None:
         config = consumer_config(
             settings.kafka, client_id=f"headwater-admit-{settings.stages.slot}", group=group_of(settings, "admit")
         )
@@ -38,7 +35,6 @@ class Intake:
         self._notes: dict[int, str] = {}  # of the backfill topic's partitions, as committed
         self._paused: frozenset[int] = frozenset()  # partitions of the backfill topic
         self._changes = 0
-        self._standstill = Standstill(look_s=look_s)
         self.changed = False  # partitions were gained or lost since this was last set to False
         self._consumer.subscribe(list(topics.inputs), on_assign=self._gained, on_revoke=self._lost, on_lost=self._lost)
 
@@ -72,10 +68,7 @@ class Intake:
         return self._topics.submitted, partition, self._positions[self._topics.submitted, partition]
 
     def read(self, wait_s: float) -> list[Record]:
-        """Wait for a record and return it with those that lie ready; empty after `wait_s`.
-
-        Raises FatalError, also when records wait and are not read: the process must start again.
-        """
+        """Wait for a record and return it with those that lie ready; empty after `wait_s`. Raises FatalError."""
         try:
             first = self._consumer.poll(wait_s)
             changes = self._changes
@@ -86,9 +79,6 @@ class Intake:
         if changes != self._changes:  # the first was read before the change: whoever owns its partition reads it again
             del messages[:1]
         records = [record_of(message) for message in messages if message.error() is None]
-        self._note_progress(messages)
-        if not messages and self._standstill.is_due(time.monotonic()):
-            self._require_progress()
         failures = [failure for message in messages if (failure := message.error()) is not None]
         for failure in failures:
             translated = None if failure.code() == _PARTITION_EOF else translate(failure, "reading submissions")
@@ -109,7 +99,6 @@ class Intake:
                 if position < 0:
                     position = self._consumer.get_watermark_offsets(each, timeout=self._timeout_s, cached=False)[0]
                 self._positions[each.topic, each.partition] = position
-                self._standstill.reached((each.topic, each.partition), position)
                 if each.topic == self._topics.backfill:
                     self._notes[each.partition] = (each.metadata or "") if each.offset == position else ""
         except KafkaException as error:
@@ -142,7 +131,6 @@ class Intake:
                 self._consumer.seek(TopicPartition(topic, partition, offset))
             except KafkaException as error:
                 raise FatalError(f"cannot read {topic}/{partition} again: {error.args[0].name()}") from error
-            self._standstill.went_back((topic, partition))
 
     def pause_backfill(self, full: frozenset[int]) -> None:
         """Leave the backfill of these partitions where it is, and read that of all others."""
@@ -153,33 +141,7 @@ class Intake:
             self._consumer.pause([TopicPartition(topic, number) for number in sorted(stopped)])
         if resumed := (self._paused & owned) - wanted:
             self._consumer.resume([TopicPartition(topic, number) for number in sorted(resumed)])
-        self._standstill.excused([(topic, number) for number in stopped | resumed])
         self._paused = wanted
-
-    def _note_progress(self, messages: Collection[Message]) -> None:
-        for message in messages:
-            failure = message.error()
-            if failure is None or failure.code() == _PARTITION_EOF:
-                at = position_of(message)  # of an end: where the next record will be
-                following = at.offset + 1 if failure is None else at.offset
-                self._standstill.reached((at.topic, at.partition), following)
-
-    def _require_progress(self) -> None:
-        """Raise FatalError where records wait in partitions that are being read, and are not read."""
-        reading = self._assigned - {(self._topics.backfill, number) for number in self._paused}
-        ends: dict[tuple[str, int], int] = {}
-        try:
-            for topic, number in sorted(reading):
-                _, end = self._consumer.get_watermark_offsets(
-                    TopicPartition(topic, number), timeout=_END_TIMEOUT_S, cached=False
-                )
-                ends[topic, number] = end
-        except KafkaException:
-            ends = {}  # the broker is away or slow: nothing is known of anybody's progress
-        still = self._standstill.look(ends, time.monotonic())
-        if still:
-            names = ", ".join(f"{topic}/{number}" for topic, number in sorted(still))
-            raise FatalError(f"records wait in {names} and are not read; this process must start again")
 
     def _owned(self, record: Record) -> bool:
         return (record.position.topic, record.position.partition) in self._assigned
@@ -193,7 +155,6 @@ class Intake:
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         lost = {(each.topic, each.partition) for each in partitions}
         self._assigned -= lost
-        self._standstill.lost(lost)
         self._positions = {key: offset for key, offset in self._positions.items() if key not in lost}
         self._note_change()
 

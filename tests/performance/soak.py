@@ -14,7 +14,8 @@ _LOOK_S = 15.0
 _WARM_UP = 0.25  # of the time: caches and pools fill
 _FLAT_SHARE, _FLAT_MIB = 0.05, 4.0  # what counts as flat: heaps breathe, and a small process has coarse pages
 _PAGES = 40
-_SEARCHES = 5  # between two looks
+_SEARCHES = 5  # after each edit
+_PAUSE_S = 0.5  # after each edit and its searches: the load of a normal day, not the most there can be
 
 
 def measure_soak(bench: Bench) -> list[Figure]:
@@ -31,7 +32,7 @@ def measure_soak(bench: Bench) -> list[Figure]:
                 bench.api.call("POST", "/search", json={"query": f"what does rule {turn + number} say"})
             if not looks or elapsed - looks[-1][0] >= _LOOK_S:
                 looks.append((elapsed, process_sizes(bench)))
-            time.sleep(0.5)
+            time.sleep(_PAUSE_S)
     bench.say(f"{turn} edits, {turn * _SEARCHES} searches, {len(looks)} looks")
     return figures_of(looks)
 
