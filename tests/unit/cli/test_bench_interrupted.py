@@ -11,7 +11,7 @@ import pytest
 # A stack whose start hangs, and a benchmark that does: each says that it has begun, waits to be ended, and takes a
 # moment to clean up.
 PROGRAM = """
-import asyncio, os, sys
+import asyncio, os, signal, sys
 from pathlib import Path
 from headwater.cli import bench
 from headwater.local.stack import LocalStack
@@ -22,13 +22,15 @@ started = []
 async def up(self, report, *, names=None):
     started.append("components")
     if where == "starting":
+        # With this every signal wakes the loop: without, one that comes just before the loop waits is noticed never.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, lambda: None)
         print("begun", flush=True)
         await asyncio.Event().wait()
 
 async def down(self, report):
     if started:
         print("stopping", flush=True)
-        os.read(0, 1)
+        await asyncio.to_thread(os.read, 0, 1)
         print("stopped", flush=True)
 
 LocalStack.up, LocalStack.down = up, down
@@ -40,10 +42,15 @@ bench.CHECKOUT = Path(sys.argv[2])
 bench.app(["ingest", *sys.argv[3:]], prog_name="bench")
 """
 BENCHMARK = """
-import os, signal, sys
-try:
+import asyncio, os, signal, sys
+
+async def measure():
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, lambda: None)  # as above
     print("begun", file=sys.stderr, flush=True)
-    signal.pause()
+    await asyncio.Event().wait()
+
+try:
+    asyncio.run(measure())
 finally:
     print("cleaning up", file=sys.stderr, flush=True)
     os.read(0, 1)
@@ -76,14 +83,17 @@ def interrupted(where: str, checkout: Path, *options: str, number: signal.Signal
         lines: list[str] = []
         assert running.stdin is not None
         assert running.stdout is not None
-        for line in running.stdout:
-            lines.append(line.strip())
-            if lines[-1] in {"begun", "cleaning up", "stopping"}:
-                os.killpg(running.pid, number)
-            if lines[-1] in {"cleaning up", "stopping"}:  # not before it has been struck again
-                running.stdin.write(".")
-                running.stdin.flush()
-        running.wait(30)
+        try:
+            for line in running.stdout:
+                lines.append(line.strip())
+                if lines[-1] in {"begun", "cleaning up", "stopping"}:
+                    os.killpg(running.pid, number)
+                if lines[-1] in {"cleaning up", "stopping"}:  # not before it has been struck again
+                    running.stdin.write(".")
+                    running.stdin.flush()
+            running.wait(30)
+        finally:
+            running.kill()
     assert running.returncode not in {0, None}
     return lines
 
