@@ -16,6 +16,7 @@ from pathlib import Path
 from headwater.cli import bench
 from headwater.local.stack import LocalStack
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started to ignore it
 where = sys.argv[1]
 started = []
 
