@@ -8,8 +8,8 @@ from tests.support.platform import Platform, running_platform
 from tests.support.stack import RunningStack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def platform(stack: RunningStack) -> Iterator[Platform]:
-    """The whole product, with few documents. Only for tests marked `real`."""
+    """The whole product, with few documents, stopped when these tests are over. Only for tests marked `real`."""
     with running_platform(stack, name="lifecycle") as running:
         yield running
