@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -205,7 +205,7 @@ class PrepareStage:
             await self.blobs.record_derived(event.tenant_id, ref, source=content)
         return ref
 
-    async def _send(self, batches: "tuple[ChunksPrepared, ...] | list[ChunksPrepared]") -> None:
+    async def _send(self, batches: Sequence[ChunksPrepared]) -> None:
         await self.publisher.publish(
             [
                 Emission(topic=Topic.CHUNKS_PREPARED, key=document_key(each.tenant_id, each.document_id), event=each)
