@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
+import structlog
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -21,6 +22,13 @@ hypothesis.settings.load_profile("headwater")
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Keep tests that share the stack in one process; those without one run beside them (`-n 2`)."""
     return StackScheduling(config, log)
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> None:
+    """Log as plain text. Left alone structlog draws each exception with all its local variables: seconds for each."""
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The application: one router a resource, all under /v1."""
 
+from functools import cache
 from importlib.metadata import version
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -42,6 +43,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     return app
 
 
+@cache  # routes hold nothing of an application, and a process of tests builds hundreds
 def _v1() -> APIRouter:
     router = APIRouter(prefix="/v1", dependencies=[Depends(waited_as_of)], responses=problems(*COMMON))
     for resource in (
