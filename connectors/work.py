@@ -41,6 +41,9 @@ class Work:
         return SyncMode.PERMISSIONS if self.permissions else SyncMode.ITEMS
 
 
+CHANGES: Final = Work(changes=True)
+
+
 def work_of(request: SyncRequested) -> Work:
     """Return what one request asks for."""
     match request.mode:
