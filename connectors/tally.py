@@ -64,19 +64,26 @@ class Tally:
 
 
 async def reported(work: Callable[[Tally], Awaitable[None]]) -> SyncReport:
-    """Do the work and name its ending. What is neither the source's fault nor an outage is raised."""
+    """Do the work and name its ending. What is neither the source's word nor an outage is raised."""
     tally = Tally()
     try:
         await work(tally)
-    except UnauthorisedError as error:
-        return tally.report(Ending.UNAUTHORISED, reason=str(error))
-    except SourceGoneError as error:
-        return tally.report(Ending.SOURCE_GONE, reason=str(error))
-    except FatalError as error:
-        return tally.report(Ending.SOURCE_REFUSED, reason=str(error))
-    except RetryableError as error:
-        return tally.report(Ending.FAILED, reason=str(error))
+    except (FatalError, RetryableError) as error:
+        return tally.report(ending_of(error), reason=str(error))
     except asyncio.CancelledError:
         tally.report(Ending.SUSPENDED)
         raise
     return tally.report(tally.ending())
+
+
+def ending_of(error: FatalError | RetryableError) -> Ending:
+    """Name the ending that an error is."""
+    match error:
+        case UnauthorisedError():
+            return Ending.UNAUTHORISED
+        case SourceGoneError():
+            return Ending.SOURCE_GONE
+        case FatalError():
+            return Ending.SOURCE_REFUSED
+        case RetryableError():
+            return Ending.FAILED

@@ -59,6 +59,16 @@ class SourceQueue:
             raise ValueError("end: nothing runs")
         return replace(self, settled=self.running.last, running=None)
 
+    def again(self) -> "SourceQueue":
+        """Put what runs back: it ended without a recorded ending. One run does it together with what waits."""
+        if self.running is None:
+            raise ValueError("again: nothing runs")
+        run, waiting = self.running, self.waiting
+        if waiting is None:
+            return replace(self, running=None, waiting=run)
+        work = waiting.work if run.cancelled else run.work | waiting.work
+        return replace(self, running=None, waiting=replace(waiting, work=work, first=run.first, asked_at=run.asked_at))
+
     @property
     def may_begin(self) -> bool:
         """Whether something waits and nothing runs."""

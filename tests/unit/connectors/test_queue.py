@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.worker.queue import SourceQueue, to_commit
 from connectors.work import MAX_ITEMS, Work, work_of
+from connectors.worker.queue import SourceQueue, to_commit
 from schemas.events.syncs import SyncMode, SyncRequested
 from schemas.ids import SourceId, TenantId
 
@@ -36,7 +36,7 @@ WISHES = st.one_of(
 )
 WORKS = st.lists(WISHES, min_size=1, max_size=4).map(lambda wishes: _joined([work_of(wish) for wish in wishes]))
 CANCEL = request(SyncMode.INCREMENTAL, cancels=True)
-STEPS = st.lists(st.one_of(WISHES, st.just(CANCEL), st.sampled_from(["begin", "end", "crash"])), max_size=40)
+STEPS = st.lists(st.one_of(WISHES, st.just(CANCEL), st.sampled_from(["begin", "end", "crash", "lose"])), max_size=40)
 
 
 def _joined(works: list[Work]) -> Work:
@@ -112,6 +112,11 @@ class World:
         self.queue = self.queue.end()
         self.recorded = self.queue.settled
         self.committed = to_commit([self.queue], len(self.log))
+
+    def lose(self) -> None:
+        """The run ended and nobody could record it."""
+        if self.queue.running is not None:
+            self.queue = self.queue.again()
 
     def crash(self) -> None:
         """Another worker knows the recorded ending and reads on from the committed position."""
