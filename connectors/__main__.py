@@ -1,4 +1,4 @@
-"""`python -m connectors`: `worker` runs what is asked for, `filesystem PATH` brings one folder in, `check` tries one."""
+"""`python -m connectors`: `worker` runs what is asked for, `filesystem` brings a folder in, `check` tries a source."""
 
 import asyncio
 import json

@@ -1,6 +1,5 @@
 """The log of syncs on Kafka: `rag.syncs.requested` and `rag.syncs.progressed`."""
 
-import asyncio
 from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Final
@@ -9,13 +8,10 @@ from connectors.worker.fence import KafkaFence
 from connectors.worker.ports import Fence, Key
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.config import topic_of
-from headwater.clients.kafka.consumer import BEGINNING, RecordStream
 from headwater.clients.kafka.murmur2 import partition_of
 from headwater.clients.kafka.producer import EventProducer
-from headwater.clients.kafka.records import PartitionEnd
-from headwater.errors import RetryableError
+from headwater.clients.kafka.syncs import newest_syncs
 from headwater.settings import Settings
-from schemas.codec import decode
 from schemas.events.syncs import SyncProgressed, SyncRequested
 from schemas.ids import scoped_key
 from schemas.topics import Topic
@@ -30,7 +26,6 @@ class KafkaSyncLog:
         self._settings, self._producer, self._counts = settings, producer, counts
         self._admin = KafkaAdmin(settings.kafka, client_id="headwater-connectors")
         self._requested = topic_of(settings, Topic.SYNCS_REQUESTED)
-        self._progressed = topic_of(settings, Topic.SYNCS_PROGRESSED)
 
     @classmethod
     async def open(cls, settings: Settings, producer: EventProducer) -> "KafkaSyncLog":
@@ -44,29 +39,9 @@ class KafkaSyncLog:
 
     async def newest(self, partitions: Collection[int]) -> Mapping[Key, SyncProgressed]:
         """See the port. Waits for a transaction that a killed worker left open, as long as the broker lets it be."""
-        patience_s = 3 * self._settings.kafka.transaction_timeout_s
-        try:
-            async with asyncio.timeout(patience_s):
-                return await self._read(partitions)
-        except TimeoutError as error:
-            raise RetryableError(f"{self._progressed} could not be read to its end within {patience_s} s") from error
-
-    async def _read(self, partitions: Collection[int]) -> Mapping[Key, SyncProgressed]:
         # Requests and progress share key and partition count, hence partitions.
-        asked = {self._progressed: partitions, self._requested: partitions}
-        ends = await self._admin.log_ends(asked, committed=False)
-        left = set(partitions)
-        found: dict[Key, SyncProgressed] = {}
-        start = {self._progressed: dict.fromkeys(partitions, BEGINNING)}
-        async with RecordStream.assign_all(self._settings.kafka, start, client_id="connector-syncs") as stream:
-            while left:
-                for item in await stream.read():
-                    if isinstance(item, PartitionEnd):
-                        if item.position.offset >= ends[self._progressed][item.position.partition]:
-                            left.discard(item.position.partition)
-                    elif item.value is not None:
-                        event = decode(item.value, SyncProgressed)
-                        found[event.tenant_id, event.source] = event
+        ends = await self._admin.log_ends({self._requested: partitions}, committed=False)
+        found = await newest_syncs(self._settings, self._admin, partitions)
         return {key: event for key, event in found.items() if _is_of(event, self._requested, ends[self._requested])}
 
     async def ask(self, request: SyncRequested) -> None:

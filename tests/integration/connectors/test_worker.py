@@ -1,7 +1,8 @@
-"""Connector workers as processes on a real broker: one dies or freezes in mid-sync, the other goes on, nothing twice."""
+"""Connector workers as processes on a real broker: one dies or freezes in mid-sync, and the other goes on."""
 
 import signal
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,13 +18,13 @@ from schemas.events.syncs import SyncEnding, SyncMode, SyncProgressed, SyncReque
 from schemas.ids import Revision, SourceId, directory_key, scoped_key
 from schemas.topics import Topic
 from tests.support.admission import Child, Installation
-from tests.support.events import NOW
 from tests.support.heads import ACME, HANDBOOK
 from tests.support.waiting import reached
 
 pytestmark = pytest.mark.real
 
 WIKI = SourceId("wiki")
+NOW = datetime.now(UTC)
 PAGES = 1_500  # enough that a sync is still at it when its first cursor is seen
 
 
