@@ -3,6 +3,9 @@
 import asyncio
 import signal
 from contextlib import suppress
+from typing import Final
+
+import structlog
 
 from connectors.registry import connect
 from connectors.worker.jobs import ConnectorJobs
@@ -19,7 +22,9 @@ from headwater.settings import Settings
 from headwater.telemetry.management import Health, ManagementServer
 from schemas.topics import Topic
 
-CLIENT = "headwater-connectors"
+log = structlog.get_logger(__name__)
+
+CLIENT: Final = "headwater-connectors"
 
 
 async def run_worker(settings: Settings) -> None:
@@ -29,7 +34,8 @@ async def run_worker(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     health.unready("directory", "not read yet")
     health.unready("kafka", "not in the group yet")
-    with ManagementServer(settings.management, health):
+    with ManagementServer(settings.management, health) as management:
+        log.info("worker_starting", port=management.port)
         async with EventProducer.open(settings, client_id=CLIENT) as producer:
             following = asyncio.create_task(sources.follow(settings, producer, health))
             try:
