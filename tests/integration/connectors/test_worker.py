@@ -25,7 +25,7 @@ pytestmark = pytest.mark.real
 
 WIKI = SourceId("wiki")
 NOW = datetime.now(UTC)
-PAGES = 1_500  # enough that a sync is still at it when its first cursor is seen
+PAGES = 600  # ten batches: a sync is still at it when its first cursor is seen
 
 
 @pytest.fixture
