@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -19,8 +18,8 @@ from headwater.cli.sources import ask_for_sync
 class _SourceOrKind(TyperGroup):
     """What is no kind is the name of a source: `headwater sync handbook`."""
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """See click: choose the command by the first argument."""
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """See click, whose types typer hides: choose the command by the first argument."""
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             args = ["source", *args]
         return super().resolve_command(ctx, args)
