@@ -1,14 +1,14 @@
-"""`python -m connectors filesystem PATH`: bring one source into the log, and keep it there with `--watch`."""
+"""`python -m connectors`: `worker` runs what is asked for, `filesystem` brings a folder in, `check` tries a source."""
 
 import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import structlog
 import typer
@@ -19,6 +19,7 @@ from connectors.filesystem.connector import FilesystemConnector
 from connectors.pausing import pauses, unless_paused
 from connectors.registration import Registration, register
 from connectors.runner import Runner
+from connectors.worker.process import check_source, run_worker
 from headwater import event_loop
 from headwater.clients.blobs import ObjectBlobStore
 from headwater.clients.kafka.producer import EventProducer
@@ -29,6 +30,8 @@ from headwater.telemetry.logging import configure_logging
 from headwater.telemetry.management import Health, ManagementServer
 from headwater.telemetry.tracing import configure_tracing
 from schemas.ids import KnowledgeBaseId, SourceId, TenantId
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Run one source.")
@@ -51,10 +54,7 @@ def filesystem(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Bring a folder tree up to date; `.headwater.yaml` files say who may read what."""
-    settings = Settings()
-    configure_logging(settings.telemetry, process=f"connector-{source}")
-    configure_tracing(settings.telemetry, process=f"connector-{source}")
-    configure_codec(settings.kafka)
+    settings = _set_up(f"connector-{source}")
     registration = Registration(
         tenant=TenantId(tenant),
         source=SourceId(source),
@@ -62,13 +62,42 @@ def filesystem(
         knowledge_base=KnowledgeBaseId(knowledge_base),
     )
     connector = FilesystemConnector(root=path.absolute(), knowledge_base=registration.knowledge_base)
+    report = _ran(_run(settings, connector, registration, watch=watch))
+    typer.echo(json.dumps({**asdict(report), "message": report.message}) if as_json else report.message)
+    raise typer.Exit(0 if report.ending in _GOOD else 1)
+
+
+@app.command()
+def worker() -> None:
+    """Run the syncs that `rag.syncs.requested` asks for, of all sources, until stopped. Start as many as you like."""
+    _ran(run_worker(_set_up("connectors")))
+
+
+@app.command()
+def check(
+    source: Annotated[str, typer.Argument(help="Name of the source in the directory.")],
+    tenant: Annotated[str, typer.Option(help="Whose source it is.")] = "default",
+) -> None:
+    """Check a source's settings, credentials and rights from here, and say what is missing. Nothing is read."""
+    settings = _set_up(f"connector-{source}")
+    typer.echo(_ran(check_source(settings, (TenantId(tenant), SourceId(source)))))
+
+
+def _set_up(process: str) -> Settings:
+    settings = Settings()
+    configure_logging(settings.telemetry, process=process)
+    configure_tracing(settings.telemetry, process=process)
+    configure_codec(settings.kafka)
+    return settings
+
+
+def _ran(work: Coroutine[Any, Any, T]) -> T:
+    """Return what the work returns; an error of ours is one sentence and exit status 1."""
     try:
-        report = event_loop.run(_run(settings, connector, registration, watch=watch))
+        return event_loop.run(work)
     except HeadwaterError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    typer.echo(json.dumps({**asdict(report), "message": report.message}) if as_json else report.message)
-    raise typer.Exit(0 if report.ending in _GOOD else 1)
 
 
 async def _run(

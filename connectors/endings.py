@@ -1,20 +1,11 @@
 """How a sync ends: a ladder of endings, each with what an operator needs to know."""
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
+from schemas.events.syncs import SyncEnding
 
-class Ending(StrEnum):
-    """From best to worst. A closed set: safe as a metric label."""
-
-    COMPLETED = "completed"
-    NOTHING_NEW = "nothing_new"
-    PARTIAL = "partial"
-    SUSPENDED = "suspended"
-    PAUSED = "paused"
-    SOURCE_REFUSED = "source_refused"
-    FAILED = "failed"
+Ending: TypeAlias = SyncEnding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +20,7 @@ class SyncReport:
     failed: tuple[tuple[str, str], ...] = ()  # external id and reason; the first hundred
     failures: int = 0
     reason: str | None = None
+    remaining: int | None = None  # items still to be looked at, where the source tells
 
     @property
     def message(self) -> str:
@@ -40,10 +32,16 @@ class SyncReport:
 _SENTENCES: Final = {
     Ending.COMPLETED: "The source is in sync: {done}.",
     Ending.NOTHING_NEW: "The source is in sync: nothing had changed.",
-    Ending.PARTIAL: "{done}; {failures} items could not be read and are tried again on the next pass.",
+    Ending.PARTIAL: "{done}; {failures} items could not be read and are tried again on the next pass; "
+    "each is named with its reason.",
     Ending.SUSPENDED: "Stopped on request after {done}; the next pass goes on from there.",
     Ending.PAUSED: "The source is paused in the directory and is not read. Let an administrator resume it "
     "(`paused: false`), then sync again: the next pass goes on where the last one stopped.",
+    Ending.CANCELLED: "Cancelled after {done}: {reason}. The next sync goes on from there.",
+    Ending.UNAUTHORISED: "The source refuses the credentials: {reason}. Give the right or renew the credential, run "
+    "`headwater sources test`, then sync again: nothing is lost meanwhile.",
+    Ending.SOURCE_GONE: "There is nothing to read: {reason}. Its documents stay as they are. Correct the source's "
+    "settings, or remove the source.",
     Ending.SOURCE_REFUSED: "The source refuses: {reason}",
     Ending.FAILED: "Not finished, after {done}: {reason}. The next pass goes on from there.",
 }

@@ -1,16 +1,24 @@
 """What a source is to the runner. A connector reads one source and knows nothing about Kafka."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
-from headwater.errors import HeadwaterError
+from headwater.errors import FatalError, HeadwaterError
 from schemas.events.documents import DocumentPatch, DocumentState
 
 # Where a source resumes: small parts by name, each the connector's own format. A source with one opaque position has
 # one part; a listing that is compared has one part an item.
 Cursor: TypeAlias = Mapping[str, bytes]
+
+
+class UnauthorisedError(FatalError):
+    """The source refuses the credentials, or they lack a right. The text names which right, and where to give it."""
+
+
+class SourceGoneError(FatalError):
+    """What is to be read is not there any more: the bucket, the site, the repository."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +50,7 @@ class SourceChange:
     source_version: int | None  # grows with the document's states at the source; None: the order of arrival decides
     occurred_at: datetime
     cursor: Mapping[str, bytes | None]  # None: the part is gone
+    remaining: int | None = None  # items that this pass has still to look at; None where the source does not tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +65,10 @@ class Connector(Protocol):
     """Reads one external source; blobs, events, cursors and endings belong to the runner."""
 
     async def check(self) -> None:
-        """Raise FatalError with a message that names the setting to correct."""
+        """Raise FatalError with a message that names the setting to correct.
+
+        UnauthorisedError where a credential or a right is missing, SourceGoneError where there is nothing to read.
+        """
         ...
 
     def changes(self, since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
@@ -68,6 +80,34 @@ class Connector(Protocol):
         ...
 
 
+@runtime_checkable
+class FullConnector(Connector, Protocol):
+    """A source whose `changes` trust the cursor. One that compares a listing needs no more than `changes`."""
+
+    def everything(self, since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+        """Yield what `changes` would with an empty cursor, less what the cursor proves to be unchanged."""
+        ...
+
+
+@runtime_checkable
+class ItemConnector(Connector, Protocol):
+    """A source of which single items can be looked at: what a webhook names."""
+
+    def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+        """Yield what differs from the cursor of these items alone. One that is gone is Deleted."""
+        ...
+
+
+@runtime_checkable
+class PermissionsConnector(Connector, Protocol):
+    """A source of which permissions can be read without contents, and change without `changes` seeing it."""
+
+    def permissions(self, since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+        """Yield a Patched for each document whose readers differ from what the cursor says."""
+        ...
+
+
+@runtime_checkable
 class LiveConnector(Connector, Protocol):
     """A source that tells of its changes as they happen."""
 

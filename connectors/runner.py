@@ -6,24 +6,25 @@ and admission drops what is unchanged.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, assert_never
 from uuid import uuid4
 
-import structlog
-
 from connectors.cursors import CursorStore, without_marks
-from connectors.endings import Ending, SyncReport
+from connectors.endings import SyncReport
+from connectors.passes import passes_of
 from connectors.protocol import Connector, Deleted, ItemFailed, LiveConnector, Patched, SourceChange, Upserted
+from connectors.tally import Tally, reported
+from connectors.work import CHANGES, Work
 from headwater.clients.kafka.config import topic_of
 from headwater.clients.kafka.producer import EventProducer
 from headwater.clients.kafka.records import Outgoing
-from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError
+from headwater.errors import PoisonError
 from headwater.ports.blobs import BlobStore
 from headwater.retry import RetryPolicy, retry
 from headwater.settings import Settings
-from headwater.telemetry.metrics import SYNC_ITEMS, SYNCS_ENDED
+from headwater.telemetry.metrics import SYNC_ITEMS
 from headwater.telemetry.tracing import span
 from schemas.codec import encode
 from schemas.events.base import Lane
@@ -31,55 +32,27 @@ from schemas.events.documents import DocumentPatch, DocumentState, DocumentSubmi
 from schemas.ids import Principal, SourceId, TenantId, document_id, document_key
 from schemas.topics import Topic
 
-log = structlog.get_logger(__name__)
-
 BATCH: Final = 64  # changes submitted side by side: memory is this many pieces of content, not documents
-REPORTED_FAILURES: Final = 100
 SYNCED_MARK: Final = "!synced"  # part of the cursor: a first pass came to its end
 # Worst wait for one call: 0.2 + 0.4 + ... up to 10 s each, 120 s in all: then the pass ends and says why.
 RETRY: Final = RetryPolicy(attempts=20, first_delay_s=0.2, max_delay_s=10.0, budget_s=120.0)
 
 
-@dataclass(slots=True)
-class _Tally:
-    """Counts of one pass."""
+async def _untold(_: SyncReport) -> None:
+    """Nobody wants to know how far it is."""
 
-    upserted: int = 0
-    patched: int = 0
-    deleted: int = 0
-    content_bytes: int = 0
-    failures: int = 0
-    failed: list[tuple[str, str]] = field(default_factory=list)
 
-    def fail(self, external_id: str, error: HeadwaterError) -> None:
-        self.failures += 1
-        SYNC_ITEMS.labels(outcome="failed").inc()
-        log.warning("item_failed", error=type(error).__name__)
-        if len(self.failed) < REPORTED_FAILURES:
-            self.failed.append((external_id, str(error)))
-
-    def report(self, ending: Ending, *, reason: str | None = None) -> SyncReport:
-        SYNCS_ENDED.labels(ending=ending.value).inc()
-        return SyncReport(
-            ending=ending,
-            upserted=self.upserted,
-            patched=self.patched,
-            deleted=self.deleted,
-            content_bytes=self.content_bytes,
-            failed=tuple(self.failed),
-            failures=self.failures,
-            reason=reason,
-        )
-
-    def ending(self) -> Ending:
-        if self.failures:
-            return Ending.PARTIAL
-        return Ending.COMPLETED if self.upserted or self.patched or self.deleted else Ending.NOTHING_NEW
+def _always() -> None:
+    """Let it write: nobody else can hold the source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
-    """Brings one source up to date, once (`sync`) or for as long as it runs (`follow`)."""
+    """Brings one source up to date, once (`sync`) or for as long as it runs (`follow`).
+
+    `may_write` is asked before anything is sent and raises where another worker may hold the source by now; `tell` is
+    awaited after every batch.
+    """
 
     settings: Settings
     connector: Connector
@@ -88,30 +61,33 @@ class Runner:
     producer: EventProducer
     tenant: TenantId
     source: SourceId
+    may_write: Callable[[], None] = _always
+    tell: Callable[[SyncReport], Awaitable[None]] = _untold
 
-    async def sync(self) -> SyncReport:
-        """Make one pass and say how it ended. A first pass goes to the backfill lane."""
+    async def sync(self, work: Work = CHANGES) -> SyncReport:
+        """Do the work and say how it ended. What comes before a first pass has ended goes to the backfill lane."""
 
-        async def one_pass(tally: _Tally) -> None:
+        async def all_passes(tally: Tally) -> None:
             await self.connector.check()
-            cursor = await self.cursors.load()
-            lane = Lane.LIVE if SYNCED_MARK in cursor else Lane.BACKFILL
-            await self._submit_all(self.connector.changes(without_marks(cursor)), lane, tally)
-            if SYNCED_MARK not in cursor:
-                await self.cursors.save({SYNCED_MARK: datetime.now(UTC).isoformat().encode()})
+            for each in passes_of(self.connector, work):
+                cursor = await self.cursors.load()
+                lane = Lane.LIVE if SYNCED_MARK in cursor else Lane.BACKFILL
+                await self._submit_all(each.of(without_marks(cursor)), lane, tally)
+                if each.complete and SYNCED_MARK not in cursor:
+                    await self.cursors.save({SYNCED_MARK: datetime.now(UTC).isoformat().encode()})
 
-        return await _reported(one_pass)
+        return await reported(all_passes)
 
     async def follow(self, connector: LiveConnector) -> SyncReport:
         """Submit what changes from now on, until cancelled or until the source fails. Call after a `sync`."""
 
-        async def following(tally: _Tally) -> None:
+        async def following(tally: Tally) -> None:
             cursor = await self.cursors.load()
             await self._submit_all(connector.live(without_marks(cursor)), Lane.LIVE, tally)
 
-        return await _reported(following)
+        return await reported(following)
 
-    async def _submit_all(self, changes: AsyncIterator[SourceChange | ItemFailed], lane: Lane, tally: _Tally) -> None:
+    async def _submit_all(self, changes: AsyncIterator[SourceChange | ItemFailed], lane: Lane, tally: Tally) -> None:
         async for batch in _batches(changes):
             good = []
             for change in batch:
@@ -120,16 +96,19 @@ class Runner:
                 else:
                     good.append(change)
             await self._submit(good, lane, tally)
+            await self.tell(tally.so_far())
 
-    async def _submit(self, changes: Sequence[SourceChange], lane: Lane, tally: _Tally) -> None:
+    async def _submit(self, changes: Sequence[SourceChange], lane: Lane, tally: Tally) -> None:
         """Bring one batch into the log, then into the cursor."""
         with span("submit", events=len(changes), lane=lane.value):
             made = await asyncio.gather(*(self._submission(change, lane, tally) for change in changes))
             submissions = [(change, event) for change, event in zip(changes, made, strict=True) if event is not None]
+            self.may_write()
             await retry(lambda: self._send([event for _, event in submissions]), policy=RETRY)
             parts: dict[str, bytes | None] = {}
             for change, _ in submissions:
                 parts.update(change.cursor)
+                tally.remaining = change.remaining
             await retry(lambda: self.cursors.save(parts), policy=RETRY)
 
     async def _send(self, events: Sequence[DocumentSubmitted]) -> None:
@@ -145,7 +124,7 @@ class Runner:
             for event in events
         )
 
-    async def _submission(self, change: SourceChange, lane: Lane, tally: _Tally) -> DocumentSubmitted | None:
+    async def _submission(self, change: SourceChange, lane: Lane, tally: Tally) -> DocumentSubmitted | None:
         """Store the content and describe the submission; None where this one item cannot be read."""
         op, state, patch = SubmissionOp.DELETE, None, None
         match change.what:
@@ -200,21 +179,6 @@ class Runner:
             state=state,
             patch=patch,
         )
-
-
-async def _reported(work: Callable[[_Tally], Awaitable[None]]) -> SyncReport:
-    """Do the work and name its ending."""
-    tally = _Tally()
-    try:
-        await work(tally)
-    except FatalError as error:
-        return tally.report(Ending.SOURCE_REFUSED, reason=str(error))
-    except RetryableError as error:
-        return tally.report(Ending.FAILED, reason=str(error))
-    except asyncio.CancelledError:
-        tally.report(Ending.SUSPENDED)
-        raise
-    return tally.report(tally.ending())
 
 
 async def _batches(

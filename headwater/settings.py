@@ -173,6 +173,19 @@ class LimitSettings(TenantLimits):
         return TenantLimits(**common | ({} if own is None else own.model_dump(exclude_unset=True)))
 
 
+class ConnectorSettings(BaseModel, frozen=True, extra="forbid"):
+    """What connector workers may do for the sources of the directory, whoever wrote them there."""
+
+    parallel_syncs: PositiveInt = 4  # of one worker; each holds up to 64 contents at once
+    # Folders below which a source of kind `filesystem` may lie. None by default: whoever may write the directory would
+    # read this host's files through it.
+    filesystem_roots: tuple[Path, ...] = ()
+    secrets_folder: Path = Path("/run/secrets/headwater")  # `file:NAME` of a source is TENANT/NAME below it
+    progress_every_s: PositiveFloat = 5.0  # how often a running sync says how far it is
+    schedule_every_s: PositiveFloat = 5.0  # how often schedules are looked at; a cron's grain is a minute
+    schedule_jitter_s: NonNegativeFloat = 60.0  # each source's own part of it delays its schedule, always the same
+
+
 class FreshnessSettings(BaseModel, frozen=True, extra="forbid"):
     """The objectives of live edits: 95 of 100 are as quick as this, or the promise is broken."""
 
@@ -241,6 +254,7 @@ class Settings(BaseSettings):
     management: ManagementSettings = ManagementSettings()
     api: ApiSettings = ApiSettings()
     stages: StageSettings = StageSettings()
+    connectors: ConnectorSettings = ConnectorSettings()
     limits: LimitSettings = LimitSettings()
     freshness: FreshnessSettings = FreshnessSettings()
     canary: CanarySettings = CanarySettings()

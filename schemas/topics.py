@@ -24,6 +24,7 @@ class Topic(StrEnum):
     DIRECTORY_SUBMITTED = "rag.directory.submitted"
     DIRECTORY_CHANGED = "rag.directory.changed"
     SYNCS_REQUESTED = "rag.syncs.requested"
+    SYNCS_PROGRESSED = "rag.syncs.progressed"
     CONNECTORS_CURSORS = "rag.connectors.cursors"
     EVENTS_PARKED = "rag.events.parked"
     EVENTS_RESOLVED = "rag.events.resolved"

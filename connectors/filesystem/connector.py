@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ class FileUnreadableError(PoisonError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilesystemConnector:
-    """Reads a folder tree. Implements LiveConnector."""
+    """Reads a folder tree. Implements LiveConnector and ItemConnector; `changes` compare all that is there."""
 
     root: Path
     knowledge_base: KnowledgeBaseId
@@ -47,6 +47,16 @@ class FilesystemConnector:
         known = dict(since)
         async for change in self._compare(known, [self.root]):
             yield change
+
+    async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+        """See ItemConnector. A name that leads out of the folder is no item of it."""
+        paths = await asyncio.to_thread(lambda: [self.root / name for name in external_ids if self._holds(name)])
+        async for change in self._compare(dict(since), paths):
+            yield change
+
+    def _holds(self, name: str) -> bool:
+        """Whether a name is its own true path below the folder: no way out by `..` or by a link."""
+        return (self.root / name).resolve() == self.root.resolve() / name and name not in {"", "."}
 
     async def live(self, since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
         """Watch first, then compare once more: what changed in between is not missed."""

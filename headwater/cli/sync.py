@@ -1,20 +1,48 @@
-"""`headwater sync`: bring a source into the log. The connector runs as a process of its own, by module name."""
+"""`headwater sync`: ask for a sync of a source of the directory, or bring a folder in from here.
+
+A connector that reads from here runs as a process of its own, by module name.
+"""
 
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from headwater.cli.output import AsJson
+from headwater.cli.sources import ask_for_sync
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Bring a source up to date.")
+
+class _SourceOrKind(TyperGroup):
+    """What is no kind is the name of a source: `headwater sync handbook`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """See click, whose types typer hides: choose the command by the first argument."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["source", *args]
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=_SourceOrKind, add_completion=False, pretty_exceptions_enable=False, help="Bring a source up to date."
+)
 
 
 @app.callback()
 def sync() -> None:
-    """Sources: one subcommand each."""
+    """Name a source of the directory, or a kind and what to read from here."""
+
+
+@app.command()
+def source(
+    name: Annotated[str, typer.Argument(help="Name of the source in the directory.")],
+    mode: Annotated[str, typer.Option(help="incremental, full, or permissions.")] = "incremental",
+    item: Annotated[list[str] | None, typer.Option(help="Only this item (external id); repeat it for more.")] = None,
+) -> None:
+    """Ask the connector workers for a sync; the word `source` may be left out."""
+    ask_for_sync(name, mode=mode, items=item or [], cancel=False)
 
 
 @app.command()

@@ -85,7 +85,8 @@ AUDIT_EVENTS_LOST = Counter("headwater_audit_events_lost_total", "Refusals that 
 # Items that connectors brought into the log or could not read. `failed`: see the report: runbook sync-failed.
 SYNC_ITEMS = Counter("headwater_sync_items_total", "Items of sources by outcome.", ["outcome"])
 
-# Passes over sources by how they ended. `source_refused` needs a person: runbook sync-failed.
+# Passes over sources by how they ended. `unauthorised`, `source_gone`, `source_refused` need a person: runbook
+# sync-failed.
 SYNCS_ENDED = Counter("headwater_syncs_ended_total", "Passes over sources.", ["ending"])
 
 # Decisions of admission. `refused` with `deletion_budget`: a listing broke, look at the connector before raising the

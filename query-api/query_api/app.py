@@ -23,6 +23,7 @@ from query_api.problems import COMMON, problems, register_problems
 from query_api.refusals import register_refusals
 from query_api.runtime import Runtime
 from query_api.search import endpoints as search
+from query_api.syncs import endpoints as syncs
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -53,6 +54,7 @@ def _v1() -> APIRouter:
         documents,
         explain,
         directory,
+        syncs,
         keys,
         parked,
         freshness,

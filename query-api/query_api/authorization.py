@@ -20,6 +20,7 @@ class Action(StrEnum):
     READ_COLLECTIONS = "collections.read"  # knowledge bases and retrieval profiles: names, no members
     READ_DIRECTORY = "directory.read"
     WRITE_DIRECTORY = "directory.write"
+    SYNC_SOURCES = "sources.sync"
     MANAGE_OWN_KEYS = "keys.own"
     MANAGE_KEYS = "keys.manage"
     READ_PARKED = "parked.read"
@@ -41,6 +42,7 @@ _ALLOWED_BY: Final = {
     Action.READ_COLLECTIONS: {Scope.READ, Scope.ADMIN},
     Action.READ_DIRECTORY: {Scope.ADMIN},
     Action.WRITE_DIRECTORY: {Scope.ADMIN},
+    Action.SYNC_SOURCES: {Scope.ADMIN},
     Action.MANAGE_OWN_KEYS: frozenset(Scope),
     Action.MANAGE_KEYS: {Scope.ADMIN},
     Action.READ_PARKED: {Scope.ADMIN},

@@ -10,6 +10,7 @@ from headwater.clients.elasticsearch.read_model import ElasticsearchDocuments
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.originals import KafkaOriginals
 from headwater.clients.kafka.producer import EventProducer
+from headwater.clients.kafka.syncs import KafkaSyncStates
 from headwater.clients.redis_cache import RedisCache
 from headwater.heads.view import LmdbHeads
 from headwater.heads.waiting import AppliedPositions
@@ -45,6 +46,7 @@ async def open_runtime(settings: Settings, models: Models) -> AsyncIterator[Runt
             freshness=await stack.enter_async_context(ElasticsearchFreshness.open(settings.elasticsearch)),
             lags=await stack.enter_async_context(KafkaLags.open(settings)),
             consistency=await stack.enter_async_context(ElasticsearchConsistency.open(settings.elasticsearch)),
+            syncs=KafkaSyncStates(settings, admin),
             generations=await stack.enter_async_context(OpenedGenerations.open(settings)),
             models=models,
         )

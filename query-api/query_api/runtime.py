@@ -15,6 +15,7 @@ from headwater.ports.models import Embedder, Generator, Reranker
 from headwater.ports.originals import Originals
 from headwater.ports.read_model import DocumentReadModel
 from headwater.ports.rows import KeywordIndex, VectorIndex
+from headwater.ports.syncs import SyncStates
 from headwater.settings import Settings
 from query_api.credentials import ServerSecret
 from query_api.event_log import EventSink
@@ -82,6 +83,7 @@ class Runtime:
     freshness: FreshnessReadModel
     lags: Lags
     consistency: ConsistencyReports
+    syncs: SyncStates
     generations: Generations
     models: Models
     breakers: Breakers = field(default_factory=Breakers)

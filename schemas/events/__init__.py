@@ -15,7 +15,7 @@ from schemas.events.documents import (
 )
 from schemas.events.parked import EventParked, EventResolved, LetterState
 from schemas.events.queries import AuditRecorded, FeedbackReceived, QueryExecuted, ReviewRequested
-from schemas.events.syncs import CursorSaved, SyncRequested
+from schemas.events.syncs import CursorSaved, SyncProgressed, SyncRequested
 
 EVENT_TYPES: tuple[type, ...] = (
     AuditRecorded,
@@ -34,6 +34,7 @@ EVENT_TYPES: tuple[type, ...] = (
     FeedbackReceived,
     QueryExecuted,
     ReviewRequested,
+    SyncProgressed,
     SyncRequested,
 )
 
@@ -66,6 +67,7 @@ __all__ = [
     "QueryExecuted",
     "ReviewRequested",
     "Store",
+    "SyncProgressed",
     "SyncRequested",
     "embedding_text",
 ]

@@ -105,6 +105,8 @@ class Source:
     settings: Mapping[str, str] = field(default_factory=dict)
     max_deletions_per_hour: int | None = None  # shared out over partitions by admission
     paused: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict)  # name -> where it is (`env:NAME`, `file:NAME`)
+    schedule: str | None = None  # cron of five fields, in UTC; None: synced on request alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,12 @@
 """Connectors: a sync is an event, and so is where a source resumes."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
+from uuid import UUID
 
-from schemas.events.base import Event
+from schemas.events.base import Event, Position
 from schemas.ids import Principal, SourceId
 from schemas.topics import Topic
 
@@ -12,18 +14,74 @@ from schemas.topics import Topic
 class SyncMode(StrEnum):
     """How much of a source is looked at."""
 
-    FULL = "full"
-    INCREMENTAL = "incremental"
+    FULL = "full"  # everything, whatever the cursor says
+    INCREMENTAL = "incremental"  # what changed since the cursor
+    ITEMS = "items"  # the named items alone
+    PERMISSIONS = "permissions"  # who may read what, without contents
+
+
+class SyncEnding(StrEnum):
+    """How a sync ended, from best to worst. A closed set: safe as a metric label."""
+
+    COMPLETED = "completed"
+    NOTHING_NEW = "nothing_new"
+    PARTIAL = "partial"
+    SUSPENDED = "suspended"  # the worker was stopped; another one goes on
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    UNAUTHORISED = "unauthorised"
+    SOURCE_GONE = "source_gone"
+    SOURCE_REFUSED = "source_refused"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncRequested(Event):
-    """Ask the connector workers to bring one source up to date. Key: tenant/source."""
+    """Ask the connector workers to bring one source up to date. Key: tenant/source.
+
+    Requests of one source that wait are one run of the widest of them. With `cancels`, what runs is stopped, what
+    waits is dropped, and `mode` is not looked at.
+    """
 
     topic: ClassVar[Topic] = Topic.SYNCS_REQUESTED
     source: SourceId
     mode: SyncMode
     actor: Principal | None
+    items: tuple[str, ...] = ()  # external ids, with mode `items`
+    cancels: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRefused:
+    """An item that could not be brought in, and why. It is tried again by the next sync."""
+
+    external_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncProgressed(Event):
+    """How a source's newest sync stands, or how it ended. Key: tenant/source.
+
+    Written by the one worker that holds the source, in a transaction that fences its predecessors.
+    """
+
+    topic: ClassVar[Topic] = Topic.SYNCS_PROGRESSED
+    source: SourceId
+    sync_id: UUID
+    mode: SyncMode
+    requested: Position | None  # the newest request that this sync settles; None: it follows a live source
+    started_at: datetime
+    ending: SyncEnding | None  # None: it runs
+    message: str  # the sentence an operator reads
+    upserted: int
+    patched: int
+    deleted: int
+    failures: int
+    failed: tuple[ItemRefused, ...]  # the first of them
+    content_bytes: int
+    remaining: int | None  # items still to be looked at, where the source tells
+    estimated_end_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from schemas.events.directory import (
     User,
 )
 from schemas.ids import SYSTEM_TENANT, KnowledgeBaseId, TenantId
-from tests.support.api_log import FakeClock, FakeDirectory, FakeHeads, FakeLog, FakeOriginals
+from tests.support.api_log import FakeClock, FakeDirectory, FakeHeads, FakeLog, FakeOriginals, FakeSyncStates
 from tests.support.backlogs import FakeBacklogs
 from tests.support.blobs import FakeBlobStore
 from tests.support.cache import FakeCache
@@ -53,6 +53,7 @@ class FakeApi:
     documents: FakeDocuments
     originals: FakeOriginals
     backlogs: FakeBacklogs
+    syncs: FakeSyncStates
     client: httpx.AsyncClient
 
     async def put(
@@ -114,6 +115,7 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
     settings = settings or Settings()
     clock, directory, blobs, documents = FakeClock(), FakeDirectory(), FakeBlobStore(), FakeDocuments()
     heads, originals, backlogs = FakeHeads(clock), FakeOriginals(), FakeBacklogs()
+    syncs = FakeSyncStates()
     log = FakeLog(clock=clock, directory=directory, heads=heads)
     runtime = Runtime(
         settings=settings,
@@ -130,6 +132,7 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
         freshness=FakeFreshness(FakeAnalytics()),
         lags=FakeLags(),
         consistency=KeptReports(),
+        syncs=syncs,
         generations=create_autospec(Generations, instance=True),
         models=create_autospec(Models, instance=True),
         now=clock,
@@ -149,6 +152,7 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
             documents=documents,
             originals=originals,
             backlogs=backlogs,
+            syncs=syncs,
             client=client,
         )
         await api.tenant(ACME)

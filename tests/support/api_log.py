@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from headwater.errors import RetryableError
 from headwater.ports.heads import DirectoryEntry, Head, Positions
-from schemas.events import DirectorySubmitted, DocumentSubmitted, Event, Position
+from schemas.events import DirectorySubmitted, DocumentSubmitted, Event, Position, SyncProgressed
 from schemas.events.directory import DirectoryKind, DirectoryOp, Group, User
 from schemas.events.documents import NOBODY, Access, DocumentOp, SubmissionOp
-from schemas.ids import EVERYONE, DocumentId, GenerationName, KnowledgeBaseId, Principal, Revision, TenantId
+from schemas.ids import EVERYONE, DocumentId, GenerationName, KnowledgeBaseId, Principal, Revision, SourceId, TenantId
 
 
 @dataclass
@@ -92,6 +92,19 @@ class FakeOriginals:
 
     async def read(self, position: Position) -> bytes | None:
         return self.values.get(position)
+
+
+class FakeSyncStates:
+    """SyncStates port in memory."""
+
+    def __init__(self) -> None:
+        self.newest_of: dict[tuple[TenantId, SourceId], SyncProgressed] = {}
+
+    async def newest(self, tenant: TenantId, source: SourceId) -> SyncProgressed | None:
+        return self.newest_of.get((tenant, source))
+
+    async def all(self, tenant: TenantId) -> Sequence[SyncProgressed]:
+        return [event for key, event in sorted(self.newest_of.items()) if key[0] == tenant]
 
 
 @dataclass

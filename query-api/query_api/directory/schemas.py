@@ -31,6 +31,11 @@ MemberName: TypeAlias = Annotated[
     str, StringConstraints(pattern=r"^(user:\S[^\x00-\x1f/]{0,199}|group:[^\s:/]{1,100}:[^\x00-\x1f/]{1,200})$")
 ]
 
+SecretReference: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^(env|file):[A-Za-z0-9]+([_.-][A-Za-z0-9]+)*$", max_length=200)
+]
+CRON: Final = r"^[0-9*/,-]{1,100}( [0-9*/,-]{1,100}){4}$"  # its form; the connector worker says what it cannot mean
+
 
 class RecordBody(BaseModel):
     """Base of all kinds; `record_type` is the event's class of the same fields."""
@@ -89,6 +94,12 @@ class SourceBody(RecordBody):
     settings: dict[Name, Annotated[str, StringConstraints(max_length=4_000)]] = {}
     max_deletions_per_hour: int | None = Field(default=None, ge=0)
     paused: bool = False
+    secrets: dict[Name, SecretReference] = Field(
+        default={}, description="Where each credential is, `env:NAME` or `file:NAME`; never the credential itself."
+    )
+    schedule: Annotated[str, StringConstraints(pattern=CRON)] | None = Field(
+        default=None, description="When to sync: cron of five fields, in UTC.", examples=["*/15 * * * *"]
+    )
 
 
 class RetrievalProfileBody(RecordBody):

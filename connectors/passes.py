@@ -1,0 +1,42 @@
+"""Which of a connector's readings bring about a piece of work."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from connectors.protocol import (
+    Connector,
+    Cursor,
+    FullConnector,
+    ItemConnector,
+    ItemFailed,
+    PermissionsConnector,
+    SourceChange,
+)
+from connectors.work import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """One reading. After a `complete` one the source is as the cursor says."""
+
+    of: Callable[[Cursor], AsyncIterator[SourceChange | ItemFailed]]
+    complete: bool
+
+
+def passes_of(connector: Connector, work: Work) -> Sequence[Pass]:
+    """Return the readings in their order. What a connector cannot do alone is part of a wider reading that it can."""
+    changes = Pass(of=connector.changes, complete=True)
+    everything = Pass(of=connector.everything, complete=True) if isinstance(connector, FullConnector) else changes
+    if work.full:
+        return [everything]
+    passes = [changes] if work.changes else []
+    if work.permissions:
+        if not isinstance(connector, PermissionsConnector):
+            return [everything]
+        passes.append(Pass(of=connector.permissions, complete=False))
+    if work.items:
+        if not isinstance(connector, ItemConnector):
+            return [changes, *passes]
+        passes.append(Pass(of=partial(connector.items, work.items), complete=False))
+    return passes

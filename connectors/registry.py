@@ -1,0 +1,69 @@
+"""Which connector reads a source of the directory: one line a kind."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from connectors.filesystem.connector import FilesystemConnector
+from connectors.filesystem.settings import FilesystemSettings
+from connectors.protocol import Connector, LiveConnector
+from connectors.secrets import secret_of
+from headwater.errors import FatalError
+from headwater.settings import ConnectorSettings
+from schemas.events.directory import Source
+from schemas.ids import TenantId
+
+S = TypeVar("S", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """A source as a connector is built from it. `secret` resolves a name of the source's `secrets`."""
+
+    source: Source
+    limits: ConnectorSettings
+    secret: Callable[[str], SecretStr]
+
+    def settings(self, model: type[S]) -> S:
+        """Return the source's settings in their types. Raise FatalError that names the wrong field."""
+        try:
+            return model.model_validate(dict(self.source.settings))
+        except ValidationError as error:
+            faults = "; ".join(
+                f"settings.{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()
+            )
+            raise FatalError(f"{faults}; correct the source in the directory") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """A source's connector; `live` where the source wants to be followed, and can be."""
+
+    connector: Connector
+    live: LiveConnector | None = None
+
+
+def _filesystem(of: Description) -> Connected:
+    settings = of.settings(FilesystemSettings).below(of.limits.filesystem_roots)
+    connector = FilesystemConnector(root=settings.root, knowledge_base=of.source.knowledge_base)
+    return Connected(connector=connector, live=connector if settings.watch else None)
+
+
+KINDS: Final[Mapping[str, Callable[[Description], Connected]]] = {"filesystem": _filesystem}
+
+
+def connect(tenant: TenantId, source: Source, limits: ConnectorSettings) -> Connected:
+    """Return the connector of a source's kind. Raise FatalError that names what to correct."""
+    build = KINDS.get(source.kind)
+    if build is None:
+        raise FatalError(f"kind {source.kind!r}: no connector reads it; there are {', '.join(sorted(KINDS))}")
+
+    def secret(name: str) -> SecretStr:
+        reference = source.secrets.get(name)
+        if reference is None:
+            raise FatalError(f"secrets.{name}: missing; set it to where the credential is (`env:NAME`, `file:NAME`)")
+        return secret_of(reference, tenant=tenant, folder=limits.secrets_folder)
+
+    return build(Description(source=source, limits=limits, secret=secret))

@@ -1,0 +1,89 @@
+"""What one pass came to, counted while it runs, and how it ended."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from connectors.endings import Ending, SyncReport
+from connectors.protocol import SourceGoneError, UnauthorisedError
+from headwater.errors import FatalError, HeadwaterError, RetryableError
+from headwater.telemetry.metrics import SYNC_ITEMS, SYNCS_ENDED
+
+log = structlog.get_logger(__name__)
+
+REPORTED_FAILURES: Final = 100
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one pass."""
+
+    upserted: int = 0
+    patched: int = 0
+    deleted: int = 0
+    content_bytes: int = 0
+    failures: int = 0
+    remaining: int | None = None
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+    def fail(self, external_id: str, error: HeadwaterError) -> None:
+        self.failures += 1
+        SYNC_ITEMS.labels(outcome="failed").inc()
+        log.warning("item_failed", error=type(error).__name__)
+        if len(self.failed) < REPORTED_FAILURES:
+            self.failed.append((external_id, str(error)))
+
+    def report(self, ending: Ending, *, reason: str | None = None) -> SyncReport:
+        SYNCS_ENDED.labels(ending=ending.value).inc()
+        return self._counts(ending, reason)
+
+    def so_far(self) -> SyncReport:
+        """Return the counts of what still runs, as if it ended now."""
+        return self._counts(Ending.SUSPENDED, None)
+
+    def _counts(self, ending: Ending, reason: str | None) -> SyncReport:
+        return SyncReport(
+            ending=ending,
+            upserted=self.upserted,
+            patched=self.patched,
+            deleted=self.deleted,
+            content_bytes=self.content_bytes,
+            failed=tuple(self.failed),
+            failures=self.failures,
+            reason=reason,
+            remaining=self.remaining,
+        )
+
+    def ending(self) -> Ending:
+        if self.failures:
+            return Ending.PARTIAL
+        return Ending.COMPLETED if self.upserted or self.patched or self.deleted else Ending.NOTHING_NEW
+
+
+async def reported(work: Callable[[Tally], Awaitable[None]]) -> SyncReport:
+    """Do the work and name its ending. What is neither the source's word nor an outage is raised."""
+    tally = Tally()
+    try:
+        await work(tally)
+    except (FatalError, RetryableError) as error:
+        return tally.report(ending_of(error), reason=str(error))
+    except asyncio.CancelledError:
+        tally.report(Ending.SUSPENDED)
+        raise
+    return tally.report(tally.ending())
+
+
+def ending_of(error: FatalError | RetryableError) -> Ending:
+    """Name the ending that an error is."""
+    match error:
+        case UnauthorisedError():
+            return Ending.UNAUTHORISED
+        case SourceGoneError():
+            return Ending.SOURCE_GONE
+        case FatalError():
+            return Ending.SOURCE_REFUSED
+        case RetryableError():
+            return Ending.FAILED

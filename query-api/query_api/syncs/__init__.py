@@ -1,0 +1,1 @@
+"""Syncs of sources: ask for them, cancel them, see how they stand."""

@@ -1,0 +1,78 @@
+"""What a sync says of itself, and what a worker knows of sources."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from connectors.endings import Ending, SyncReport
+from connectors.worker.ledger import MAX_REASON, Sync, estimated_end, settled_by
+from connectors.worker.sources import FollowedSources
+from headwater.clients.kafka.records import Record
+from schemas.codec import encode
+from schemas.events.base import Position
+from schemas.events.directory import DirectoryChanged, DirectoryOp, Source
+from schemas.events.syncs import SyncMode
+from schemas.ids import SourceId, TenantId, directory_key
+from tests.support.golden import golden
+
+BEGUN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+LATER = BEGUN + timedelta(minutes=2)
+SYNC = Sync(
+    sync_id=UUID(int=1),
+    key=(TenantId("acme"), SourceId("wiki")),
+    mode=SyncMode.FULL,
+    requested=Position(topic="rag.syncs.requested", partition=2, offset=41),
+    started_at=BEGUN,
+)
+
+
+def test_a_running_sync_says_how_far_it_is_and_when_it_may_end() -> None:
+    report = SyncReport(ending=Ending.SUSPENDED, upserted=100, patched=20, remaining=360)
+    said = SYNC.said(report, ended=False, now=LATER)
+    assert (said.ending, said.message, said.remaining) == (None, "120 items so far.", 360)
+    assert said.estimated_end_at == LATER + timedelta(minutes=6)
+    assert settled_by(said) == -1
+
+
+@pytest.mark.parametrize("ending", Ending)
+def test_every_ending_but_a_suspension_settles_its_requests(ending: Ending) -> None:
+    said = SYNC.said(SyncReport(ending=ending, upserted=1, remaining=7), ended=True, now=LATER)
+    assert (said.ending, said.remaining, said.estimated_end_at) == (ending, None, None)
+    assert settled_by(said) == (-1 if ending is Ending.SUSPENDED else 41)
+
+
+def test_what_failed_is_named_with_its_reason_in_bounds() -> None:
+    report = SyncReport(ending=Ending.PARTIAL, failures=1, failed=(("a.pdf", "x" * 9_000),))
+    [failed] = SYNC.said(report, ended=True, now=LATER).failed
+    assert (failed.external_id, len(failed.reason)) == ("a.pdf", MAX_REASON)
+
+
+def test_nobody_estimates_from_nothing() -> None:
+    assert estimated_end(BEGUN, LATER, done=0, remaining=5) is None
+    assert estimated_end(BEGUN, LATER, done=5, remaining=None) is None
+
+
+def record(event: DirectoryChanged) -> Record:
+    key = directory_key(event.tenant_id, event.kind, event.record_id)
+    at = Position(topic="rag.directory.changed", partition=0, offset=0)
+    return Record(position=at, key=key, value=encode(event), headers=(), timestamp_ms=None)
+
+
+def test_sources_are_what_the_directory_said_last() -> None:
+    sources = FollowedSources()
+    put = golden(DirectoryChanged, "source_scheduled")
+    key = (put.tenant_id, SourceId(put.record_id))
+    for name in ("user", "group", "tenant"):
+        sources.apply(record(golden(DirectoryChanged, name)))
+    assert list(sources.items()) == []
+    sources.apply(record(put))
+    assert isinstance(put.record, Source)
+    assert sources.get(key) == put.record
+    sources.apply(record(replace(put, record=replace(put.record, paused=True))))
+    found = sources.get(key)
+    assert found is not None
+    assert found.paused
+    sources.apply(record(replace(put, op=DirectoryOp.DELETE, record=None)))
+    assert sources.get(key) is None

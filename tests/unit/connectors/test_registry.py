@@ -1,0 +1,138 @@
+"""Connectors of directory sources: settings and secrets are refused by name, and no tenant reaches beyond its own."""
+
+from collections.abc import AsyncIterator, Collection
+from pathlib import Path
+
+import pytest
+
+from connectors.filesystem.connector import FilesystemConnector
+from connectors.passes import passes_of
+from connectors.protocol import Cursor, SourceChange, UnauthorisedError
+from connectors.registry import connect
+from connectors.secrets import secret_of
+from connectors.work import Work
+from headwater.errors import FatalError
+from headwater.settings import ConnectorSettings
+from schemas.events.directory import Source
+from schemas.ids import KnowledgeBaseId, TenantId
+
+ACME = TenantId("acme")
+
+
+def files(**settings: str) -> Source:
+    return Source(name="Files", kind="filesystem", knowledge_base=KnowledgeBaseId("handbook"), settings=settings)
+
+
+def test_a_folder_of_the_directory_lies_below_an_allowed_one(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "allowed/handbook", tmp_path / "other"
+    inside.mkdir(parents=True)
+    outside.mkdir()
+    limits = ConnectorSettings(filesystem_roots=(tmp_path / "allowed",))
+    connected = connect(ACME, files(root=str(inside), watch="true"), limits)
+    assert isinstance(connected.connector, FilesystemConnector)
+    assert (connected.connector.root, connected.live) == (inside, connected.connector)
+    assert connect(ACME, files(root=str(inside)), limits).live is None
+
+    (inside / "way-out").symlink_to(outside)
+    for root in (outside, inside / "../../other", inside / "way-out", Path("handbook")):
+        with pytest.raises(FatalError, match=r"settings\.root"):
+            connect(ACME, files(root=str(root)), limits)
+    with pytest.raises(FatalError, match=r"settings\.root"):
+        connect(ACME, files(root=str(inside)), ConnectorSettings())
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({}, r"settings\.root"),
+        ({"root": "/a", "depth": "3"}, r"settings\.depth"),
+        ({"root": "/a", "watch": "x"}, "watch"),
+    ],
+)
+def test_a_wrong_setting_is_named(settings: dict[str, str], named: str) -> None:
+    with pytest.raises(FatalError, match=named):
+        connect(ACME, files(**settings), ConnectorSettings(filesystem_roots=(Path("/"),)))
+
+
+def test_a_kind_without_a_connector_is_named() -> None:
+    source = Source(name="Wiki", kind="gopher", knowledge_base=KnowledgeBaseId("handbook"))
+    with pytest.raises(FatalError, match=r"'gopher'.*filesystem"):
+        connect(ACME, source, ConnectorSettings())
+
+
+def test_a_secret_is_found_where_its_tenant_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWATER_SECRET__ACME_EU__WIKI_TOKEN", "from-env")
+    (tmp_path / "acme-eu").mkdir()
+    (tmp_path / "acme-eu/wiki-token").write_text("from-file\n")
+    tenant = TenantId("acme-eu")
+    assert secret_of("env:wiki-token", tenant=tenant, folder=tmp_path).get_secret_value() == "from-env"
+    assert secret_of("file:wiki-token", tenant=tenant, folder=tmp_path).get_secret_value() == "from-file"
+    for reference in ("env:wiki-token", "file:wiki-token"):
+        with pytest.raises(UnauthorisedError, match="missing or empty"):
+            secret_of(reference, tenant=TenantId("acme"), folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "reference", ["wiki", "env:", "file:../globex/token", "file:/etc/passwd", "env:EU__TOKEN", "vault:x", "file:.x"]
+)
+def test_a_reference_leads_nowhere_else(reference: str, tmp_path: Path) -> None:
+    with pytest.raises(FatalError, match="a reference is"):
+        secret_of(reference, tenant=ACME, folder=tmp_path)
+
+
+class Plain:
+    """A connector that can do no more than it must."""
+
+    async def check(self) -> None:
+        """Nothing to check."""
+
+    async def changes(self, since: Cursor) -> AsyncIterator[SourceChange]:
+        for _ in ():
+            yield _
+
+
+class Able(Plain):
+    """A connector that can do everything."""
+
+    async def everything(self, since: Cursor) -> AsyncIterator[SourceChange]:
+        for _ in ():
+            yield _
+
+    async def permissions(self, since: Cursor) -> AsyncIterator[SourceChange]:
+        for _ in ():
+            yield _
+
+    async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[SourceChange]:
+        for _ in ():
+            yield _
+
+
+@pytest.mark.parametrize(
+    ("work", "plain", "able"),
+    [
+        (Work(full=True), ["changes"], ["everything"]),
+        (Work(changes=True), ["changes"], ["changes"]),
+        (Work(items=frozenset("a")), ["changes"], ["items"]),
+        (Work(permissions=True), ["changes"], ["permissions"]),
+        (Work(permissions=True, items=frozenset("a")), ["changes"], ["permissions", "items"]),
+        (Work(changes=True, permissions=True), ["changes"], ["changes", "permissions"]),
+    ],
+)
+def test_what_a_connector_cannot_do_alone_is_part_of_a_wider_reading(
+    work: Work, plain: list[str], able: list[str]
+) -> None:
+    for connector, names in ((Plain(), plain), (Able(), able)):
+        found = [getattr(each.of, "func", each.of).__name__ for each in passes_of(connector, work)]
+        assert found == names
+
+
+async def test_one_item_of_a_folder_is_looked_at_alone(tmp_path: Path) -> None:
+    (tmp_path / "root/sub").mkdir(parents=True)
+    (tmp_path / "secret.md").write_text("outside")
+    for name in ("a.md", "b.md", "sub/c.md"):
+        (tmp_path / "root" / name).write_text(name)
+    (tmp_path / "root/way-out").symlink_to(tmp_path)
+    connector = FilesystemConnector(root=tmp_path / "root", knowledge_base=KnowledgeBaseId("handbook"))
+    wanted = ["sub/c.md", "gone.md", "../secret.md", "way-out/secret.md", ""]
+    found = [change async for change in connector.items(wanted, {"gone.md": b"[]", "b.md": b"[]"})]
+    assert sorted(change.external_id for change in found) == ["gone.md", "sub/c.md"]
