@@ -1,0 +1,139 @@
+"""The cursor of a listing: whatever is cut off, refused or lost, the next passes end where the source is."""
+
+import tracemalloc
+from collections.abc import Mapping
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.objects import leaves
+from connectors.objects.leaves import Held, Ledger, decoded
+
+KEYS = [f"k{n:02d}" for n in range(24)] + ["!", "k05-", "é", "k11\n"]
+Source = Mapping[str, int]
+
+
+class Replayed:
+    """One who walks a source with the ledger and saves what is told, as a runner would: in batches, all or a part."""
+
+    def __init__(self) -> None:
+        self.cursor: dict[str, bytes] = {}
+        self.documents: dict[str, int] = {}
+
+    def walk(self, source: Source, *, batch: int, stop_after: int, refused: frozenset[str], lost_parts: int) -> int:
+        """Make a pass that ends after some changes, the last save of it cut short; return how many it submitted."""
+        ledger, submitted, waiting = Ledger(self.cursor), 0, []
+        for key in sorted(source):
+            leaf, held = ledger.take(key, 0)
+            now = Held(content=str(source[key]), access="")
+            if held != now:
+                waiting.append((key, source[key], *ledger.note(leaf, key, now, settled=False)))
+            if len(waiting) >= batch:
+                submitted += self._submit(waiting, refused, None)
+                waiting = []
+                if submitted >= stop_after:
+                    return submitted
+        submitted += self._submit(waiting, refused, None)
+        ledger.finish(0)
+        waiting = [
+            (key, None, *ledger.note(leaf, key, None, settled=True)) for leaf, key, _ in ledger.missing()
+        ]
+        return submitted + self._submit(waiting, refused, lost_parts)
+
+    def _submit(self, changes: list, refused: frozenset[str], at_most: int | None) -> int:
+        good = [each for each in changes if each[0] not in refused]
+        for key, value, note, _ in good:
+            note.settled = True
+            if value is None:
+                self.documents.pop(key, None)
+            else:
+                self.documents[key] = value
+        parts: dict[str, bytes | None] = {}
+        for _, _, _, its_parts in good:
+            parts.update(its_parts)
+        for part, state in list(parts.items())[:at_most]:
+            if state is None:
+                self.cursor.pop(part, None)
+            else:
+                self.cursor[part] = state
+        return len(good)
+
+
+sources = st.dictionaries(st.sampled_from(KEYS), st.integers(0, 3))
+passes = st.tuples(
+    sources,
+    st.integers(1, 9),
+    st.integers(1, 40),
+    st.frozensets(st.sampled_from(KEYS), max_size=4),
+    st.integers(0, 5),
+)
+
+
+@settings(max_examples=150, deadline=timedelta(seconds=5), derandomize=True)
+@given(st.lists(passes, max_size=6), sources, st.integers(1, 3))
+def test_it_ends_where_the_source_is(lived: list, last: Source, leaf_items: int) -> None:
+    leaves.LEAF_ITEMS, before = leaf_items, leaves.LEAF_ITEMS
+    try:
+        replayed = Replayed()
+        for source, batch, stop_after, refused, lost in lived:
+            replayed.walk(source, batch=batch, stop_after=stop_after, refused=refused, lost_parts=lost)
+        whole = {"batch": 5, "stop_after": 10_000, "refused": frozenset[str](), "lost_parts": 10_000}
+        replayed.walk(last, **whole)
+        assert replayed.documents == last
+        assert replayed.walk(last, **whole) == 0
+        ledger = Ledger(replayed.cursor)
+        assert {key: ledger.at(key)[1] for key in last} == {key: Held(content=str(n), access="") for key, n in last.items()}
+    finally:
+        leaves.LEAF_ITEMS = before
+
+
+def test_an_item_that_failed_is_not_noted_by_those_after_it() -> None:
+    ledger = Ledger({})
+    notes = []
+    for key in ("a", "b", "c"):
+        leaf, _ = ledger.take(key, 0)
+        notes.append(ledger.note(leaf, key, Held(content=key, access=""), settled=False))
+    notes[0][0].settled = notes[2][0].settled = True
+    ((part, state),) = notes[2][1].items()
+    assert state is not None
+    assert list(decoded(state)) == ["a", "c"]
+    assert part == "k:a"
+
+
+def test_asked_early_it_does_not_promise_what_comes_later() -> None:
+    ledger = Ledger({})
+    notes = []
+    for key in ("a", "b"):
+        leaf, _ = ledger.take(key, 0)
+        notes.append(ledger.note(leaf, key, Held(content=key, access=""), settled=True))
+    state = notes[0][1]["k:a"]
+    assert state is not None
+    assert list(decoded(state)) == ["a"]
+
+
+def test_another_versions_state_is_read_again() -> None:
+    assert decoded(b"0whatever") == {}
+
+
+def test_memory_and_size_of_a_large_cursor() -> None:
+    """20,000 keys of 60 characters; a million take fifty times this (docs/benchmarks of the ADR)."""
+    ledger, cursor = Ledger({}), {}
+    for n in range(20_000):
+        key = f"department-{n // 1000:05d}/projects/reports/{n:012d}-quarterly.md"
+        leaf, _ = ledger.take(key, 0)
+        note, parts = ledger.note(leaf, key, Held(content=f"{n:016x}", access="f" * 16), settled=False)
+        note.settled = True
+        if n % leaves.LEAF_ITEMS == leaves.LEAF_ITEMS - 1 or n == 20_000 - 1:
+            cursor.update(parts)
+    assert sum(map(len, cursor.values())) < 20_000 * 40
+    tracemalloc.start()
+    again = Ledger(cursor)
+    for n in range(20_000):
+        key = f"department-{n // 1000:05d}/projects/reports/{n:012d}-quarterly.md"
+        assert again.take(key, 0)[1] is not None
+    again.finish(0)
+    assert list(again.missing()) == []
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000  # the walk itself: one leaf, decoded, and the names of all
