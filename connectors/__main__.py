@@ -16,6 +16,9 @@ import typer
 from connectors.cursors import CursorStore
 from connectors.endings import Ending, SyncReport
 from connectors.filesystem.connector import FilesystemConnector
+from connectors.objects.client import opened
+from connectors.objects.connector import ObjectsConnector
+from connectors.objects.settings import ObjectsSettings, settings_from_environment
 from connectors.pausing import pauses, unless_paused
 from connectors.registration import Registration, register
 from connectors.runner import Runner
@@ -71,8 +74,43 @@ def filesystem(
     raise typer.Exit(0 if report.ending in _GOOD else 1)
 
 
+@app.command()
+def objects(
+    url: Annotated[str, typer.Argument(help="s3://bucket/prefix/, gs://, az://; HEADWATER_OBJECTS__* say the rest.")],
+    source: Annotated[str, typer.Option(help="Name of the source in the directory.")] = "bucket",
+    knowledge_base: Annotated[str, typer.Option(help="Where its documents go.")] = "bucket",
+    tenant: Annotated[str, typer.Option(help="Whose source it is.")] = "default",
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Bring a bucket up to date; `.headwater.yaml` at its prefix says who may read what (docs/connect-s3.md)."""
+    settings = Settings()
+    configure_logging(settings.telemetry, process=f"connector-{source}")
+    configure_tracing(settings.telemetry, process=f"connector-{source}")
+    configure_codec(settings.kafka)
+    registration = Registration(
+        tenant=TenantId(tenant),
+        source=SourceId(source),
+        kind="objects",
+        knowledge_base=KnowledgeBaseId(knowledge_base),
+    )
+    try:
+        report = event_loop.run(_run_bucket(settings, settings_from_environment(url), registration))
+    except HeadwaterError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    typer.echo(json.dumps({**asdict(report), "message": report.message}) if as_json else report.message)
+    raise typer.Exit(0 if report.ending in _GOOD else 1)
+
+
+async def _run_bucket(settings: Settings, bucket: ObjectsSettings, registration: Registration) -> SyncReport:
+    async with opened(bucket) as store:
+        connector = ObjectsConnector(objects=store, settings=bucket, knowledge_base=registration.knowledge_base)
+        return await _run(settings, connector, registration, watch=False)
+
+
 async def _run(
-    settings: Settings, connector: FilesystemConnector, registration: Registration, *, watch: bool
+    settings: Settings, connector: FilesystemConnector | ObjectsConnector, registration: Registration, *, watch: bool
 ) -> SyncReport:
     """Register, make a pass, and follow where asked. SIGTERM and SIGINT end it between two batches."""
     health = Health()
@@ -95,12 +133,18 @@ async def _run(
 
 
 async def _until_stopped(
-    runner: Runner, connector: FilesystemConnector, health: Health, states: AsyncIterator[bool], *, watch: bool
+    runner: Runner,
+    connector: FilesystemConnector | ObjectsConnector,
+    health: Health,
+    states: AsyncIterator[bool],
+    *,
+    watch: bool,
 ) -> SyncReport:
     async def work() -> SyncReport:
         report = await runner.sync()
         log.info("sync_ended", outcome=report.ending.value, count=report.upserted)
-        if not watch or report.ending not in _GOOD | {Ending.PARTIAL}:
+        followed = report.ending in _GOOD | {Ending.PARTIAL}
+        if not watch or not followed or isinstance(connector, ObjectsConnector):
             return report
         return await runner.follow(connector)
 

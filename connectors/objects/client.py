@@ -32,16 +32,17 @@ _S3_OPTIONS: Final = frozenset(
 @asynccontextmanager
 async def opened(settings: ObjectsSettings) -> AsyncGenerator[Objects, None]:
     """Open the bucket of the settings for as long as the context lasts. Raise FatalError naming what to correct."""
-    if not settings.url.startswith("s3://"):
-        # Of other stores obstore opens the bucket; the prefix is said at each listing.
-        store = open_objects(
-            settings.root, settings.options, setting="HEADWATER_OBJECTS__URL", options_setting=_OPTIONS
-        )
-        yield ObstoreObjects(store, url=settings.url, options_setting=_OPTIONS)
-        return
-    bucket, credentials = s3_bucket(settings), s3_credentials(settings)
     async with httpx.AsyncClient(follow_redirects=False) as http:
-        yield S3Objects(http, bucket, credentials)
+        yield objects_of(settings, http)
+
+
+def objects_of(settings: ObjectsSettings, http: httpx.AsyncClient) -> Objects:
+    """Return the bucket of the settings. S3's is spoken to through `http`, which is the caller's to close."""
+    if settings.url.startswith("s3://"):
+        return S3Objects(http, s3_bucket(settings), s3_credentials(settings))
+    # obstore opens the bucket; the prefix is said at each listing.
+    store = open_objects(settings.root, settings.options, setting="HEADWATER_OBJECTS__URL", options_setting=_OPTIONS)
+    return ObstoreObjects(store, url=settings.url, options_setting=_OPTIONS)
 
 
 def s3_bucket(settings: ObjectsSettings) -> Bucket:

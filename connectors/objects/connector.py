@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -76,19 +76,25 @@ class ObjectsConnector:
         for leaf, key, missed_ns in ledger.missing():
             yield _deletion(ledger, leaf, key, missed_ns)
 
-    async def look(self, since: Cursor, key: str) -> AsyncIterator[SourceChange | ItemFailed]:
-        """Look at one key, as a notification asks, and yield what differs from the cursor.
+    async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+        """Look at these keys alone, as notifications ask, and yield what differs from the cursor.
 
         A sidecar's key means the object that it is about; the key of the bucket's rules means everything.
         """
-        if key == self._below(RULES_KEY):
+        if self._below(RULES_KEY) in external_ids:
             async for change in self.changes(since):
                 yield change
             return
-        if not key.startswith(self.settings.prefix):
-            return
-        key = self._below(key.removeprefix(self._below(SIDECARS)).removeprefix(self.settings.prefix))
-        ledger, seen_ns = Ledger(since), time.time_ns()
+        ledger, granting = Ledger(since), Granting(self.objects, self.settings, await self._rules(), None)
+        for key in dict.fromkeys(self._meant(each) for each in external_ids):
+            if key.startswith(self.settings.prefix):
+                async for change in self._looked_at(key, ledger, granting):
+                    yield change
+
+    async def _looked_at(
+        self, key: str, ledger: Ledger, granting: Granting
+    ) -> AsyncIterator[SourceChange | ItemFailed]:
+        seen_ns = time.time_ns()
         leaf, held = ledger.at(key)
         try:
             listed, sidecar = await self.objects.head(key), await self._sidecar(key)
@@ -99,9 +105,12 @@ class ObjectsConnector:
             if held is not None:
                 yield _deletion(ledger, leaf, key, seen_ns)
             return
-        grant = await Granting(self.objects, self.settings, await self._rules(), None).of_one(listed, sidecar)
-        async for change in self._difference(ledger, leaf, held, listed, grant):
+        async for change in self._difference(ledger, leaf, held, listed, await granting.of_one(listed, sidecar)):
             yield change
+
+    def _meant(self, key: str) -> str:
+        sidecars = self._below(SIDECARS)
+        return self._below(key.removeprefix(sidecars)) if key.startswith(sidecars) else key
 
     async def _difference(
         self, ledger: Ledger, leaf: Leaf, held: Held | None, listed: ListedObject, grant: Grant

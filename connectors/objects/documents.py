@@ -10,13 +10,14 @@ from schemas.ids import KnowledgeBaseId
 
 
 def content_token(listed: ListedObject) -> str:
-    """Return what tells whether the content changed: ETag and size; the time only where a store has no ETag.
+    """Return what tells whether the content changed: ETag, size and the second it was stored.
 
     An ETag names a state of the content and is nothing else: of a multipart upload it is no hash of it, so the same
-    content in other parts is read again, and dropped as unchanged by admission.
+    content in other parts is read again, and dropped as unchanged by admission. The time is for what was deleted or
+    overwritten and stored again as it was, when a crash kept that from the cursor.
     """
-    told = listed.etag or listed.modified_at.isoformat()
-    return hashlib.sha256(f"{told}\0{listed.size_bytes}".encode()).hexdigest()[:16]
+    stored_s = int(listed.modified_at.timestamp())  # a look tells seconds, some listings milliseconds
+    return hashlib.sha256(f"{listed.etag}\0{listed.size_bytes}\0{stored_s}".encode()).hexdigest()[:16]
 
 
 def document_state(

@@ -112,7 +112,8 @@ class NotedParts(Mapping[str, bytes | None]):
 class Ledger:
     """Walks the cursor beside a listing. Keys come in order: `take` each that is listed, then `finish`."""
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: Cursor, *, leaf_items: int = LEAF_ITEMS) -> None:
+        self._leaf_items = leaf_items
         self._parts = {name.removeprefix(PART): raw for name, raw in cursor.items() if name.startswith(PART)}
         self._lowers = sorted(self._parts)
         self._next = 0  # of the leaves in the cursor, the one not yet reached
@@ -123,6 +124,7 @@ class Ledger:
         self._taken = 0  # keys listed in the leaf
         self._order = 0
         self._with_missing: list[Leaf] = []
+        self._looked: dict[str, Leaf] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -156,9 +158,12 @@ class Ledger:
         if not place:
             upper = self._lowers[0] if self._lowers else None
             return Leaf(lower=key, upper=upper, base=b""), None
-        leaf = self._loaded(place - 1)
-        # Whether a part before this one overlaps is known to whole passes only: an empty one stays.
-        leaf.spliced = True
+        lower = self._lowers[place - 1]
+        leaf = self._looked.get(lower)
+        if leaf is None:
+            leaf = self._looked[lower] = self._loaded(place - 1)
+            # Whether a part before this one overlaps is known to whole passes only: an empty one stays.
+            leaf.spliced = True
         return leaf, leaf.items().get(key)
 
     def note(self, leaf: Leaf, key: str, held: Held | None, *, settled: bool) -> tuple[Note, NotedParts]:
@@ -206,7 +211,7 @@ class Ledger:
         current = self._leaf
         if current is None:
             self._leaf = current = Leaf(lower=key, upper=self._lowers[0] if self._lowers else None, base=b"")
-        elif self._taken >= (2 * LEAF_ITEMS if self._place < len(self._base) else LEAF_ITEMS):
+        elif self._taken >= (2 * self._leaf_items if self._place < len(self._base) else self._leaf_items):
             left = self._place < len(self._base)
             base = current.base if left else b""
             self._taken, self._offset = 0, self._place

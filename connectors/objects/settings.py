@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, PositiveInt, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, Field, PositiveInt, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from connectors.rules import Rule
+from headwater.errors import FatalError
 
 SIDECARS: Final = ".headwater/access/"
 RULES_KEY: Final = ".headwater.yaml"
@@ -56,8 +57,28 @@ class ObjectsSettings(BaseModel, frozen=True, extra="forbid"):
         return below if not below or below.endswith("/") else f"{below}/"
 
 
-class ObjectsEnvironment(BaseSettings):
-    """The same from the environment, for one source run by hand."""
+class _Named(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_OBJECTS__", env_nested_delimiter="__", frozen=True)
+    options: dict[str, SecretStr] = Field(default_factory=dict)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    max_bytes: int | None = None
+    access: BucketRules | None = None
+    access_sidecars: bool = False
+    access_tags: bool = False
 
-    model_config = SettingsConfigDict(env_prefix="HEADWATER_", env_nested_delimiter="__", frozen=True)
-    objects: ObjectsSettings
+
+def settings_from_environment(url: str) -> ObjectsSettings:
+    """Return the settings of one bucket run by hand. Raise FatalError naming the variable that is wrong."""
+    try:
+        named = _Named().model_dump(exclude_unset=True, exclude_none=True)
+        return ObjectsSettings.model_validate({"url": url, **named})
+    except (ValidationError, SettingsError) as error:
+        told = (
+            "; ".join(
+                f"{'__'.join(str(part) for part in each['loc']).upper()}: {each['msg']}" for each in error.errors()
+            )
+            if isinstance(error, ValidationError)
+            else str(error)
+        )
+        raise FatalError(f"HEADWATER_OBJECTS__{told}") from error

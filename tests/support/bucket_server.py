@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from urllib.parse import parse_qsl, quote_plus, unquote
@@ -66,6 +66,14 @@ class BucketServer:
         """Put a deletion marker on top."""
         self._clock += timedelta(seconds=1)
         self.versions[key].append(Version(content=None, modified_at=self._clock, etag=""))
+
+    def archive(self, key: str) -> None:
+        """Let the current version go to an archive, as a lifecycle rule does: nothing else of it changes."""
+        self.versions[key][-1] = replace(self.versions[key][-1], storage_class="GLACIER")
+
+    def restore(self, key: str) -> None:
+        """Let the current version be readable though it lies in an archive."""
+        self.versions[key][-1] = replace(self.versions[key][-1], restored=True)
 
     def undo(self, key: str) -> None:
         """Take the newest version away: the one before is current again, with its older time."""
@@ -167,6 +175,8 @@ class BucketServer:
             "x-amz-storage-class": version.storage_class,
             "x-amz-version-id": f"v{len(self.versions[key])}",
         }
+        if version.restored:
+            headers["x-amz-restore"] = 'ongoing-request="false", expiry-date="Wed, 01 Apr 2026 00:00:00 GMT"'
         return web.Response(body=version.content, headers=headers, content_type="binary/octet-stream")
 
 

@@ -29,6 +29,7 @@ class BucketSource:
     def __init__(self, server: BucketServer, http: httpx.AsyncClient) -> None:
         self.server, self._http = server, http
         self.shares: dict[str, tuple[str, ...]] = {}
+        self.limits: dict[str, object] = {}  # settings from now on
         self._acts: dict[str, Callable[[], None]] = {}
         server.on_read = self._about_to_read
 
@@ -39,7 +40,8 @@ class BucketSource:
 
     @property
     def settings(self) -> ObjectsSettings:
-        return ObjectsSettings(url=f"s3://{BUCKET}/{PREFIX}", options=options_of(self.server), **self.access())
+        given = {"url": f"s3://{BUCKET}/{PREFIX}", "options": options_of(self.server), **self.access(), **self.limits}
+        return ObjectsSettings.model_validate(given)
 
     def access(self) -> dict[str, object]:
         return {}
