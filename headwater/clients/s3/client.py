@@ -11,7 +11,7 @@ import httpx
 
 from headwater.clients.s3.answers import head_of, page_of, refusal, tags_of
 from headwater.clients.s3.signing import Credentials, encoded_path, encoded_query, signed_headers
-from headwater.errors import FatalError, HeadwaterError, RetryableError
+from headwater.errors import FatalError, PoisonError, RetryableError
 from headwater.ports.objects import ListedObject, ObjectChangedError
 from headwater.retry import RetryPolicy, retry
 
@@ -59,11 +59,7 @@ class S3Objects:
             content, seen_ns = await self._asked(query, right="s3:ListBucket")
             for listed in page_of(content, seen_ns=seen_ns).objects:
                 await self.head(listed.key)
-        except RetryableError as error:
-            raise FatalError(f"{self._where}: cannot be reached ({error}); check URL, endpoint and network") from error
-        except FatalError:
-            raise
-        except HeadwaterError as error:
+        except PoisonError as error:
             raise FatalError(f"{self._where}: lists, but cannot be read: {error}") from error
 
     async def pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
