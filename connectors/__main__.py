@@ -4,11 +4,11 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import structlog
 import typer
@@ -18,7 +18,7 @@ from connectors.endings import Ending, SyncReport
 from connectors.filesystem.connector import FilesystemConnector
 from connectors.objects.client import opened
 from connectors.objects.connector import ObjectsConnector
-from connectors.objects.settings import ObjectsSettings, settings_from_environment
+from connectors.objects.settings import settings_of
 from connectors.pausing import pauses, unless_paused
 from connectors.registration import Registration, register
 from connectors.runner import Runner
@@ -32,6 +32,8 @@ from headwater.telemetry.logging import configure_logging
 from headwater.telemetry.management import Health, ManagementServer
 from headwater.telemetry.tracing import configure_tracing
 from schemas.ids import KnowledgeBaseId, SourceId, TenantId
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Run one source.")
@@ -54,10 +56,7 @@ def filesystem(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Bring a folder tree up to date; `.headwater.yaml` files say who may read what."""
-    settings = Settings()
-    configure_logging(settings.telemetry, process=f"connector-{source}")
-    configure_tracing(settings.telemetry, process=f"connector-{source}")
-    configure_codec(settings.kafka)
+    settings = _set_up(f"connector-{source}")
     registration = Registration(
         tenant=TenantId(tenant),
         source=SourceId(source),
@@ -65,18 +64,17 @@ def filesystem(
         knowledge_base=KnowledgeBaseId(knowledge_base),
     )
     connector = FilesystemConnector(root=path.absolute(), knowledge_base=registration.knowledge_base)
-    try:
-        report = event_loop.run(_run(settings, connector, registration, watch=watch))
-    except HeadwaterError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
+    report = _ran(_run(settings, connector, registration, watch=watch))
     typer.echo(json.dumps({**asdict(report), "message": report.message}) if as_json else report.message)
     raise typer.Exit(0 if report.ending in _GOOD else 1)
 
 
 @app.command()
 def objects(
-    url: Annotated[str, typer.Argument(help="s3://bucket/prefix/, gs://, az://; HEADWATER_OBJECTS__* say the rest.")],
+    url: Annotated[str, typer.Argument(help="s3://bucket/prefix/, gs://bucket/ or az://container/.")],
+    settings_file: Annotated[
+        Path | None, typer.Option("--settings", help="A YAML file: options, include, exclude, access and so on.")
+    ] = None,
     source: Annotated[str, typer.Option(help="Name of the source in the directory.")] = "bucket",
     knowledge_base: Annotated[str, typer.Option(help="Where its documents go.")] = "bucket",
     tenant: Annotated[str, typer.Option(help="Whose source it is.")] = "default",
@@ -84,26 +82,39 @@ def objects(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Bring a bucket up to date; `.headwater.yaml` at its prefix says who may read what (docs/connect-s3.md)."""
-    settings = Settings()
-    configure_logging(settings.telemetry, process=f"connector-{source}")
-    configure_tracing(settings.telemetry, process=f"connector-{source}")
-    configure_codec(settings.kafka)
+    settings = _set_up(f"connector-{source}")
     registration = Registration(
         tenant=TenantId(tenant),
         source=SourceId(source),
         kind="objects",
         knowledge_base=KnowledgeBaseId(knowledge_base),
     )
-    try:
-        report = event_loop.run(_run_bucket(settings, settings_from_environment(url), registration))
-    except HeadwaterError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
+    report = _ran(_run_bucket(settings, url, settings_file, registration))
     typer.echo(json.dumps({**asdict(report), "message": report.message}) if as_json else report.message)
     raise typer.Exit(0 if report.ending in _GOOD else 1)
 
 
-async def _run_bucket(settings: Settings, bucket: ObjectsSettings, registration: Registration) -> SyncReport:
+def _set_up(process: str) -> Settings:
+    settings = Settings()
+    configure_logging(settings.telemetry, process=process)
+    configure_tracing(settings.telemetry, process=process)
+    configure_codec(settings.kafka)
+    return settings
+
+
+def _ran(work: Coroutine[Any, Any, T]) -> T:
+    """Return what the work returns; an error of ours is one sentence and exit status 1."""
+    try:
+        return event_loop.run(work)
+    except HeadwaterError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
+async def _run_bucket(
+    settings: Settings, url: str, settings_file: Path | None, registration: Registration
+) -> SyncReport:
+    bucket = settings_of(url, settings_file)
     async with opened(bucket) as store:
         connector = ObjectsConnector(objects=store, settings=bucket, knowledge_base=registration.knowledge_base)
         return await _run(settings, connector, registration, watch=False)

@@ -14,7 +14,7 @@ from headwater.clients.s3.signing import Credentials
 from headwater.errors import FatalError
 from headwater.ports.objects import Objects
 
-_OPTIONS: Final = "HEADWATER_OBJECTS__OPTIONS"
+_OPTIONS: Final = "options"
 _S3_OPTIONS: Final = frozenset(
     {
         "access_key_id",
@@ -41,7 +41,7 @@ def objects_of(settings: ObjectsSettings, http: httpx.AsyncClient) -> Objects:
     if settings.url.startswith("s3://"):
         return S3Objects(http, s3_bucket(settings), s3_credentials(settings))
     # obstore opens the bucket; the prefix is said at each listing.
-    store = open_objects(settings.root, settings.options, setting="HEADWATER_OBJECTS__URL", options_setting=_OPTIONS)
+    store = open_objects(settings.root, settings.options, setting="url", options_setting=_OPTIONS)
     return ObstoreObjects(store, url=settings.url, options_setting=_OPTIONS)
 
 

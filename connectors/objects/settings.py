@@ -1,11 +1,12 @@
-"""What a bucket is connected with: `HEADWATER_OBJECTS__URL` and so on."""
+"""What a bucket is connected with: a URL, and a file with the rest."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+import yaml
 from pydantic import BaseModel, Field, PositiveInt, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from connectors.rules import Rule
 from headwater.errors import FatalError
@@ -57,28 +58,16 @@ class ObjectsSettings(BaseModel, frozen=True, extra="forbid"):
         return below if not below or below.endswith("/") else f"{below}/"
 
 
-class _Named(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="HEADWATER_OBJECTS__", env_nested_delimiter="__", frozen=True)
-    options: dict[str, SecretStr] = Field(default_factory=dict)
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    max_bytes: int | None = None
-    access: BucketRules | None = None
-    access_sidecars: bool = False
-    access_tags: bool = False
-
-
-def settings_from_environment(url: str) -> ObjectsSettings:
-    """Return the settings of one bucket run by hand. Raise FatalError naming the variable that is wrong."""
+def settings_of(url: str, file: Path | None) -> ObjectsSettings:
+    """Return the settings of one bucket, all but its URL from a YAML file. Raise FatalError naming the field."""
     try:
-        named = _Named().model_dump(exclude_unset=True, exclude_none=True)
-        return ObjectsSettings.model_validate({"url": url, **named})
-    except (ValidationError, SettingsError) as error:
-        told = (
-            "; ".join(
-                f"{'__'.join(str(part) for part in each['loc']).upper()}: {each['msg']}" for each in error.errors()
-            )
-            if isinstance(error, ValidationError)
-            else str(error)
-        )
-        raise FatalError(f"HEADWATER_OBJECTS__{told}") from error
+        given = yaml.safe_load(file.read_bytes()) if file is not None else {}
+        return ObjectsSettings.model_validate({**(given or {}), "url": url})
+    except OSError as error:
+        raise FatalError(f"settings {file}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+        raise FatalError(f"settings {file}: not a YAML mapping; see docs/connect-s3.md for its form") from error
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise FatalError(f"settings {file}: {field}: {first['msg']}; see docs/connect-s3.md") from error

@@ -17,7 +17,7 @@ class Replayed:
     """One who walks a source with the ledger and saves what is told, as a runner would: in batches, all or a part."""
 
     def __init__(self, leaf_items: int) -> None:
-        self._leaf_items = leaf_items
+        self.leaf_items = leaf_items
         self.cursor: dict[str, bytes] = {}
         self.documents: dict[str, str] = {}
 
@@ -27,7 +27,7 @@ class Replayed:
 
     def walk(self, source: Source, *, batch: int, stop_after: int, refused: frozenset[str], lost_parts: int) -> int:
         """Make a pass that ends after some changes, the last save of it cut short; return how many it submitted."""
-        ledger, submitted = Ledger(self.cursor, leaf_items=self._leaf_items), 0
+        ledger, submitted = Ledger(self.cursor, leaf_items=self.leaf_items), 0
         waiting: list[tuple[str, str | None, Note, NotedParts]] = []
         for key in sorted(source):
             leaf, held = ledger.take(key, 0)
@@ -111,6 +111,21 @@ def test_it_ends_where_the_source_is(
     assert {key: ledger.at(key)[1] for key in source} == {
         key: Held(content=content, access="") for key, content in source.items()
     }
+
+
+def test_a_leaf_that_another_still_names_is_emptied_and_not_taken_away() -> None:
+    replayed = Replayed(leaf_items=3)
+    replayed.walk_whole({"a": "1", "d": "1", "e": "1"})
+    replayed.leaf_items = 1
+    replayed.walk_whole({"a": "1", "b": "1", "c": "1", "d": "2", "e": "1"})
+    assert {part: list(decoded(state)) for part, state in replayed.cursor.items()} == {
+        "k:a": ["a", "b", "d", "e"],  # as it was when the rest was cut off
+        "k:c": ["c", "d", "e"],
+    }
+    assert replayed.walk_whole({"a": "1", "b": "1"}) == 3
+    assert decoded(replayed.cursor["k:c"]) == {}
+    assert replayed.walk_whole({"a": "1", "b": "1"}) == 0
+    assert replayed.walk_whole({"a": "1", "b": "1", "d": "1"}) == 1
 
 
 def test_an_item_that_failed_is_not_noted_by_those_after_it() -> None:

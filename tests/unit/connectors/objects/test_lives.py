@@ -39,14 +39,16 @@ class Life:
                 self.source.share(name, chance.choice(READERS))
             case "rename" if exists:
                 self.source.rename(name, chance.choice(NAMES))
+            case "race" if chance.random() < 0.5:
+                self.source.before_read(name, lambda: self.source.put(name, "raced"))
             case "race":
-                act = chance.choice(
-                    [lambda: self.source.put(name, "raced"), lambda: self.server.versions.pop(key, None)]
-                )
-                self.source.before_read(name, lambda: (act(), None)[1])
+                self.source.before_read(name, lambda: self._vanish(key))
             case "archive" if exists:
                 self.server.archive(key)
                 self.server.restore(key)
+
+    def _vanish(self, key: str) -> None:
+        self.server.versions.pop(key, None)
 
     async def follow(self) -> None:
         """Make a pass, whole or cut, perhaps through an outage; or look at some keys."""

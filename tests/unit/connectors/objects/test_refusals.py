@@ -1,11 +1,13 @@
 """What a store refuses, in our terms: each with its remedy."""
 
+from pathlib import Path
+
 import pytest
 from obstore.store import AzureStore, GCSStore, MemoryStore
 from pydantic import SecretStr
 
 from connectors.objects.client import opened, s3_bucket, s3_credentials
-from connectors.objects.settings import ObjectsSettings, settings_from_environment
+from connectors.objects.settings import ObjectsSettings, settings_of
 from headwater.clients.listed_objects import ObstoreObjects
 from headwater.clients.objects import open_objects
 from headwater.clients.s3.answers import page_of, refusal
@@ -124,19 +126,33 @@ def test_what_a_url_says(url: str, bucket: str, prefix: str, root: str) -> None:
     assert (settings.bucket, settings.prefix, settings.root) == (bucket, prefix, root)
 
 
-def test_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEADWATER_OBJECTS__OPTIONS", '{"region": "x"}')
-    monkeypatch.setenv("HEADWATER_OBJECTS__INCLUDE", '["*.md"]')
-    monkeypatch.setenv(
-        "HEADWATER_OBJECTS__ACCESS", '{"readers": ["everyone"], "prefixes": {"hr/": {"deny": ["user:a"]}}}'
+def test_settings_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "papers.yaml"
+    file.write_text(
+        "options: {region: x}\ninclude: ['*.md']\naccess: {readers: [everyone], prefixes: {hr/: {deny: ['user:a']}}}"
     )
-    settings = settings_from_environment("s3://b")
-    assert (settings.options["region"].get_secret_value(), settings.include) == ("x", ("*.md",))
+    settings = settings_of("s3://b", file)
+    assert (settings.url, settings.options["region"].get_secret_value(), settings.include) == ("s3://b", "x", ("*.md",))
     assert settings.access is not None
     assert settings.access.prefixes["hr/"].deny == ("user:a",)
-    monkeypatch.setenv("HEADWATER_OBJECTS__MAX_BYTES", "none")
-    with pytest.raises(FatalError, match="HEADWATER_OBJECTS__MAX_BYTES"):
-        settings_from_environment("s3://b")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("max_bytes: none", "max_bytes"),
+        ("options: {secret_access_key: [x]}", "secret_access_key"),
+        ("- a", "not a YAML"),
+        ("{", "not a YAML"),
+    ],
+)
+def test_settings_that_are_wrong_are_named(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "papers.yaml"
+    file.write_text(text)
+    with pytest.raises(FatalError, match=told):
+        settings_of("s3://b", file)
+    with pytest.raises(FatalError, match="cannot be read"):
+        settings_of("s3://b", tmp_path / "none.yaml")
 
 
 async def test_googles_and_azures_stores_are_made_of_settings() -> None:
