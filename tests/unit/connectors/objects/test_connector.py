@@ -127,7 +127,7 @@ async def test_the_same_content_in_other_parts_is_read_again_and_nothing_worse(s
 
 async def test_an_object_that_changed_after_it_was_listed_is_not_read(source: BucketSource) -> None:
     source.put("a", "listed")
-    source.before_read("a", lambda: source.put("a", "another"))
+    source.before_read("a", lambda: source.put("a", "LISTED"))  # of the same size
     follower = Follower(source)
     await follower.follow()
     assert isinstance(follower.failed[f"{PREFIX}a"], ObjectChangedError)
