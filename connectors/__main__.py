@@ -16,7 +16,11 @@ import typer
 from connectors.cursors import CursorStore
 from connectors.endings import Ending, SyncReport
 from connectors.filesystem.connector import FilesystemConnector
+from connectors.objects.client import opened
+from connectors.objects.connector import ObjectsConnector
+from connectors.objects.settings import settings_of
 from connectors.pausing import pauses, unless_paused
+from connectors.protocol import Connector, LiveConnector
 from connectors.registration import Registration, register
 from connectors.runner import Runner
 from connectors.worker.process import check_source, run_worker
@@ -83,6 +87,31 @@ def check(
     typer.echo(_ran(check_source(settings, (TenantId(tenant), SourceId(source)))))
 
 
+@app.command()
+def objects(
+    url: Annotated[str, typer.Argument(help="s3://bucket/prefix/, gs://bucket/ or az://container/.")],
+    settings_file: Annotated[
+        Path | None, typer.Option("--settings", help="A YAML file: options, include, exclude, access and so on.")
+    ] = None,
+    source: Annotated[str, typer.Option(help="Name of the source in the directory.")] = "bucket",
+    knowledge_base: Annotated[str, typer.Option(help="Where its documents go.")] = "bucket",
+    tenant: Annotated[str, typer.Option(help="Whose source it is.")] = "default",
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Bring a bucket up to date; `.headwater.yaml` at its prefix says who may read what (docs/connect-s3.md)."""
+    settings = _set_up(f"connector-{source}")
+    registration = Registration(
+        tenant=TenantId(tenant),
+        source=SourceId(source),
+        kind="objects",
+        knowledge_base=KnowledgeBaseId(knowledge_base),
+    )
+    report = _ran(_run_bucket(settings, url, settings_file, registration))
+    typer.echo(json.dumps({**asdict(report), "message": report.message}) if as_json else report.message)
+    raise typer.Exit(0 if report.ending in _GOOD else 1)
+
+
 def _set_up(process: str) -> Settings:
     settings = Settings()
     configure_logging(settings.telemetry, process=process)
@@ -100,8 +129,17 @@ def _ran(work: Coroutine[Any, Any, T]) -> T:
         raise typer.Exit(1) from error
 
 
+async def _run_bucket(
+    settings: Settings, url: str, settings_file: Path | None, registration: Registration
+) -> SyncReport:
+    bucket = settings_of(url, settings_file)
+    async with opened(bucket) as store:
+        connector = ObjectsConnector(objects=store, settings=bucket, knowledge_base=registration.knowledge_base)
+        return await _run(settings, connector, registration, watch=False)
+
+
 async def _run(
-    settings: Settings, connector: FilesystemConnector, registration: Registration, *, watch: bool
+    settings: Settings, connector: Connector, registration: Registration, *, watch: bool
 ) -> SyncReport:
     """Register, make a pass, and follow where asked. SIGTERM and SIGINT end it between two batches."""
     health = Health()
@@ -124,12 +162,18 @@ async def _run(
 
 
 async def _until_stopped(
-    runner: Runner, connector: FilesystemConnector, health: Health, states: AsyncIterator[bool], *, watch: bool
+    runner: Runner,
+    connector: Connector,
+    health: Health,
+    states: AsyncIterator[bool],
+    *,
+    watch: bool,
 ) -> SyncReport:
     async def work() -> SyncReport:
         report = await runner.sync()
         log.info("sync_ended", outcome=report.ending.value, count=report.upserted)
-        if not watch or report.ending not in _GOOD | {Ending.PARTIAL}:
+        followed = report.ending in _GOOD | {Ending.PARTIAL}
+        if not watch or not followed or not isinstance(connector, LiveConnector):
             return report
         return await runner.follow(connector)
 

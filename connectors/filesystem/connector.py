@@ -105,6 +105,11 @@ class FilesystemConnector:
                 if change is not None:
                     known[found.external_id] = found.fingerprint.to_bytes()
                     yield change
+            if not prefix and known and not seen:
+                raise FatalError(
+                    f"path {self.root}: holds no file where there were some; nothing is deleted. Is it mounted? "
+                    "If they are really gone, remove the source"
+                )
             for gone in [each for each in known if _is_at_or_below(each, prefix) and each not in seen]:
                 del known[gone]
                 yield _deletion(gone)

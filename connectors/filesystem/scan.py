@@ -9,7 +9,9 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Self
 
-from connectors.filesystem.rules import RULE_FILE, FolderRuleError, folder_access
+from connectors.filesystem.rules import RULE_FILE, folder_access
+from connectors.rules import FolderRuleError
+from headwater.errors import RetryableError
 from schemas.events.documents import NOBODY, Access
 
 
@@ -108,6 +110,10 @@ def _walk(root: Path, folder: Path, access: Access) -> Iterator[FoundFile | Brok
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError):
         return
+    except OSError as error:  # what lies below is not known: it must not look as if it were gone
+        raise RetryableError(
+            f"path {folder}: cannot be listed ({error.strerror}); grant the connector access. Nothing is deleted"
+        ) from error
     for entry in entries:
         if _is_hidden((entry.name,)) or entry.is_symlink():
             continue

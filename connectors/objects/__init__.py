@@ -1,0 +1,1 @@
+"""Buckets as sources: S3, MinIO, Google Cloud Storage, Azure Blob Storage."""

@@ -1,0 +1,248 @@
+"""A bucket as a source: its listing compared with the cursor, or one key looked at."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from connectors.objects.access import PrefixRules, read_bucket_rules
+from connectors.objects.documents import content_token, document_state
+from connectors.objects.filters import KeyFilter
+from connectors.objects.granting import Grant, Granting
+from connectors.objects.leaves import Held, Leaf, Ledger, Note
+from connectors.objects.settings import RULES_KEY, SIDECARS, ObjectsSettings
+from connectors.objects.sidecars import Sidecars, rule_bytes
+from connectors.protocol import Cursor, Deleted, ItemFailed, Patched, SourceChange, Upserted
+from connectors.rules import FolderRuleError
+from headwater.errors import FatalError, PoisonError
+from headwater.ports.objects import ListedObject, ObjectArchivedError, Objects
+from schemas.events.documents import NOBODY, Access, DocumentPatch
+from schemas.ids import KnowledgeBaseId
+
+_BROKEN: Final = "!"  # before an access token: closed because what says it could not be read
+
+
+class ObjectTooLargeError(PoisonError):
+    """An object above the connection's limit."""
+
+
+class ListingError(FatalError):
+    """A listing that cannot be believed. Nothing is deleted on its word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectsConnector:
+    """Reads a bucket. Implements Connector; one pass or look at a time, for both write the same cursor."""
+
+    objects: Objects
+    settings: ObjectsSettings
+    knowledge_base: KnowledgeBaseId
+
+    async def check(self) -> None:
+        """See the protocol."""
+        self._filter()
+        await self.objects.check(self.settings.prefix)
+        if self.settings.access_tags:
+            async for page in self.objects.pages(self.settings.prefix):
+                for listed in page[:1]:
+                    await self.objects.tags(listed.key)
+                return
+
+    async def changes(self, since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+        """Compare the whole listing with the cursor, a page at a time; deletions come last, after all pages.
+
+        Raises ListingError for a listing without any document where there were some, or in no order.
+        """
+        ledger, keys, rules = Ledger(since), self._filter(), await self._rules()
+        granting = Granting(self.objects, self.settings, rules, self._sidecars())
+        count, seen_ns = 0, 0
+        async for page in _in_order(self.objects.pages(self.settings.prefix)):
+            await asyncio.sleep(0)  # a large listing must not stop the submissions
+            for listed, grant in await granting.of_page([each for each in page if self._is_document(each, keys)]):
+                count, seen_ns = count + 1, listed.seen_ns
+                leaf, held = ledger.take(listed.key, seen_ns)
+                async for change in self._difference(ledger, leaf, held, listed, grant):
+                    yield change
+        for place, error in sorted(rules.broken.items()):
+            yield ItemFailed(external_id=f"{rules.name}#{place}" if place else rules.name, error=error)
+        if not count and not ledger.is_empty:
+            raise ListingError(
+                f"{self.settings.url}: lists no document where there were some; nothing is deleted. If they are really "
+                "gone, remove the source; else check prefix, include and exclude"
+            )
+        ledger.finish(seen_ns)
+        for leaf, key, missed_ns in ledger.missing():
+            yield _deletion(ledger, leaf, key, missed_ns)
+
+    async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+        """Look at these keys alone, as notifications ask, and yield what differs from the cursor.
+
+        A sidecar's key means the object that it is about; the key of the bucket's rules means everything.
+        """
+        if self._below(RULES_KEY) in external_ids:
+            async for change in self.changes(since):
+                yield change
+            return
+        ledger, granting = Ledger(since), Granting(self.objects, self.settings, await self._rules(), None)
+        for key in dict.fromkeys(self._meant(each) for each in external_ids):
+            if key.startswith(self.settings.prefix):
+                async for change in self._looked_at(key, ledger, granting):
+                    yield change
+
+    async def _looked_at(
+        self, key: str, ledger: Ledger, granting: Granting
+    ) -> AsyncIterator[SourceChange | ItemFailed]:
+        seen_ns = time.time_ns()
+        leaf, held = ledger.at(key)
+        try:
+            listed, sidecar = await self.objects.head(key), await self._sidecar(key)
+        except PoisonError as error:
+            yield ItemFailed(external_id=key, error=error)
+            return
+        if listed is None or not self._is_document(listed, self._filter()):
+            if held is not None:
+                yield _deletion(ledger, leaf, key, seen_ns)
+            return
+        async for change in self._difference(ledger, leaf, held, listed, await granting.of_one(listed, sidecar)):
+            yield change
+
+    def _meant(self, key: str) -> str:
+        sidecars = self._below(SIDECARS)
+        return self._below(key.removeprefix(sidecars)) if key.startswith(sidecars) else key
+
+    async def _difference(
+        self, ledger: Ledger, leaf: Leaf, held: Held | None, listed: ListedObject, grant: Grant
+    ) -> AsyncIterator[SourceChange | ItemFailed]:
+        """Yield what to submit of one object. A change of access never waits for a content that cannot be read."""
+        now = Held(content=content_token(listed), access=grant.token)
+        if held == now:
+            return
+        if held is not None and held.content == now.content and held.access == _BROKEN + now.access:
+            error = grant.error or FolderRuleError(f"{listed.key}: closed; its sidecar is still not readable as a rule")
+            yield ItemFailed(external_id=listed.key, error=error)
+            return
+        access = NOBODY
+        try:
+            access = await grant.read(self.objects)
+        except FolderRuleError as error:
+            now = Held(content=now.content, access=_BROKEN + now.access)
+            yield ItemFailed(external_id=listed.key, error=error)
+        if held is not None and held.access != now.access:
+            patched = Held(content=held.content, access=now.access)
+            yield self._change(ledger, leaf, listed, patched, Patched(patch=DocumentPatch(access=access)))
+        if held is None or held.content != now.content:
+            yield self._upsert(ledger, leaf, listed, now, access)
+
+    def _upsert(
+        self, ledger: Ledger, leaf: Leaf, listed: ListedObject, held: Held, access: Access
+    ) -> SourceChange | ItemFailed:
+        error = self._unreadable(listed)
+        if error is not None:
+            return ItemFailed(external_id=listed.key, error=error)
+        state = document_state(listed, settings=self.settings, knowledge_base=self.knowledge_base, access=access)
+        note, parts = ledger.note(leaf, listed.key, held, settled=False)
+        return SourceChange(
+            external_id=listed.key,
+            what=Upserted(state=state, content=self._opener(listed, note)),
+            source_version=listed.seen_ns,  # the look's time: see ADR 0120
+            occurred_at=listed.modified_at,
+            cursor=parts,
+        )
+
+    def _change(self, ledger: Ledger, leaf: Leaf, listed: ListedObject, held: Held, what: Patched) -> SourceChange:
+        _, parts = ledger.note(leaf, listed.key, held, settled=True)
+        at = _time(listed.seen_ns)
+        return SourceChange(
+            external_id=listed.key, what=what, source_version=listed.seen_ns, occurred_at=at, cursor=parts
+        )
+
+    def _unreadable(self, listed: ListedObject) -> PoisonError | None:
+        if listed.archived:
+            return ObjectArchivedError(f"{listed.key}: lies in an archive; restore it in the store, then it is read")
+        if listed.size_bytes > self.settings.max_bytes:
+            return ObjectTooLargeError(
+                f"{listed.key}: {listed.size_bytes} bytes, at most {self.settings.max_bytes}; "
+                "raise max_bytes or exclude it"
+            )
+        return None
+
+    def _opener(self, listed: ListedObject, note: Note) -> Callable[[], AsyncIterator[bytes]]:
+        async def read() -> AsyncIterator[bytes]:
+            async for piece in self.objects.read(listed):
+                yield piece
+            note.settled = True
+
+        return read
+
+    async def _rules(self) -> PrefixRules:
+        """Return the rules by prefix, of the settings or of the bucket. Without any, all is for nobody."""
+        if self.settings.access is not None:
+            return PrefixRules(rules=self.settings.access, name="access")
+        key = self._below(RULES_KEY)
+        try:
+            listed = await self.objects.head(key)
+            if listed is None:
+                return PrefixRules(rules=None, name=key)
+            raw = await rule_bytes(self.objects, listed)
+        except PoisonError as error:
+            raise FatalError(f"{key}: {error}; without it nobody knows who may read what") from error
+        try:
+            return PrefixRules(rules=read_bucket_rules(raw, key), name=key)
+        except FolderRuleError as error:
+            return PrefixRules(rules=None, name=key, broken={"": error})
+
+    async def _sidecar(self, key: str) -> ListedObject | None:
+        if not self.settings.access_sidecars:
+            return None
+        return await self.objects.head(self._below(SIDECARS) + key.removeprefix(self.settings.prefix))
+
+    def _sidecars(self) -> Sidecars | None:
+        if not self.settings.access_sidecars:
+            return None
+        folder = self._below(SIDECARS)
+        return Sidecars(self.objects.pages(folder), folder)
+
+    def _filter(self) -> KeyFilter:
+        return KeyFilter.of(include=self.settings.include, exclude=self.settings.exclude)
+
+    def _below(self, name: str) -> str:
+        return self.settings.prefix + name
+
+    def _is_document(self, listed: ListedObject, keys: KeyFilter) -> bool:
+        """Leave out what is ours, the markers that consoles make for folders, and what the globs leave out."""
+        key = listed.key
+        ours = key == self._below(RULES_KEY) or key.startswith(self._below(SIDECARS))
+        marker = key.endswith("/") and not listed.size_bytes
+        below = key.startswith(self.settings.prefix)
+        return below and not ours and not marker and keys.takes(key.removeprefix(self.settings.prefix))
+
+
+def _deletion(ledger: Ledger, leaf: Leaf, key: str, seen_ns: int) -> SourceChange:
+    _, parts = ledger.note(leaf, key, None, settled=True)
+    return SourceChange(
+        external_id=key, what=Deleted(), source_version=seen_ns, occurred_at=_time(seen_ns), cursor=parts
+    )
+
+
+def _time(at_ns: int) -> datetime:
+    return datetime.fromtimestamp(at_ns / 1e9, tz=UTC)
+
+
+async def _in_order(pages: AsyncIterator[Sequence[ListedObject]]) -> AsyncIterator[Sequence[ListedObject]]:
+    """Yield pages without what was there already: a page may come twice. Raise ListingError for another order."""
+    last, before = "", frozenset[str]()
+    async for page in pages:
+        fresh = []
+        for listed in page:
+            if listed.key > last:
+                fresh.append(listed)
+                last = listed.key
+            elif listed.key not in before and listed.key != last:
+                raise ListingError(
+                    f"the store lists {listed.key!r} after {last!r}: without an order nothing can be compared; "
+                    "directory buckets (S3 Express) are not supported"
+                )
+        before = frozenset(listed.key for listed in page)
+        yield fresh

@@ -1,0 +1,66 @@
+"""A rule: who may read what lies below a place of the source, narrowing what holds above it.
+
+readers: [everyone]                  # one clause: the caller holds at least one of these
+also: [[group:hr:leads], [user:ann]] # more clauses: every one must match
+deny: [user:bob]
+inherit: false                       # leave out the clauses from above; `deny` from above still holds
+"""
+
+from typing import Final
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from headwater.access.clauses import check_access
+from headwater.errors import PoisonError
+from schemas.events.documents import Access, Clause
+from schemas.ids import Principal
+
+MAX_RULE_BYTES: Final = 256 * 1024
+
+
+class FolderRuleError(PoisonError):
+    """A rule cannot be read as one. Until it is mended what lies below it is for nobody."""
+
+
+class Rule(BaseModel, frozen=True, extra="forbid"):
+    """What one place adds."""
+
+    readers: tuple[str, ...] | None = Field(default=None, min_length=1)
+    also: tuple[tuple[str, ...], ...] = ()
+    deny: tuple[str, ...] = ()
+    inherit: bool = True
+
+
+def read_rule(raw: bytes, name: str) -> Rule:
+    """Read a rule; raise FolderRuleError naming the place and the field."""
+    if len(raw) > MAX_RULE_BYTES:
+        raise FolderRuleError(f"{name}: larger than {MAX_RULE_BYTES} bytes; name groups instead of users")
+    try:
+        return Rule.model_validate(yaml.safe_load(raw) or {})
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise FolderRuleError(f"{name}: not YAML; see docs/connectors.md for its form") from error
+    except ValidationError as error:
+        raise invalid_rule(error, name) from error
+
+
+def invalid_rule(error: ValidationError, name: str) -> FolderRuleError:
+    """Return the error that names the field."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"]) or "the whole file"
+    return FolderRuleError(f"{name}: {field}: {first['msg']}; see docs/connectors.md for its form")
+
+
+def narrowed(parent: Access, rule: Rule, name: str) -> Access:
+    """Return the access below a rule; raise FolderRuleError where it is not well-formed."""
+    own = ((rule.readers,) if rule.readers else ()) + rule.also
+    clauses = tuple(Clause(principals=tuple(Principal(each) for each in clause)) for clause in own)
+    deny = dict.fromkeys((*parent.deny, *(Principal(each) for each in rule.deny)))
+    # A root's NOBODY has no clauses: the first rule on the way down is the first to open anything.
+    inherited = tuple(clause for clause in parent.clauses if clause not in clauses) if rule.inherit else ()
+    access = Access(clauses=inherited + clauses, deny=tuple(deny))
+    try:
+        check_access(access)
+    except PoisonError as error:
+        raise FolderRuleError(f"{name}: {error}") from error
+    return access

@@ -1,0 +1,94 @@
+"""The suite on buckets: a server that speaks S3, with access said in three ways, and obstore on a folder."""
+
+import ssl
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from headwater.errors import FatalError
+from tests.contract.connectors.contract import AccessContract, ConnectorContract, fill, live
+from tests.support.bucket_server import BucketServer, bucket_server
+from tests.support.buckets import BucketSource, FolderBucketSource, SidecarSource, TaggedSource
+from tests.support.sources import Follower, SourceHarness
+
+# Reading the authorities' certificates takes longer than most of these tests.
+TLS = ssl.create_default_context()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[BucketServer]:
+    async with bucket_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(verify=TLS) as http:
+        yield http
+
+
+class TestS3(ConnectorContract):
+    @pytest.fixture
+    def source(self, bucket: BucketSource) -> SourceHarness:
+        return bucket
+
+    @pytest.fixture
+    def bucket(self, server: BucketServer, http: httpx.AsyncClient) -> BucketSource:
+        return BucketSource(server, http)
+
+    async def test_pages_that_come_twice_change_nothing(self, bucket: BucketSource) -> None:
+        bucket.server.duplicates_pages = True
+        fill(bucket)
+        follower = Follower(bucket)
+        await follower.follow()
+        for step in live(bucket):
+            await follower.follow()
+            assert follower.view() == bucket.truth(), step
+            assert await follower.follow() == []
+
+    @pytest.mark.parametrize("minutes", [-10, 10])
+    async def test_a_clock_that_is_off_changes_nothing(self, bucket: BucketSource, minutes: int) -> None:
+        bucket.server.skew = timedelta(minutes=minutes)
+        fill(bucket)
+        follower = Follower(bucket)
+        await follower.follow()
+        for step in live(bucket):
+            await follower.follow()
+            assert follower.view() == bucket.truth(), step
+            assert not follower.stale
+
+    async def test_a_clock_that_is_too_far_off_is_named(self, bucket: BucketSource) -> None:
+        bucket.server.skew = timedelta(hours=1)
+        with pytest.raises(FatalError, match="clock"):
+            await Follower(bucket).follow()
+
+    async def test_credentials_that_expire_in_mid_sync_delete_nothing(self, bucket: BucketSource) -> None:
+        fill(bucket)
+        follower = Follower(bucket)
+        await follower.follow()
+        bucket.delete("a/x.md")
+        bucket.server.answers["LIST"] = [(403, "ExpiredToken")]
+        with pytest.raises(FatalError, match="expired"):
+            await follower.follow()
+        assert follower.deleted == []
+
+
+class TestS3Sidecars(AccessContract):
+    @pytest.fixture
+    def source(self, server: BucketServer, http: httpx.AsyncClient) -> SourceHarness:
+        return SidecarSource(server, http)
+
+
+class TestS3Tags(AccessContract):
+    @pytest.fixture
+    def source(self, server: BucketServer, http: httpx.AsyncClient) -> SourceHarness:
+        return TaggedSource(server, http)
+
+
+class TestObstore(ConnectorContract):
+    @pytest.fixture
+    def source(self, tmp_path: Path) -> SourceHarness:
+        return FolderBucketSource(tmp_path)

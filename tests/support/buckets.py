@@ -1,0 +1,189 @@
+"""Buckets as sources of the connectors' suite: over S3's protocol with each way to say access, and on obstore."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+import httpx
+import yaml
+
+from connectors.objects.access import READERS_TAG
+from connectors.objects.client import s3_bucket, s3_credentials
+from connectors.objects.connector import ObjectsConnector
+from connectors.objects.settings import RULES_KEY, SIDECARS, BucketRules, ObjectsSettings
+from headwater.clients.listed_objects import ObstoreObjects
+from headwater.clients.objects import open_objects
+from headwater.clients.s3.client import S3Objects
+from headwater.errors import RetryableError
+from headwater.ports.objects import ListedObject
+from headwater.retry import RetryPolicy
+from schemas.ids import KnowledgeBaseId
+from tests.support.bucket_server import BUCKET, BucketServer, options_of
+
+ONCE = RetryPolicy(attempts=1, first_delay_s=0.0)
+PREFIX = "docs/"
+
+
+class BucketSource:
+    """Implements SourceHarness on a bucket; access by the rules object at the prefix."""
+
+    def __init__(self, server: BucketServer, http: httpx.AsyncClient) -> None:
+        self.server, self._http = server, http
+        self.shares: dict[str, tuple[str, ...]] = {}
+        self.limits: dict[str, object] = {}  # settings from now on
+        self._acts: dict[str, Callable[[], None]] = {}
+        server.on_read = self._about_to_read
+
+    @property
+    def downloads(self) -> int:
+        gets = [each.removeprefix("GET ") for each in self.server.requests if each.startswith("GET ")]
+        return sum(not each.startswith(f"{PREFIX}.headwater") for each in gets)
+
+    @property
+    def settings(self) -> ObjectsSettings:
+        given = {"url": f"s3://{BUCKET}/{PREFIX}", "options": options_of(self.server), **self.access(), **self.limits}
+        return ObjectsSettings.model_validate(given)
+
+    def access(self) -> dict[str, object]:
+        return {}
+
+    def connector(self) -> ObjectsConnector:
+        settings = self.settings
+        credentials = s3_credentials(settings)
+        objects = S3Objects(self._http, s3_bucket(settings), credentials, policy=ONCE)
+        return ObjectsConnector(objects=objects, settings=settings, knowledge_base=KnowledgeBaseId("files"))
+
+    def put(self, name: str, text: str) -> None:
+        self.server.put(PREFIX + name, text.encode())
+
+    def rename(self, old: str, new: str) -> None:
+        content = self.server.current()[PREFIX + old].content
+        assert content is not None
+        self.server.put(PREFIX + new, content)
+        self.server.delete(PREFIX + old)
+
+    def delete(self, name: str) -> None:
+        self.server.delete(PREFIX + name)
+
+    def share(self, name: str, readers: Sequence[str]) -> None:
+        self.shares[name] = tuple(readers)
+        prefixes = {each: {"readers": list(its)} for each, its in self.shares.items()}
+        self.server.put(PREFIX + RULES_KEY, yaml.safe_dump({"prefixes": prefixes}).encode())
+
+    def before_read(self, name: str, act: Callable[[], None]) -> None:
+        self._acts[PREFIX + name] = act
+
+    def break_listing(self) -> None:
+        self.server.fails_after_pages = 2
+
+    def empty_listing(self) -> None:
+        self.server.lists_nothing = True
+
+    def mend(self) -> None:
+        self.server.fails_after_pages, self.server.lists_nothing = None, False
+
+    def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        return {
+            self.name_of(key): ((version.content or b"").decode(), self.shares.get(self.name_of(key), ()))
+            for key, version in self.server.current().items()
+            if key.startswith(PREFIX) and not key.startswith(f"{PREFIX}.headwater")
+        }
+
+    def name_of(self, external_id: str) -> str:
+        return external_id.removeprefix(PREFIX)
+
+    def _about_to_read(self, key: str) -> None:
+        self._acts.pop(key, lambda: None)()
+
+
+class SidecarSource(BucketSource):
+    """Access by a sidecar an object."""
+
+    def access(self) -> dict[str, object]:
+        return {"access": BucketRules(), "access_sidecars": True}
+
+    def share(self, name: str, readers: Sequence[str]) -> None:
+        self.shares[name] = tuple(readers)
+        self.server.put(f"{PREFIX}{SIDECARS}{name}", yaml.safe_dump({"readers": list(readers)}).encode())
+
+
+class TaggedSource(BucketSource):
+    """Access by an object's tags."""
+
+    def access(self) -> dict[str, object]:
+        return {"access": BucketRules(), "access_tags": True}
+
+    def share(self, name: str, readers: Sequence[str]) -> None:
+        self.shares[name] = tuple(readers)
+        self.server.tags[PREFIX + name] = {READERS_TAG: " ".join(readers)}
+
+
+class CountingObjects(ObstoreObjects):
+    """obstore, with a hook before an object is read, and listings that break."""
+
+    def __init__(self, folder: Path) -> None:
+        url = f"file:{folder}"
+        super().__init__(
+            open_objects(url, {}, setting="url", options_setting="options"), url=url, options_setting="options"
+        )
+        self.reads: list[str] = []
+        self.acts: dict[str, Callable[[], None]] = {}
+        self.breaks = self.empty = False
+
+    async def pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
+        async for page in super().pages(prefix):
+            if not self.empty:
+                yield page[:2] if self.breaks else page
+            if self.breaks:
+                raise RetryableError("broken on purpose")
+
+    async def read(self, listed: ListedObject) -> AsyncIterator[bytes]:
+        self.reads.append(listed.key)
+        self.acts.pop(listed.key, lambda: None)()
+        async for piece in super().read(listed):
+            yield piece
+
+
+class FolderBucketSource:
+    """Implements SourceHarness on obstore's store of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.objects = folder, CountingObjects(folder)
+        self.shares: dict[str, tuple[str, ...]] = {}
+        self.break_listing = lambda: setattr(self.objects, "breaks", True)
+        self.empty_listing = lambda: setattr(self.objects, "empty", True)
+
+    @property
+    def downloads(self) -> int:
+        return sum(not key.startswith(".headwater") for key in self.objects.reads)
+
+    def connector(self) -> ObjectsConnector:
+        settings = ObjectsSettings(url=f"file:{self.folder}")
+        return ObjectsConnector(objects=self.objects, settings=settings, knowledge_base=KnowledgeBaseId("files"))
+
+    def put(self, name: str, text: str) -> None:
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / name).write_text(text)
+
+    def rename(self, old: str, new: str) -> None:
+        (self.folder / old).rename(self.folder / new)
+
+    def delete(self, name: str) -> None:
+        (self.folder / name).unlink()
+
+    def share(self, name: str, readers: Sequence[str]) -> None:
+        self.shares[name] = tuple(readers)
+        prefixes = {each: {"readers": list(its)} for each, its in self.shares.items()}
+        self.put(RULES_KEY, yaml.safe_dump({"prefixes": prefixes}))
+
+    def before_read(self, name: str, act: Callable[[], None]) -> None:
+        self.objects.acts[name] = act
+
+    def mend(self) -> None:
+        self.objects.breaks = self.objects.empty = False
+
+    def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        names = [path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*.md")]
+        return {name: ((self.folder / name).read_text(), self.shares.get(name, ())) for name in names}
+
+    def name_of(self, external_id: str) -> str:
+        return external_id

@@ -1,0 +1,153 @@
+"""A source that a test owns, and one who follows it as the runner and admission do."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from connectors.protocol import Connector, Deleted, ItemFailed, Patched, SourceChange, Upserted
+from headwater.errors import HeadwaterError, PoisonError
+from schemas.events.documents import Access
+
+
+class SourceHarness(Protocol):
+    """What a test does to a source. Items have a name, a text and readers of their own; a name is `folder/name.md`."""
+
+    @property
+    def downloads(self) -> int:
+        """How many contents were opened so far."""
+        ...
+
+    def connector(self) -> Connector:
+        """Return a connector that knows nothing of earlier ones."""
+        ...
+
+    def put(self, name: str, text: str) -> None:
+        """Make or edit an item."""
+        ...
+
+    def rename(self, old: str, new: str) -> None: ...
+
+    def delete(self, name: str) -> None: ...
+
+    def share(self, name: str, readers: Sequence[str]) -> None:
+        """Say who may read an item; it may have to be made afterwards."""
+        ...
+
+    def before_read(self, name: str, act: Callable[[], None]) -> None:
+        """Do something once, when this item's content is about to be read."""
+        ...
+
+    def break_listing(self) -> None:
+        """Let every listing from now on fail after some items."""
+        ...
+
+    def empty_listing(self) -> None:
+        """Let every listing from now on show nothing, without an error."""
+        ...
+
+    def mend(self) -> None:
+        """End what the last two began."""
+        ...
+
+    def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Return, by name, text and readers as they are."""
+        ...
+
+    def name_of(self, external_id: str) -> str:
+        """Return the name that a test gave an item."""
+        ...
+
+
+@dataclass(slots=True)
+class Document:
+    """What is known of one document."""
+
+    text: str
+    access: Access
+    version: int
+
+
+@dataclass(slots=True)
+class Follower:
+    """Submits as the runner does and admits as admission does; a `batch` of changes is read before any is noted."""
+
+    source: SourceHarness
+    batch: int = 1
+    cursor: dict[str, bytes] = field(default_factory=dict)
+    documents: dict[str, Document] = field(default_factory=dict)
+    failed: dict[str, HeadwaterError] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+
+    async def follow(self, at_most: int | None = None) -> list[SourceChange]:
+        """Make one pass, or what it yields first; return the changes that were submitted."""
+        self.failed.clear()
+        return await self.submit(self.source.connector().changes(dict(self.cursor)), at_most)
+
+    async def submit(
+        self, changes: AsyncIterator[SourceChange | ItemFailed], at_most: int | None = None
+    ) -> list[SourceChange]:
+        submitted: list[SourceChange] = []
+        waiting: list[SourceChange] = []
+        async with aclosing(changes):  # type: ignore[type-var]  # an iterator by its protocol, a generator in fact
+            async for change in changes:
+                if isinstance(change, ItemFailed):
+                    self.failed[change.external_id] = change.error
+                    continue
+                waiting.append(change)
+                if len(waiting) >= self.batch or len(submitted) + len(waiting) == at_most:
+                    submitted += await self._submit(waiting)
+                    waiting = []
+                if at_most is not None and len(submitted) >= at_most:
+                    return submitted
+        return submitted + await self._submit(waiting)
+
+    async def _submit(self, changes: Sequence[SourceChange]) -> list[SourceChange]:
+        good = [change for change in changes if await self._admitted(change)]
+        for change in good:
+            for part, state in change.cursor.items():
+                if state is None:
+                    self.cursor.pop(part, None)
+                else:
+                    self.cursor[part] = state
+        return good
+
+    async def _admitted(self, change: SourceChange) -> bool:
+        text, known = "", self.documents.get(change.external_id)
+        if isinstance(change.what, Upserted) and change.what.content is not None:
+            try:
+                text = b"".join([piece async for piece in change.what.content()]).decode()
+            except PoisonError as error:
+                self.failed[change.external_id] = error
+                return False
+        if known is not None and change.source_version is not None and change.source_version < known.version:
+            self.stale.append(change.external_id)
+            return True
+        match change.what:
+            case Upserted():
+                self.documents[change.external_id] = Document(
+                    text, change.what.state.access, change.source_version or 0
+                )
+            case Patched():
+                assert known is not None, "a patch of a document that was never submitted"
+                assert change.what.patch.access is not None
+                self.documents[change.external_id] = Document(
+                    known.text, change.what.patch.access, change.source_version or 0
+                )
+            case Deleted():
+                self.deleted.append(change.external_id)
+                self.documents.pop(change.external_id, None)
+        return True
+
+    def view(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Return what is known, as the source's `truth`."""
+        return {
+            self.source.name_of(external_id): (document.text, readers_of(document.access))
+            for external_id, document in self.documents.items()
+        }
+
+
+def readers_of(access: Access) -> tuple[str, ...]:
+    """Return the readers that the last clause names; none where it is for nobody."""
+    return tuple(access.clauses[-1].principals) if access.clauses else ()

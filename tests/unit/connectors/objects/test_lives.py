@@ -1,0 +1,88 @@
+"""Random lives of a bucket, with everything that goes wrong: in the end what is known equals what the bucket holds."""
+
+import random
+from contextlib import suppress
+
+import httpx
+import pytest
+
+from headwater.errors import HeadwaterError
+from tests.support.bucket_server import BucketServer
+from tests.support.buckets import PREFIX, BucketSource, SidecarSource
+from tests.support.sources import Follower
+from tests.unit.connectors.objects.conftest import TLS
+
+NAMES = ["a.md", "a/b.md", "a//b.md", "/a.md", "é.md", "x/../y.md", "z z.md", "%2F.md", "n\nl.md", "[?]*.md"]
+READERS = [["everyone"], ["group:hr:leads"], ["user:ann"]]
+STEPS = 25
+
+
+class Life:
+    """One bucket, one follower, one sequence of what happens."""
+
+    def __init__(self, source: BucketSource, seed: int) -> None:
+        self.source, self.server, self.chance = source, source.server, random.Random(seed)
+        self.follower = Follower(source, batch=self.chance.randint(1, 5))
+
+    def happen(self) -> None:
+        """Let one thing happen to the bucket."""
+        name, chance = self.chance.choice(NAMES), self.chance
+        key, exists = PREFIX + name, PREFIX + name in self.server.current()
+        match chance.choice(["put", "put", "put", "delete", "undo", "share", "rename", "race", "archive"]):
+            case "put":
+                self.source.put(name, f"text {chance.random()}")
+            case "delete" if exists:
+                self.source.delete(name)
+            case "undo" if len(self.server.versions.get(key, [])) > 1:
+                self.server.undo(key)
+            case "share":
+                self.source.share(name, chance.choice(READERS))
+            case "rename" if exists:
+                self.source.rename(name, chance.choice(NAMES))
+            case "race" if chance.random() < 0.5:
+                self.source.before_read(name, lambda: self.source.put(name, "raced"))
+            case "race":
+                self.source.before_read(name, lambda: self._vanish(key))
+            case "archive" if exists:
+                self.server.archive(key)
+                self.server.restore(key)
+
+    def _vanish(self, key: str) -> None:
+        self.server.versions.pop(key, None)
+
+    async def follow(self) -> None:
+        """Make a pass, whole or cut, perhaps through an outage; or look at some keys."""
+        chance = self.chance
+        if chance.random() < 0.3:
+            looked = self.source.connector().items(
+                [PREFIX + name for name in chance.sample(NAMES, 3)], dict(self.follower.cursor)
+            )
+            await self.follower.submit(looked)
+            return
+        if chance.random() < 0.2:
+            self.source.break_listing()
+        self.server.duplicates_pages = chance.random() < 0.3
+        with suppress(HeadwaterError):
+            await self.follower.follow(at_most=chance.choice([None, 1, 3]))
+        self.source.mend()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", [BucketSource, SidecarSource])
+async def test_what_is_known_equals_the_bucket(server: BucketServer, kind: type[BucketSource], seed: int) -> None:
+    async with httpx.AsyncClient(verify=TLS) as http:
+        await live(kind(server, http), seed)
+
+
+async def live(source: BucketSource, seed: int) -> None:
+    source.put("stays.md", "so that a listing is never empty")
+    life = Life(source, seed)
+    for _ in range(STEPS):
+        life.happen()
+        if life.chance.random() < 0.5:
+            await life.follow()
+    for _ in range(2):  # what raced with the first is read by the second
+        await life.follower.follow()
+    assert life.follower.view() == source.truth()
+    assert life.follower.stale == []
+    assert await life.follower.follow() == []
