@@ -11,7 +11,7 @@ from tests.support.platform import Platform, running_platform
 from tests.support.stack import RunningStack
 
 _STOP_S = 40.0
-_UNUSED = ("feedback", "analytics", "audit")  # nobody asks and nobody rates; they would only be load beside it
+_UNUSED = ("feedback", "audit")  # nobody rates, and nothing is to be repaired; they would only be load beside it
 
 
 @contextmanager
