@@ -1,4 +1,4 @@
-"""`python -m connectors`: `worker` runs what is asked for, `filesystem` brings a folder in, `check` tries a source."""
+"""`python -m connectors`: `worker` runs what is asked for, `filesystem` and `objects` bring one in, `check` tries one."""
 
 import asyncio
 import json
@@ -138,9 +138,7 @@ async def _run_bucket(
         return await _run(settings, connector, registration, watch=False)
 
 
-async def _run(
-    settings: Settings, connector: Connector, registration: Registration, *, watch: bool
-) -> SyncReport:
+async def _run(settings: Settings, connector: Connector, registration: Registration, *, watch: bool) -> SyncReport:
     """Register, make a pass, and follow where asked. SIGTERM and SIGINT end it between two batches."""
     health = Health()
     with ManagementServer(settings.management, health):
