@@ -1,4 +1,4 @@
-"""`python -m connectors`: `worker` runs what is asked for, `filesystem` and `objects` bring one in, `check` tries one."""
+"""`python -m connectors`: `worker` runs syncs, `filesystem` and `objects` bring one source in, `check` tries it."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import structlog
 import typer
@@ -66,9 +66,7 @@ def filesystem(
         knowledge_base=KnowledgeBaseId(knowledge_base),
     )
     connector = FilesystemConnector(root=path.absolute(), knowledge_base=registration.knowledge_base)
-    report = _ran(_run(settings, connector, registration, watch=watch))
-    typer.echo(json.dumps({**asdict(report), "message": report.message}) if as_json else report.message)
-    raise typer.Exit(0 if report.ending in _GOOD else 1)
+    _report(_ran(_run(settings, connector, registration, watch=watch)), as_json=as_json)
 
 
 @app.command()
@@ -107,9 +105,7 @@ def objects(
         kind="objects",
         knowledge_base=KnowledgeBaseId(knowledge_base),
     )
-    report = _ran(_run_bucket(settings, url, settings_file, registration))
-    typer.echo(json.dumps({**asdict(report), "message": report.message}) if as_json else report.message)
-    raise typer.Exit(0 if report.ending in _GOOD else 1)
+    _report(_ran(_run_bucket(settings, url, settings_file, registration)), as_json=as_json)
 
 
 def _set_up(process: str) -> Settings:
@@ -118,6 +114,12 @@ def _set_up(process: str) -> Settings:
     configure_tracing(settings.telemetry, process=process)
     configure_codec(settings.kafka)
     return settings
+
+
+def _report(report: SyncReport, *, as_json: bool) -> NoReturn:
+    """Say how it ended; so does the exit status."""
+    typer.echo(json.dumps({**asdict(report), "message": report.message}) if as_json else report.message)
+    raise typer.Exit(0 if report.ending in _GOOD else 1)
 
 
 def _ran(work: Coroutine[Any, Any, T]) -> T:

@@ -24,6 +24,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "audit": (("streams", "audit"), _STORES),
     "query-api": (("query_api",), (*_STORES, "heads", "admit", "triton")),  # its first start submits a tenant and a key
     "canary": (("headwater.canary",), ("query-api",)),
+    "connectors": (("connectors", "worker"), _LOG),
 }
 
 

@@ -27,6 +27,7 @@ MANAGED = (
     "audit",
     "query-api",
     "canary",
+    "connectors",
 )
 
 COMPONENT_LISTENERS = (

@@ -1,6 +1,8 @@
 """Buckets as sources of the connectors' suite: over S3's protocol with each way to say access, and on obstore."""
 
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -17,8 +19,10 @@ from headwater.errors import RetryableError
 from headwater.ports.objects import ListedObject
 from headwater.retry import RetryPolicy
 from schemas.ids import KnowledgeBaseId
-from tests.support.bucket_server import BUCKET, BucketServer, options_of
+from tests.support.bucket_server import BUCKET, BucketServer, bucket_server, options_of
 
+# Reading the authorities' certificates takes longer than most tests.
+TLS = ssl.create_default_context()
 ONCE = RetryPolicy(attempts=1, first_delay_s=0.0)
 PREFIX = "docs/"
 
@@ -187,3 +191,10 @@ class FolderBucketSource:
 
     def name_of(self, external_id: str) -> str:
         return external_id
+
+
+@asynccontextmanager
+async def bucket_source(kind: type[BucketSource] = BucketSource) -> AsyncIterator[BucketSource]:
+    """Run a server that speaks S3 until the end of the block, and yield a bucket of it."""
+    async with bucket_server() as server, httpx.AsyncClient(verify=TLS) as http:
+        yield kind(server, http)

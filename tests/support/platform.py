@@ -128,8 +128,8 @@ def running_platform(
     environment = {**stack.environment, **own}
     try:
         asyncio.run(_create(settings))
-        # A test that wants the canary starts its own: beside all others it would only be load and noise.
-        left_out = {"canary", *without}
+        # A test that wants one of these starts its own: beside all others it would only be load and noise.
+        left_out = {"canary", "connectors", *without}
         table = tuple(process for process in applications.processes(ports) if process.name not in left_out)
         supervisor = launch(local.places, render(table, places=local.places), environment={**os.environ, **environment})
         starter = Starter(

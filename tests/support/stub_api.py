@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from typer.testing import CliRunner, Result
+
+from headwater.cli.main import app
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -72,3 +76,8 @@ def stub_api() -> Iterator[StubApi]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def run(api: StubApi, *arguments: str) -> Result:
+    """Run `headwater` against it."""
+    return CliRunner().invoke(app, list(arguments), env=dict(api.environment()))

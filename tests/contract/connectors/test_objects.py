@@ -1,33 +1,15 @@
 """The suite on buckets: a server that speaks S3, with access said in three ways, and obstore on a folder."""
 
-import ssl
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 
 from headwater.errors import FatalError
 from tests.contract.connectors.contract import AccessContract, ConnectorContract, fill, live
-from tests.support.bucket_server import BucketServer, bucket_server
-from tests.support.buckets import BucketSource, FolderBucketSource, SidecarSource, TaggedSource
+from tests.support.buckets import BucketSource, FolderBucketSource, SidecarSource, TaggedSource, bucket_source
 from tests.support.sources import Follower, SourceHarness
-
-# Reading the authorities' certificates takes longer than most of these tests.
-TLS = ssl.create_default_context()
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[BucketServer]:
-    async with bucket_server() as server:
-        yield server
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(verify=TLS) as http:
-        yield http
 
 
 class TestS3(ConnectorContract):
@@ -36,8 +18,9 @@ class TestS3(ConnectorContract):
         return bucket
 
     @pytest.fixture
-    def bucket(self, server: BucketServer, http: httpx.AsyncClient) -> BucketSource:
-        return BucketSource(server, http)
+    async def bucket(self) -> AsyncIterator[BucketSource]:
+        async with bucket_source() as bucket:
+            yield bucket
 
     async def test_pages_that_come_twice_change_nothing(self, bucket: BucketSource) -> None:
         bucket.server.duplicates_pages = True
@@ -78,14 +61,16 @@ class TestS3(ConnectorContract):
 
 class TestS3Sidecars(AccessContract):
     @pytest.fixture
-    def source(self, server: BucketServer, http: httpx.AsyncClient) -> SourceHarness:
-        return SidecarSource(server, http)
+    async def source(self) -> AsyncIterator[SourceHarness]:
+        async with bucket_source(SidecarSource) as source:
+            yield source
 
 
 class TestS3Tags(AccessContract):
     @pytest.fixture
-    def source(self, server: BucketServer, http: httpx.AsyncClient) -> SourceHarness:
-        return TaggedSource(server, http)
+    async def source(self) -> AsyncIterator[SourceHarness]:
+        async with bucket_source(TaggedSource) as source:
+            yield source
 
 
 class TestObstore(ConnectorContract):

@@ -19,6 +19,7 @@ from schemas.ids import KnowledgeBaseId, SourceId
 from schemas.topics import Topic
 from tests.support.admission import Installation
 from tests.support.blobs import FakeBlobStore
+from tests.support.folders import pages_in
 from tests.support.heads import ACME
 from tests.support.waiting import reached
 
@@ -48,13 +49,7 @@ class DyingCursors(CursorStore):
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder of pages that everyone may read."""
-    root = tmp_path / "tree"
-    root.mkdir()
-    (root / ".headwater.yaml").write_text("readers: [everyone]")
-    for number in range(PAGES):
-        (root / f"page-{number:03}.md").write_text(f"# Page {number}")
-    return root
+    return pages_in(tmp_path / "tree", PAGES)
 
 
 def runner(

@@ -18,6 +18,7 @@ from schemas.events.syncs import SyncEnding, SyncMode, SyncProgressed, SyncReque
 from schemas.ids import Revision, SourceId, directory_key, scoped_key
 from schemas.topics import Topic
 from tests.support.admission import Child, Installation
+from tests.support.folders import pages_in
 from tests.support.heads import ACME, HANDBOOK
 from tests.support.waiting import reached
 
@@ -30,13 +31,7 @@ PAGES = 600  # ten batches: a sync is still at it when its first cursor is seen
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder of pages that everyone may read."""
-    root = tmp_path / "tree"
-    root.mkdir()
-    (root / ".headwater.yaml").write_text("readers: [everyone]")
-    for number in range(PAGES):
-        (root / f"page-{number:04}.md").write_text(f"# Page {number}")
-    return root
+    return pages_in(tmp_path / "tree", PAGES)
 
 
 async def admit_source(own: Installation, root: Path) -> None:

@@ -1,16 +1,15 @@
 """Commands that call the API: what they send, what they print, how they fail."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from headwater.cli.main import app
-from tests.support.stub_api import StubApi, stub_api
+from tests.support.stub_api import StubApi, run
 
 META = {"timings_ms": {"total": 12.0}, "as_of": "2026-11-21T16:00:00Z", "query_id": "q_1", "degraded": []}
 HIT = {
@@ -30,16 +29,6 @@ LETTER = {
     "attempts": 1,
     "parked_at": "2026-11-21T16:00:00Z",
 }
-
-
-@pytest.fixture
-def api() -> Iterator[StubApi]:
-    with stub_api() as running:
-        yield running
-
-
-def run(api: StubApi, *arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments), env=dict(api.environment()))
 
 
 def test_search_prints_passages(api: StubApi) -> None:

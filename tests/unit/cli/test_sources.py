@@ -1,14 +1,11 @@
 """`headwater sources` and `headwater sync NAME`: what they send, what they print."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from headwater.cli.main import app
-from tests.support.stub_api import StubApi, stub_api
+from tests.support.stub_api import StubApi, run
 
 RECORD: dict[str, Any] = {
     "kind": "sources",
@@ -27,16 +24,6 @@ RECORD: dict[str, Any] = {
 }
 SYNC = {"source": "handbook", "ending": "partial", "updated_at": "2026-03-02T09:15:00Z", "message": "1 failed"}
 PATH = "/v1/directory/sources/handbook"
-
-
-@pytest.fixture
-def api() -> Iterator[StubApi]:
-    with stub_api() as running:
-        yield running
-
-
-def run(api: StubApi, *arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments), env=dict(api.environment()))
 
 
 def test_list_shows_every_page_with_the_newest_sync(api: StubApi) -> None:

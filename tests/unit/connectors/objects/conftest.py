@@ -1,24 +1,19 @@
-"""A bucket behind a server that speaks S3, and a connector of it."""
+"""A bucket behind a server that speaks S3."""
 
-import ssl
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 
-from tests.support.bucket_server import BucketServer, bucket_server
-from tests.support.buckets import BucketSource
-
-TLS = ssl.create_default_context()
+from tests.support.bucket_server import BucketServer
+from tests.support.buckets import BucketSource, bucket_source
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[BucketServer]:
-    async with bucket_server() as server:
-        yield server
+async def source() -> AsyncIterator[BucketSource]:
+    async with bucket_source() as source:
+        yield source
 
 
 @pytest.fixture
-async def source(server: BucketServer) -> AsyncIterator[BucketSource]:
-    async with httpx.AsyncClient(verify=TLS) as http:
-        yield BucketSource(server, http)
+def server(source: BucketSource) -> BucketServer:
+    return source.server

@@ -8,9 +8,8 @@ import pytest
 
 from headwater.errors import HeadwaterError
 from tests.support.bucket_server import BucketServer
-from tests.support.buckets import PREFIX, BucketSource, SidecarSource
+from tests.support.buckets import PREFIX, TLS, BucketSource, SidecarSource
 from tests.support.sources import Follower
-from tests.unit.connectors.objects.conftest import TLS
 
 NAMES = ["a.md", "a/b.md", "a//b.md", "/a.md", "é.md", "x/../y.md", "z z.md", "%2F.md", "n\nl.md", "[?]*.md"]
 READERS = [["everyone"], ["group:hr:leads"], ["user:ann"]]
