@@ -66,8 +66,10 @@ def add(
         "secrets": _pairs(secret, "--secret"),
         "schedule": schedule,
     }
+    path = f"/directory/sources/{source}"
     with open_api(Settings().api) as api:
-        api.call("PUT", f"/directory/sources/{source}", json=body, headers={"If-None-Match": "*"})
+        accepted = api.call("PUT", path, json=body, headers={"If-None-Match": "*"})
+        api.call("GET", path, params={"after": accepted["token"]})  # the next command may ask for a sync of it
     say(f"{source} is added; try it with `headwater sources test {source}`, then `headwater sources sync {source}`")
 
 

@@ -48,10 +48,12 @@ def test_show_adds_the_sync_and_does_without_one(api: StubApi) -> None:
 
 def test_add_sends_settings_and_where_secrets_are(api: StubApi) -> None:
     api.answers[f"PUT {PATH}"] = (202, {"kind": "sources", "id": "handbook", "token": "t"})
+    api.answers[f"GET {PATH}"] = (200, RECORD)
     options = ["--kind", "s3", "--knowledge-base", "kb", "--setting", "bucket=a=b", "--secret", "key=env:KEY"]
     result = run(api, "sources", "add", "handbook", *options, "--schedule", "0 3 * * *")
     assert result.exit_code == 0, result.output
     body = json.loads(api.asked[0].body)
+    assert api.asked[1].path == f"{PATH}?after=t", "it is there for the next command"
     assert (body["settings"], body["secrets"], body["schedule"]) == ({"bucket": "a=b"}, {"key": "env:KEY"}, "0 3 * * *")
     assert run(api, "sources", "add", "handbook", *options[:4], "--setting", "bucket").exit_code == 2
 
