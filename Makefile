@@ -36,7 +36,7 @@ demo: setup ## Show the product on a small handbook: eight acts, each asserted a
 	@$(HEADWATER) demo
 
 test: setup ## Pass all tests on the real components, started for the run and stopped after it.
-	@$(BIN)/pytest -n 2
+	@$(BIN)/pytest -n 3
 
 chaos: setup ## Kill every process and component, lose every store, while the whole handbook and all its edits arrive.
 	@HEADWATER_CHAOS_PAGES=400 $(BIN)/pytest tests/chaos --ignore tests/chaos/test_outages.py

@@ -20,7 +20,7 @@ hypothesis.settings.load_profile("headwater")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """Keep tests that share the stack in one process; those without one run beside them (`-n 2`)."""
+    """Keep tests that share the stack in one process; those without one run beside them (`-n 3`)."""
     return StackScheduling(config, log)
 
 

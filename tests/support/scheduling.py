@@ -6,13 +6,16 @@ from typing import Any, Final
 from xdist.scheduler import LoadScopeScheduling
 
 # Folders whose tests use the components alone, whose tests have a product of their own, and whose tests share one. The
-# components are started once, by the process that needs them first; a product belongs to one process.
+# components are started once, by the process that needs them first; a product belongs to one process. The tests of the
+# log and its readers are a piece of their own: they wait more than they compute.
 _PIECES: Final = {
-    "contract": "components",
-    "integration": "components",
-    "lifecycle": "own product",
-    "chaos": "product",
-    "e2e": "product",
+    "tests/integration/admit": "log",
+    "tests/integration/streams": "log",
+    "tests/e2e/lifecycle": "own product",
+    "tests/integration": "components",
+    "tests/contract": "components",
+    "tests/chaos": "product",
+    "tests/e2e": "product",
 }
 # Together more than half of all the time: begun last, one of them would keep one processor busy for long. The product
 # of its own comes before the other: when its tests are over it is stopped, and costs the rest of the run nothing.
@@ -24,7 +27,7 @@ class StackScheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist has no
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        piece = next((_PIECES[folder] for folder in reversed(file.split("/")) if folder in _PIECES), file)
+        piece = next((piece for folder, piece in _PIECES.items() if file.startswith(f"{folder}/")), file)
         # Containers belong to the process that started them.
         return "containers" if piece != file and os.environ.get("HEADWATER_TEST_STACK") == "containers" else piece
 
