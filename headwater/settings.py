@@ -212,7 +212,8 @@ class AuditSettings(BaseModel, frozen=True, extra="forbid"):
     interval_s: PositiveFloat = 300.0  # between the end of a pass and the next one
     grace_s: PositiveFloat = 300.0  # a revision that is not complete is judged when it is older
     sweep_leeway_s: PositiveFloat = 60.0  # older rows are judged this long after the sweeper might have removed them
-    share: float = Field(default=0.5, gt=0.0, le=1.0)  # of a pass's time in which stores are read; else they rest
+    # Of a pass's time in which stores are read; else they rest. Below one half, most questions meet a resting audit.
+    share: float = Field(default=0.45, gt=0.0, le=1.0)
     repair: bool = True  # what is found is repaired without being asked; else it is only told
     repair_documents: PositiveInt = 500  # in one pass; the next one goes on
     unknown_share: float = Field(default=0.1, ge=0.0, le=1.0)  # more documents that the log lacks, and none is removed
