@@ -68,7 +68,7 @@ async def run_stage(spec: StageSpec, settings: Settings) -> None:
         resources = Resources(settings=settings, publisher=publisher, health=health)
         stage = await stack.enter_async_context(spec.open(resources))
         folder = settings.stages.datadir / spec.group(settings)
-        journal = stack.enter_context(AttemptJournal.open(folder / "attempts"))
+        journal = AttemptJournal.open(folder / "attempts")
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         keeper = Keeper(health=health, ended=ended)
         dispatcher, watchdog = assemble(spec, resources, stage, journal, keeper)

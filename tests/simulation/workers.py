@@ -40,7 +40,7 @@ async def run_stage(spec: StageSpec, settings: Settings, journal: MemoryEnvironm
         stage = await stack.enter_async_context(spec.open(resources))
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         keeper = Keeper(health=Health(), ended=ended)
-        dispatcher, _ = assemble(spec, resources, stage, AttemptJournal(own), keeper)
+        dispatcher, _ = assemble(spec, resources, stage, AttemptJournal(SimMarks(own)), keeper)
         consumer = StageConsumer(spec, settings, keeper, process)
         work = [asyncio.create_task(consumer.consume(dispatcher)), asyncio.create_task(consumer.commit_regularly())]
         try:
@@ -54,6 +54,25 @@ async def run_stage(spec: StageSpec, settings: Settings, journal: MemoryEnvironm
             await asyncio.gather(*work, return_exceptions=True)
             if not process.dead:
                 consumer.leave()
+
+
+class SimMarks:
+    """Implements the port on a folder that outlives processes."""
+
+    def __init__(self, environment: MemoryEnvironment) -> None:
+        self._environment = environment
+
+    def get(self, name: str) -> bytes | None:
+        with self._environment.begin() as transaction:
+            return transaction.get(name.encode())
+
+    def put(self, name: str, value: bytes) -> None:
+        with self._environment.begin(write=True) as transaction:
+            transaction.put(name.encode(), value)
+
+    def delete(self, name: str) -> None:
+        with self._environment.begin(write=True) as transaction:
+            transaction.delete(name.encode())
 
 
 class StageConsumer:

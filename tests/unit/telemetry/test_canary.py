@@ -131,8 +131,8 @@ async def test_a_stage_tells_operators_nothing_of_what_it_works_on(error: Except
     )
     records = FakeDelivery()
     delivery = records.make(batch, headers=(("x-secret", CANARY.encode()),), value=CANARY.encode())
-    with watching() as watch, AttemptJournal.open(tmp_path) as journal:
-        await _settler(stage, journal).settle(delivery)
+    with watching() as watch:
+        await _settler(stage, AttemptJournal.open(tmp_path)).settle(delivery)
         structlog.get_logger("test").info("settled")  # a good end says nothing by itself
         assert watch(CANARY) == {}
     assert records.settled == [0]

@@ -66,12 +66,12 @@ def settler(stage: PassingOn, journal: AttemptJournal, name: str) -> Settler:
 
 async def test_a_trace_runs_from_the_source_through_the_stages(tmp_path: Path) -> None:
     records = FakeDelivery()
-    with watching() as watch, AttemptJournal.open(tmp_path) as journal:
+    with watching() as watch:
         with span("submit"):
             headers = inject_headers()
         for name in ("prepare", "embed"):
             stage = PassingOn()
-            await settler(stage, journal, name).settle(records.make(changed(), headers=headers))
+            await settler(stage, AttemptJournal.open(tmp_path), name).settle(records.make(changed(), headers=headers))
             [headers] = stage.sent
     spans = watch.spans()
     assert len({trace_of(spans[name]) for name in ("submit", "prepare", "embed")}) == 1
@@ -81,8 +81,8 @@ async def test_a_trace_runs_from_the_source_through_the_stages(tmp_path: Path) -
 
 async def test_a_record_without_a_trace_begins_one_of_its_own(tmp_path: Path) -> None:
     records, stage = FakeDelivery(), PassingOn()
-    with watching() as watch, AttemptJournal.open(tmp_path) as journal, span("another record's work"):
-        await settler(stage, journal, "prepare").settle(records.make(changed()))
+    with watching() as watch, span("another record's work"):
+        await settler(stage, AttemptJournal.open(tmp_path), "prepare").settle(records.make(changed()))
     assert parent_of(watch.spans()["prepare"]) is None
 
 

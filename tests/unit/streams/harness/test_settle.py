@@ -1,7 +1,7 @@
 """Every event ends in exactly one way."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,8 @@ class ScriptedStage:
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[AttemptJournal]:
-    with AttemptJournal.open(tmp_path) as opened:
-        yield opened
+def journal(tmp_path: Path) -> AttemptJournal:
+    return AttemptJournal.open(tmp_path)
 
 
 class Bench:
@@ -172,12 +171,12 @@ async def test_a_tombstone_is_no_stages_business(bench: Callable[..., Bench]) ->
 
 
 async def test_an_event_that_killed_its_worker_three_times_is_not_tried_again(
-    journal: AttemptJournal, bench: Callable[..., Bench]
+    journal: AttemptJournal, tmp_path: Path, bench: Callable[..., Bench]
 ) -> None:
     one = bench()
     delivery = one.records.make(changed())
     for _ in range(3):
-        AttemptJournal(journal._environment).begin(delivery.origin)
+        AttemptJournal.open(tmp_path).begin(delivery.origin)
     await one.settler.settle(delivery)
     (letter,) = one.letters
     assert (letter.error, letter.attempts, one.stage.calls) == ("WorkerKilledError", 3, 0)
