@@ -6,7 +6,7 @@ deny: [user:bob]
 inherit: false                       # leave out the clauses from above; `deny` from above still holds
 """
 
-from typing import Final
+from typing import Final, TypeVar
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
@@ -17,6 +17,7 @@ from schemas.events.documents import Access, Clause
 from schemas.ids import Principal
 
 MAX_RULE_BYTES: Final = 256 * 1024
+R = TypeVar("R", bound=BaseModel)
 
 
 class FolderRuleError(PoisonError):
@@ -34,21 +35,21 @@ class Rule(BaseModel, frozen=True, extra="forbid"):
 
 def read_rule(raw: bytes, name: str) -> Rule:
     """Read a rule; raise FolderRuleError naming the place and the field."""
+    return read_as(Rule, raw, name, guide="docs/connectors.md")
+
+
+def read_as(form: type[R], raw: bytes, name: str, *, guide: str) -> R:
+    """Read what has another form than one rule; raise FolderRuleError naming the place, the field, and the guide."""
     if len(raw) > MAX_RULE_BYTES:
         raise FolderRuleError(f"{name}: larger than {MAX_RULE_BYTES} bytes; name groups instead of users")
     try:
-        return Rule.model_validate(yaml.safe_load(raw) or {})
+        return form.model_validate(yaml.safe_load(raw) or {})
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FolderRuleError(f"{name}: not YAML; see docs/connectors.md for its form") from error
+        raise FolderRuleError(f"{name}: not YAML; see {guide} for its form") from error
     except ValidationError as error:
-        raise invalid_rule(error, name) from error
-
-
-def invalid_rule(error: ValidationError, name: str) -> FolderRuleError:
-    """Return the error that names the field."""
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"]) or "the whole file"
-    return FolderRuleError(f"{name}: {field}: {first['msg']}; see docs/connectors.md for its form")
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise FolderRuleError(f"{name}: {field}: {first['msg']}; see {guide} for its form") from error
 
 
 def narrowed(parent: Access, rule: Rule, name: str) -> Access:

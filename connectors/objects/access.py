@@ -7,28 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-import yaml
-from pydantic import ValidationError
-
 from connectors.objects.settings import BucketRules
-from connectors.rules import MAX_RULE_BYTES, FolderRuleError, Rule, invalid_rule, narrowed
+from connectors.rules import FolderRuleError, Rule, narrowed
 from schemas.events.documents import NOBODY, Access
 
 READERS_TAG: Final = "headwater-readers"
 DENY_TAG: Final = "headwater-deny"
 _BY_PLACES_KEPT: Final = 4096
-
-
-def read_bucket_rules(raw: bytes, name: str) -> BucketRules:
-    """Read the rules of a bucket; raise FolderRuleError naming the field."""
-    if len(raw) > MAX_RULE_BYTES:
-        raise FolderRuleError(f"{name}: larger than {MAX_RULE_BYTES} bytes; name groups instead of users")
-    try:
-        return BucketRules.model_validate(yaml.safe_load(raw) or {})
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FolderRuleError(f"{name}: not YAML; see docs/connect-s3.md for its form") from error
-    except ValidationError as error:
-        raise invalid_rule(error, name) from error
 
 
 def tag_rule(tags: Mapping[str, str]) -> Rule:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from connectors.objects.access import PrefixRules, read_bucket_rules
+from connectors.objects.access import PrefixRules
 from connectors.objects.documents import content_token, document_state
 from connectors.objects.filters import KeyFilter
 from connectors.objects.granting import Grant, Granting
 from connectors.objects.leaves import Held, Leaf, Ledger, Note
-from connectors.objects.settings import RULES_KEY, SIDECARS, ObjectsSettings
+from connectors.objects.settings import RULES_KEY, SIDECARS, BucketRules, ObjectsSettings
 from connectors.objects.sidecars import Sidecars, rule_bytes
 from connectors.protocol import Cursor, Deleted, ItemFailed, Patched, SourceChange, Upserted
-from connectors.rules import FolderRuleError
+from connectors.rules import FolderRuleError, read_as
 from headwater.errors import FatalError, PoisonError
 from headwater.ports.objects import ListedObject, ObjectArchivedError, Objects
 from schemas.events.documents import NOBODY, Access, DocumentPatch
@@ -189,7 +189,7 @@ class ObjectsConnector:
         except PoisonError as error:
             raise FatalError(f"{key}: {error}; without it nobody knows who may read what") from error
         try:
-            return PrefixRules(rules=read_bucket_rules(raw, key), name=key)
+            return PrefixRules(rules=read_as(BucketRules, raw, key, guide="docs/connect-s3.md"), name=key)
         except FolderRuleError as error:
             return PrefixRules(rules=None, name=key, broken={"": error})
 
