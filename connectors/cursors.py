@@ -1,6 +1,5 @@
 """Cursors live in the log: one compacted record a part, keyed tenant/source/part."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -8,10 +7,10 @@ from uuid import uuid4
 from connectors.protocol import Cursor
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.config import topic_of
-from headwater.clients.kafka.consumer import RecordStream, from_beginning
+from headwater.clients.kafka.murmur2 import partition_of
 from headwater.clients.kafka.producer import EventProducer
-from headwater.clients.kafka.records import Outgoing, PartitionEnd, Record
-from headwater.errors import RetryableError
+from headwater.clients.kafka.records import Outgoing, Record
+from headwater.clients.kafka.whole import read_whole
 from headwater.settings import Settings
 from schemas.codec import decode, encode
 from schemas.events.syncs import CursorSaved
@@ -27,36 +26,22 @@ class CursorStore:
         self._admin = KafkaAdmin(settings.kafka, client_id="connector-cursors")
         self._tenant, self._source = tenant, source
         self._topic = topic_of(settings, Topic.CONNECTORS_CURSORS)
-        self._prefix = scoped_key(tenant, source) + b"/"
+        self._partition_key = scoped_key(tenant, source)
+        self._prefix = self._partition_key + b"/"
 
     async def load(self) -> dict[str, bytes]:
-        """Read the topic to its end and return the newest state of each of this source's parts.
-
-        Raises RetryableError when the end is not reached: a transaction that a killed worker left open hides it, but
-        no longer than the broker lets it.
-        """
-        counts = {self._topic: await self._producer.partition_count(self._topic)}
-        ends = await self._admin.log_ends({self._topic: range(counts[self._topic])}, committed=False)
-        patience_s = 3 * self._settings.kafka.transaction_timeout_s
-        try:
-            async with asyncio.timeout(patience_s):
-                return await self._read_to(ends[self._topic], counts)
-        except TimeoutError as error:
-            raise RetryableError(f"{self._topic} could not be read to its end within {patience_s} s") from error
-
-    async def _read_to(self, ends: Mapping[int, int], counts: Mapping[str, int]) -> dict[str, bytes]:
+        """Return the newest state of each of this source's parts. Raises as `read_whole`."""
+        # One source's parts share a partition, which may hold other sources' as well.
+        partition = partition_of(self._partition_key, await self._producer.partition_count(self._topic))
         cursor: dict[str, bytes] = {}
-        open_partitions = set(ends)
-        async with RecordStream.assign_all(
-            self._settings.kafka, from_beginning(counts), client_id="connector-cursors"
-        ) as stream:
-            while open_partitions:
-                for item in await stream.read():
-                    if isinstance(item, PartitionEnd):
-                        if item.position.offset >= ends[item.position.partition]:
-                            open_partitions.discard(item.position.partition)
-                    else:
-                        self._apply(item, cursor)
+        await read_whole(
+            self._settings.kafka,
+            self._admin,
+            self._topic,
+            [partition],
+            lambda record: self._apply(record, cursor),
+            client_id="connector-cursors",
+        )
         return cursor
 
     def _apply(self, record: Record, cursor: dict[str, bytes]) -> None:
@@ -91,7 +76,7 @@ class CursorStore:
             key=self._prefix + part.encode(),
             value=None if state is None else encode(event),
             # One source's parts share a partition: a later save is never overtaken by an earlier one.
-            partition_key=scoped_key(self._tenant, self._source),
+            partition_key=self._partition_key,
         )
 
 

@@ -1,14 +1,12 @@
 """Reads `rag.syncs.progressed`: compacted, one record a source, so that reading it whole is quick."""
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.config import topic_of
-from headwater.clients.kafka.consumer import BEGINNING, RecordStream
 from headwater.clients.kafka.murmur2 import partition_of
-from headwater.clients.kafka.records import PartitionEnd
-from headwater.errors import RetryableError
+from headwater.clients.kafka.records import Record
+from headwater.clients.kafka.whole import read_whole
 from headwater.settings import Settings
 from schemas.codec import decode
 from schemas.events.syncs import SyncProgressed
@@ -19,28 +17,16 @@ from schemas.topics import Topic
 async def newest_syncs(
     settings: Settings, admin: KafkaAdmin, partitions: Collection[int]
 ) -> Mapping[tuple[TenantId, SourceId], SyncProgressed]:
-    """Return the newest record of each source in these partitions.
-
-    Waits for a transaction that a killed worker left open, as long as the broker lets it be; then RetryableError.
-    """
-    topic, patience_s = topic_of(settings, Topic.SYNCS_PROGRESSED), 3 * settings.kafka.transaction_timeout_s
+    """Return the newest record of each source in these partitions. Raises as `read_whole`."""
     found: dict[tuple[TenantId, SourceId], SyncProgressed] = {}
-    try:
-        async with asyncio.timeout(patience_s):
-            ends = (await admin.log_ends({topic: partitions}, committed=False))[topic]
-            left = {partition for partition in partitions if ends[partition] > 0}
-            start = {topic: dict.fromkeys(left, BEGINNING)}
-            async with RecordStream.assign_all(settings.kafka, start, client_id="headwater-syncs") as stream:
-                while left:
-                    for item in await stream.read():
-                        if isinstance(item, PartitionEnd):
-                            if item.position.offset >= ends[item.position.partition]:
-                                left.discard(item.position.partition)
-                        elif item.value is not None:
-                            event = decode(item.value, SyncProgressed)
-                            found[event.tenant_id, event.source] = event
-    except TimeoutError as error:
-        raise RetryableError(f"{topic} could not be read to its end within {patience_s} s") from error
+
+    def apply(record: Record) -> None:
+        if record.value is not None:
+            event = decode(record.value, SyncProgressed)
+            found[event.tenant_id, event.source] = event
+
+    topic = topic_of(settings, Topic.SYNCS_PROGRESSED)
+    await read_whole(settings.kafka, admin, topic, partitions, apply, client_id="headwater-syncs")
     return found
 
 
