@@ -2,45 +2,33 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 
+from connectors.directory import directory_log
 from connectors.endings import Ending, SyncReport
-from headwater.clients.kafka.config import topic_of
-from headwater.clients.kafka.consumer import RecordStream, from_beginning
 from headwater.clients.kafka.producer import EventProducer
-from headwater.clients.kafka.records import PartitionEnd, Record
-from headwater.errors import RetryableError
+from headwater.clients.kafka.records import Record
 from headwater.settings import Settings
 from headwater.telemetry.metrics import SYNCS_ENDED
 from schemas.codec import decode
 from schemas.events.directory import DirectoryChanged, DirectoryKind, Source
 from schemas.ids import SourceId, TenantId, directory_key
-from schemas.topics import Topic
-
-_AGAIN_S = 1.0  # after the broker did not answer; until it does, the last word holds
 
 
 async def pauses(
     settings: Settings, producer: EventProducer, *, tenant: TenantId, source: SourceId
 ) -> AsyncGenerator[bool, None]:
     """Yield whether a source is paused: first as of now, then whenever it may have changed. Never ends by itself."""
-    topic = topic_of(settings, Topic.DIRECTORY_CHANGED)
-    start = from_beginning({topic: await producer.partition_count(topic)})
     key = directory_key(tenant, DirectoryKind.SOURCE, source)
-    paused, current = False, False
-    async with RecordStream.assign_all(settings.kafka, start, client_id="connector-directory") as stream:
-        while True:
-            try:
-                items = await stream.read()
-            except RetryableError:
-                await asyncio.sleep(_AGAIN_S)
-                continue
+    paused, told = False, False
+    async with aclosing(directory_log(settings, producer)) as changes:
+        async for records, current in changes:
             before = paused
-            for item in items:
-                if isinstance(item, Record) and item.key == key:
-                    paused = _is_paused(item)
-            ended = any(isinstance(item, PartitionEnd) for item in items)
-            if (ended and not current) or (current and paused is not before):
-                current = True
+            for record in records:
+                if record.key == key:
+                    paused = _is_paused(record)
+            if current and (not told or paused is not before):
+                told = True
                 yield paused
 
 

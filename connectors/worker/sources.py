@@ -2,25 +2,18 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import aclosing
 
-import structlog
-
+from connectors.directory import directory_log
 from connectors.worker.ports import Key
-from headwater.clients.kafka.config import topic_of
-from headwater.clients.kafka.consumer import RecordStream, from_beginning
 from headwater.clients.kafka.producer import EventProducer
-from headwater.clients.kafka.records import PartitionEnd, Record
-from headwater.errors import RetryableError
+from headwater.clients.kafka.records import Record
 from headwater.settings import Settings
 from headwater.telemetry.management import Health
 from schemas.codec import decode
 from schemas.events.directory import DirectoryChanged, DirectoryKind, DirectoryOp, Source
 from schemas.ids import SourceId
-from schemas.topics import Topic
 
-log = structlog.get_logger(__name__)
-
-_AGAIN_S = 1.0  # after the broker did not answer; until it does, the last word holds
 _INFIX = f"/{DirectoryKind.SOURCE}/".encode()
 
 
@@ -41,23 +34,14 @@ class FollowedSources:
 
     async def follow(self, settings: Settings, producer: EventProducer, health: Health) -> None:
         """Read the directory until cancelled. Raises FatalError where it cannot be read at all."""
-        topic = topic_of(settings, Topic.DIRECTORY_CHANGED)
-        start = from_beginning({topic: await producer.partition_count(topic)})
-        async with RecordStream.assign_all(settings.kafka, start, client_id="connector-directory") as stream:
-            while True:
-                try:
-                    items = await stream.read()
-                except RetryableError as error:
-                    health.unready("directory", type(error).__name__)
-                    log.warning("directory_waiting", error=type(error).__name__, retry_in_s=_AGAIN_S)
-                    await asyncio.sleep(_AGAIN_S)
-                    continue
-                for item in items:
-                    if isinstance(item, Record):
-                        self.apply(item)
-                if any(isinstance(item, PartitionEnd) for item in items):
+        async with aclosing(
+            directory_log(settings, producer, on_wait=lambda error: health.unready("directory", type(error).__name__))
+        ) as changes:
+            async for records, current in changes:
+                for record in records:
+                    self.apply(record)
+                if current:
                     self.current.set()
-                if self.current.is_set():
                     health.ready("directory")
 
     def apply(self, record: Record) -> None:
