@@ -39,6 +39,10 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Run one source.")
+SourceName = Annotated[str, typer.Option(help="Name of the source in the directory.")]
+KnowledgeBaseName = Annotated[str, typer.Option(help="Where its documents go.")]
+TenantName = Annotated[str, typer.Option(help="Whose source it is.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 _GOOD = frozenset({Ending.COMPLETED, Ending.NOTHING_NEW, Ending.SUSPENDED, Ending.PAUSED})
 
 
@@ -50,21 +54,16 @@ def connectors() -> None:
 @app.command()
 def filesystem(
     path: Annotated[Path, typer.Argument(help="The folder.")],
-    source: Annotated[str, typer.Option(help="Name of the source in the directory.")] = "files",
-    knowledge_base: Annotated[str, typer.Option(help="Where its documents go.")] = "files",
-    tenant: Annotated[str, typer.Option(help="Whose source it is.")] = "default",
+    source: SourceName = "files",
+    knowledge_base: KnowledgeBaseName = "files",
+    tenant: TenantName = "default",
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Go on and submit what changes, until stopped.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Bring a folder tree up to date; `.headwater.yaml` files say who may read what."""
     settings = _set_up(f"connector-{source}")
-    registration = Registration(
-        tenant=TenantId(tenant),
-        source=SourceId(source),
-        kind="filesystem",
-        knowledge_base=KnowledgeBaseId(knowledge_base),
-    )
+    registration = _registration(tenant, source, kind="filesystem", knowledge_base=knowledge_base)
     connector = FilesystemConnector(root=path.absolute(), knowledge_base=registration.knowledge_base)
     _report(_ran(_run(settings, connector, registration, watch=watch)), as_json=as_json)
 
@@ -78,7 +77,7 @@ def worker() -> None:
 @app.command()
 def check(
     source: Annotated[str, typer.Argument(help="Name of the source in the directory.")],
-    tenant: Annotated[str, typer.Option(help="Whose source it is.")] = "default",
+    tenant: TenantName = "default",
 ) -> None:
     """Check a source's settings, credentials and rights from here, and say what is missing. Nothing is read."""
     settings = _set_up(f"connector-{source}")
@@ -91,21 +90,25 @@ def objects(
     settings_file: Annotated[
         Path | None, typer.Option("--settings", help="A YAML file: options, include, exclude, access and so on.")
     ] = None,
-    source: Annotated[str, typer.Option(help="Name of the source in the directory.")] = "bucket",
-    knowledge_base: Annotated[str, typer.Option(help="Where its documents go.")] = "bucket",
-    tenant: Annotated[str, typer.Option(help="Whose source it is.")] = "default",
+    source: SourceName = "bucket",
+    knowledge_base: KnowledgeBaseName = "bucket",
+    tenant: TenantName = "default",
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Bring a bucket up to date; `.headwater.yaml` at its prefix says who may read what (docs/connect-s3.md)."""
     settings = _set_up(f"connector-{source}")
-    registration = Registration(
+    registration = _registration(tenant, source, kind="objects", knowledge_base=knowledge_base)
+    _report(_ran(_run_bucket(settings, url, settings_file, registration)), as_json=as_json)
+
+
+def _registration(tenant: str, source: str, *, kind: str, knowledge_base: str) -> Registration:
+    return Registration(
         tenant=TenantId(tenant),
         source=SourceId(source),
-        kind="objects",
+        kind=kind,
         knowledge_base=KnowledgeBaseId(knowledge_base),
     )
-    _report(_ran(_run_bucket(settings, url, settings_file, registration)), as_json=as_json)
 
 
 def _set_up(process: str) -> Settings:
