@@ -2,39 +2,23 @@
 
 import asyncio
 from contextlib import aclosing
-from datetime import UTC, datetime
-from uuid import uuid4
 
 import pytest
 
 from connectors.pausing import pauses
-from schemas.events.base import Position
-from schemas.events.directory import DirectoryChanged, DirectoryKind, DirectoryOp, Source
-from schemas.ids import Revision, SourceId, directory_key
+from schemas.events.directory import DirectoryKind, Source
+from schemas.ids import SourceId, directory_key
 from schemas.topics import Topic
 from tests.support.admission import Installation
-from tests.support.heads import ACME, FILES, HANDBOOK
+from tests.support.heads import ACME, FILES, HANDBOOK, directory_record
 
 pytestmark = pytest.mark.real
 
 
 async def admit(own: Installation, source: SourceId, *, paused: bool | None) -> None:
     """Append a record as admission does; None deletes it."""
-    now = datetime.now(UTC)
     record = None if paused is None else Source(name=source, kind="fs", knowledge_base=HANDBOOK, paused=paused)
-    change = DirectoryChanged(
-        event_id=uuid4(),
-        tenant_id=ACME,
-        occurred_at=now,
-        observed_at=now,
-        kind=DirectoryKind.SOURCE,
-        record_id=source,
-        op=DirectoryOp.PUT if record else DirectoryOp.DELETE,
-        revision=Revision(1),
-        record=record,
-        admitted_at=now,
-        submitted=Position(topic="rag.directory.submitted", partition=0, offset=0),
-    )
+    change = directory_record(DirectoryKind.SOURCE, source, record)
     key = directory_key(ACME, DirectoryKind.SOURCE, source)
     await own.producer.send(Topic.DIRECTORY_CHANGED, change, key=key)
 

@@ -11,15 +11,14 @@ import pytest
 from connectors.cursors import CursorStore, without_marks
 from connectors.runner import BATCH
 from schemas.codec import decode
-from schemas.events.base import Position
-from schemas.events.directory import DirectoryChanged, DirectoryKind, DirectoryOp, Source
+from schemas.events.directory import DirectoryKind, Source
 from schemas.events.documents import DocumentSubmitted
 from schemas.events.syncs import SyncEnding, SyncMode, SyncProgressed, SyncRequested
-from schemas.ids import Revision, SourceId, directory_key, scoped_key
+from schemas.ids import SourceId, directory_key, scoped_key
 from schemas.topics import Topic
 from tests.support.admission import Child, Installation
 from tests.support.folders import pages_in
-from tests.support.heads import ACME, HANDBOOK
+from tests.support.heads import ACME, HANDBOOK, directory_record
 from tests.support.waiting import reached
 
 pytestmark = pytest.mark.real
@@ -37,19 +36,7 @@ def root(tmp_path: Path) -> Path:
 async def admit_source(own: Installation, root: Path) -> None:
     """Append the record as admission does."""
     source = Source(name="Wiki", kind="filesystem", knowledge_base=HANDBOOK, settings={"root": str(root)})
-    change = DirectoryChanged(
-        event_id=uuid4(),
-        tenant_id=ACME,
-        occurred_at=NOW,
-        observed_at=NOW,
-        kind=DirectoryKind.SOURCE,
-        record_id=WIKI,
-        op=DirectoryOp.PUT,
-        revision=Revision(1),
-        record=source,
-        admitted_at=NOW,
-        submitted=Position(topic="rag.directory.submitted", partition=0, offset=0),
-    )
+    change = directory_record(DirectoryKind.SOURCE, WIKI, source)
     await own.producer.send(Topic.DIRECTORY_CHANGED, change, key=directory_key(ACME, DirectoryKind.SOURCE, WIKI))
 
 
