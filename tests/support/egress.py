@@ -27,11 +27,10 @@ class Asked:
 
 @dataclass(slots=True)
 class ScriptedServer:
-    """Answers with the replies in turn, the last one for ever; each is raw bytes, `None` keeps silent after them."""
+    """Answers with the replies in turn, the last one for ever; each is raw bytes."""
 
     port: int = 0
     replies: list[bytes] = field(default_factory=list)
-    silent_after: bool = False
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
 

@@ -51,6 +51,12 @@ async def test_the_checked_address_is_called_under_the_sources_name() -> None:
     assert server.connections == 1
 
 
+async def test_the_next_address_is_called_where_the_first_does_not_answer() -> None:
+    names: dict[str, list[Sequence[str]]] = {"wiki.test": [["127.0.0.2", "127.0.0.1"]]}  # nothing listens on the first
+    async with scripted(reply(200, b"text")) as server, egress(FakeClock(), names, attempts=1) as client:
+        assert await content_of(client.source(home=f"http://wiki.test:{server.port}/")) == b"text"
+
+
 async def test_tls_asks_for_the_name_and_not_for_the_address() -> None:
     hello = asyncio.get_running_loop().create_future()
 
