@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from headwater.setting_types import Host, Network, ProxyUrl
 from schemas.ids import GenerationName
 
 
@@ -219,6 +220,34 @@ class AuditSettings(BaseModel, frozen=True, extra="forbid"):
     unknown_share: float = Field(default=0.1, ge=0.0, le=1.0)  # more documents that the log lacks, and none is removed
 
 
+class EgressSettings(BaseModel, frozen=True, extra="forbid"):
+    """Outgoing HTTP of connectors. Public addresses only, unless they are allowed here."""
+
+    allowed_networks: tuple[Network, ...] = ()
+    allowed_hosts: tuple[Host, ...] = ()  # they may lead to private addresses
+    proxy_url: ProxyUrl | None = None  # resolves names itself, so it must guard too
+    proxy_credentials: str | None = None  # a reference to user:password
+    ca_file: Path | None = None  # none: the system's authorities
+    connect_timeout_s: PositiveFloat = 10.0
+    read_timeout_s: PositiveFloat = 30.0  # between two pieces
+    header_timeout_s: PositiveFloat = 60.0  # until the headers are complete, however they drip
+    total_timeout_s: PositiveFloat = 600.0  # of one exchange on the wire, redirects included
+    max_response_bytes: PositiveInt = 100 * 1024 * 1024  # as sent, and decompressed
+    max_redirects: NonNegativeInt = 5
+    concurrency: PositiveInt = 4  # of one source
+    requests_per_s: PositiveFloat = 10.0  # of one source
+    attempts: PositiveInt = 4  # of a request that may be repeated
+    wait_budget_s: NonNegativeFloat = 300.0  # one request waits this long for rate limits; then the pass ends
+
+
+class SecretSettings(BaseModel, frozen=True, extra="forbid"):
+    """Where references of sources may point: whoever configures a source must not reach the process's own secrets."""
+
+    variable_prefix: str = "SOURCE_SECRET_"
+    file_folders: tuple[Path, ...] = (Path(".headwater/secrets"),)
+    mount_folder: Path = Path("/run/secrets")
+
+
 class TelemetrySettings(BaseModel, frozen=True, extra="forbid"):
     """Logs and traces."""
 
@@ -260,5 +289,7 @@ class Settings(BaseSettings):
     freshness: FreshnessSettings = FreshnessSettings()
     canary: CanarySettings = CanarySettings()
     audit: AuditSettings = AuditSettings()
+    egress: EgressSettings = EgressSettings()
+    secrets: SecretSettings = SecretSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     local: LocalSettings = LocalSettings()

@@ -122,3 +122,13 @@ CONSISTENCY_PASS_SECONDS = Gauge("headwater_consistency_pass_seconds", "Duration
 # Parser processes by why they ended. `recycled` is ordinary. The others are one hostile or broken document each; many
 # in a row without a new source are limits set too low for this corpus: runbook parser-processes.
 PARSER_PROCESSES_ENDED = Counter("headwater_parser_processes_ended_total", "Parser processes ended.", ["reason"])
+
+# Calls to sources by how they ended. `limited` is ordinary; steadily: lower HEADWATER_EGRESS__REQUESTS_PER_S. `fatal`
+# and `poison` name host and remedy in the sync's report: runbook sync-failed.
+EGRESS_REQUESTS = Counter("headwater_egress_requests_total", "Calls to sources.", ["outcome"])
+
+# Requests that wait because a source said so. For hours: the source's quota is too small for it: runbook sync-failed.
+EGRESS_WAITING = Gauge("headwater_egress_waiting", "Requests that wait for a source's rate limit.")
+
+# Time spent so. Near the duration of the passes: ask the source's owner for a larger quota: runbook sync-failed.
+EGRESS_WAITED_SECONDS = Counter("headwater_egress_waited_seconds_total", "Time waited for rate limits of sources.")

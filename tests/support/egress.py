@@ -1,0 +1,115 @@
+"""A real HTTP server on loopback with scripted answers, names that lead where a test says, and time that jumps."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from typing import Any
+
+from headwater.clients.egress.addresses import Address
+from headwater.clients.egress.client import Egress, open_egress
+from headwater.secrets import Secrets
+from headwater.settings import EgressSettings, SecretSettings
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One request as it came over the wire."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class ScriptedServer:
+    """Answers with the replies in turn, the last one for ever; each is raw bytes."""
+
+    port: int = 0
+    replies: list[bytes] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+    connections: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while lines := (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n"):
+                method, target, _ = lines[0].split(" ")
+                pairs = (line.split(": ", 1) for line in lines[1:] if line)
+                self.asked.append(
+                    Asked(method=method, target=target, headers={name.lower(): value for name, value in pairs})
+                )
+                writer.write(self.replies.pop(0) if len(self.replies) > 1 else self.replies[0])
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            writer.close()
+
+
+def reply(status: int, body: bytes = b"", **headers: str) -> bytes:
+    """Return a response; underscores in header names stand for hyphens."""
+    lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(body)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+@asynccontextmanager
+async def scripted(*replies: bytes) -> AsyncIterator[ScriptedServer]:
+    """Serve on a free port until the block ends."""
+    scripted_server = ScriptedServer(replies=list(replies))
+    server = await asyncio.start_server(scripted_server.serve, "127.0.0.1", 0)
+    scripted_server.port = server.sockets[0].getsockname()[1]
+    try:
+        yield scripted_server
+    finally:
+        server.close()
+
+
+@dataclass(slots=True)
+class FakeResolver:
+    """Answers each look-up with the next list of addresses, the last one for ever."""
+
+    answers: dict[str, list[Sequence[str]]]
+    looked_up: list[str] = field(default_factory=list)
+
+    async def resolve(self, host: str, port: int) -> Sequence[Address]:
+        self.looked_up.append(host)
+        answers = self.answers[host]
+        return [ip_address(text) for text in (answers.pop(0) if len(answers) > 1 else answers[0])]
+
+
+@dataclass(slots=True)
+class FakeClock:
+    """Time that passes only by waiting."""
+
+    passed_s: float = 0.0
+    waits: list[float] = field(default_factory=list)
+    on_wait: Callable[[], None] | None = None
+
+    def monotonic(self) -> float:
+        return 1_000.0 + self.passed_s
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.passed_s)
+
+    async def sleep(self, seconds: float) -> None:
+        if self.on_wait is not None:
+            self.on_wait()
+        self.waits.append(seconds)
+        self.passed_s += seconds
+
+
+@asynccontextmanager
+async def egress(
+    clock: FakeClock, names: Mapping[str, list[Sequence[str]]] | None = None, **settings: Any
+) -> AsyncIterator[Egress]:
+    """Open the client with `wiki.test` on loopback, which is allowed, unless settings say otherwise."""
+    resolver = FakeResolver(dict(names or {"wiki.test": [["127.0.0.1"]]}))
+    chosen = EgressSettings(**({"allowed_hosts": ["wiki.test"]} | settings))
+    async with open_egress(chosen, secrets=Secrets(SecretSettings()), resolver=resolver, clock=clock) as opened:
+        yield opened
