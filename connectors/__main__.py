@@ -16,7 +16,7 @@ import typer
 from connectors.cursors import CursorStore
 from connectors.endings import Ending, SyncReport
 from connectors.filesystem.connector import FilesystemConnector
-from connectors.objects.client import opened
+from connectors.objects.client import objects_of
 from connectors.objects.connector import ObjectsConnector
 from connectors.objects.settings import settings_of
 from connectors.pausing import pauses, unless_paused
@@ -26,6 +26,7 @@ from connectors.runner import Runner
 from connectors.worker.process import check_source, run_worker
 from headwater import event_loop
 from headwater.clients.blobs import ObjectBlobStore
+from headwater.clients.egress.client import open_egress
 from headwater.clients.kafka.producer import EventProducer
 from headwater.clients.kafka.schema_ids import configure_codec
 from headwater.errors import HeadwaterError
@@ -138,7 +139,8 @@ async def _run_bucket(
     settings: Settings, url: str, settings_file: Path | None, registration: Registration
 ) -> SyncReport:
     bucket = settings_of(url, settings_file)
-    async with opened(bucket) as store:
+    async with open_egress(settings.egress) as egress:
+        store = objects_of(bucket, egress)
         connector = ObjectsConnector(objects=store, settings=bucket, knowledge_base=registration.knowledge_base)
         return await _run(settings, connector, registration, watch=False)
 

@@ -13,10 +13,6 @@ from schemas.events.documents import DocumentPatch, DocumentState
 Cursor: TypeAlias = Mapping[str, bytes]
 
 
-class UnauthorisedError(FatalError):
-    """The source refuses the credentials, or they lack a right. The text names which right, and where to give it."""
-
-
 class SourceGoneError(FatalError):
     """What is to be read is not there any more: the bucket, the site, the repository."""
 

@@ -8,8 +8,12 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from connectors.filesystem.connector import FilesystemConnector
 from connectors.filesystem.settings import FilesystemSettings
+from connectors.objects.client import objects_of
+from connectors.objects.connector import ObjectsConnector
+from connectors.objects.source import source_settings
 from connectors.protocol import Connector, LiveConnector
 from connectors.secrets import secret_of
+from headwater.clients.egress.client import Egress
 from headwater.errors import FatalError
 from headwater.settings import ConnectorSettings
 from schemas.events.directory import Source
@@ -25,6 +29,7 @@ class Description:
     source: Source
     limits: ConnectorSettings
     secret: Callable[[str], SecretStr]
+    egress: Egress
 
     def settings(self, model: type[S]) -> S:
         """Return the source's settings in their types. Raise FatalError that names the wrong field."""
@@ -51,10 +56,19 @@ def _filesystem(of: Description) -> Connected:
     return Connected(connector=connector, live=connector if settings.watch else None)
 
 
-KINDS: Final[Mapping[str, Callable[[Description], Connected]]] = {"filesystem": _filesystem}
+def _objects(of: Description) -> Connected:
+    secrets = {name: of.secret(name) for name in of.source.secrets}
+    settings = source_settings(of.source.settings, secrets)
+    store = objects_of(settings, of.egress)
+    return Connected(
+        connector=ObjectsConnector(objects=store, settings=settings, knowledge_base=of.source.knowledge_base)
+    )
 
 
-def connect(tenant: TenantId, source: Source, limits: ConnectorSettings) -> Connected:
+KINDS: Final[Mapping[str, Callable[[Description], Connected]]] = {"filesystem": _filesystem, "objects": _objects}
+
+
+def connect(tenant: TenantId, source: Source, limits: ConnectorSettings, egress: Egress) -> Connected:
     """Return the connector of a source's kind. Raise FatalError that names what to correct."""
     build = KINDS.get(source.kind)
     if build is None:
@@ -66,4 +80,4 @@ def connect(tenant: TenantId, source: Source, limits: ConnectorSettings) -> Conn
             raise FatalError(f"secrets.{name}: missing; set it to where the credential is (`env:NAME`, `file:NAME`)")
         return secret_of(reference, tenant=tenant, folder=limits.secrets_folder)
 
-    return build(Description(source=source, limits=limits, secret=secret))
+    return build(Description(source=source, limits=limits, secret=secret, egress=egress))

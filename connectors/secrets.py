@@ -11,8 +11,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from connectors.protocol import UnauthorisedError
-from headwater.errors import FatalError
+from headwater.errors import FatalError, UnauthorisedError
 from schemas.ids import TenantId
 
 _NAME: Final = re.compile(r"[A-Za-z0-9]+(?:[_.-][A-Za-z0-9]+)*")

@@ -8,8 +8,8 @@ from typing import Final
 import structlog
 
 from connectors.endings import Ending, SyncReport
-from connectors.protocol import SourceGoneError, UnauthorisedError
-from headwater.errors import FatalError, HeadwaterError, RetryableError
+from connectors.protocol import SourceGoneError
+from headwater.errors import FatalError, HeadwaterError, RetryableError, UnauthorisedError
 from headwater.telemetry.metrics import SYNC_ITEMS, SYNCS_ENDED
 
 log = structlog.get_logger(__name__)

@@ -15,3 +15,7 @@ class PoisonError(HeadwaterError):
 
 class FatalError(HeadwaterError):
     """No event can succeed: wrong credentials, missing collection. Exit without acking, with this message."""
+
+
+class UnauthorisedError(FatalError):
+    """A source refuses the credentials, or they lack a right. The text names which, and where to give it."""

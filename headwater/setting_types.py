@@ -23,7 +23,7 @@ def _host(value: str) -> str:
 
 def _proxy_url(value: str) -> str:
     if not value.startswith(("http://", "https://")) or "@" in value:
-        raise ValueError("write it as http://host:port; credentials go to egress.proxy_credentials, by reference")
+        raise ValueError("write it as http://host:port; credentials go to egress.proxy_credentials")
     return value
 
 

@@ -226,7 +226,7 @@ class EgressSettings(BaseModel, frozen=True, extra="forbid"):
     allowed_networks: tuple[Network, ...] = ()
     allowed_hosts: tuple[Host, ...] = ()  # they may lead to private addresses
     proxy_url: ProxyUrl | None = None  # resolves names itself, so it must guard too
-    proxy_credentials: str | None = None  # a reference to user:password
+    proxy_credentials: SecretStr | None = None  # user:password
     ca_file: Path | None = None  # none: the system's authorities
     connect_timeout_s: PositiveFloat = 10.0
     read_timeout_s: PositiveFloat = 30.0  # between two pieces
@@ -238,14 +238,6 @@ class EgressSettings(BaseModel, frozen=True, extra="forbid"):
     requests_per_s: PositiveFloat = 10.0  # of one source
     attempts: PositiveInt = 4  # of a request that may be repeated
     wait_budget_s: NonNegativeFloat = 300.0  # one request waits this long for rate limits; then the pass ends
-
-
-class SecretSettings(BaseModel, frozen=True, extra="forbid"):
-    """Where references of sources may point: whoever configures a source must not reach the process's own secrets."""
-
-    variable_prefix: str = "SOURCE_SECRET_"
-    file_folders: tuple[Path, ...] = (Path(".headwater/secrets"),)
-    mount_folder: Path = Path("/run/secrets")
 
 
 class TelemetrySettings(BaseModel, frozen=True, extra="forbid"):
@@ -290,6 +282,5 @@ class Settings(BaseSettings):
     canary: CanarySettings = CanarySettings()
     audit: AuditSettings = AuditSettings()
     egress: EgressSettings = EgressSettings()
-    secrets: SecretSettings = SecretSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     local: LocalSettings = LocalSettings()

@@ -1,12 +1,9 @@
 """Opens a bucket from its settings: S3's own protocol where keys must be exact, obstore for the rest (ADR 0118)."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Final
 
-import httpx
-
 from connectors.objects.settings import ObjectsSettings
+from headwater.clients.egress.client import Egress
 from headwater.clients.listed_objects import ObstoreObjects
 from headwater.clients.objects import open_objects
 from headwater.clients.s3.client import Bucket, S3Objects
@@ -29,17 +26,10 @@ _S3_OPTIONS: Final = frozenset(
 )
 
 
-@asynccontextmanager
-async def opened(settings: ObjectsSettings) -> AsyncGenerator[Objects, None]:
-    """Open the bucket of the settings for as long as the context lasts. Raise FatalError naming what to correct."""
-    async with httpx.AsyncClient(follow_redirects=False) as http:
-        yield objects_of(settings, http)
-
-
-def objects_of(settings: ObjectsSettings, http: httpx.AsyncClient) -> Objects:
-    """Return the bucket of the settings. S3's is spoken to through `http`, which is the caller's to close."""
+def objects_of(settings: ObjectsSettings, egress: Egress) -> Objects:
+    """Return the bucket of the settings. Raise FatalError naming what to correct."""
     if settings.url.startswith("s3://"):
-        return S3Objects(http, s3_bucket(settings), s3_credentials(settings))
+        return S3Objects(egress.httpx_client(), s3_bucket(settings), s3_credentials(settings))
     # obstore opens the bucket; the prefix is said at each listing.
     store = open_objects(settings.root, settings.options, setting="url", options_setting=_OPTIONS)
     return ObstoreObjects(store, url=settings.url, options_setting=_OPTIONS)

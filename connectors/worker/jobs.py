@@ -9,6 +9,7 @@ from connectors.tally import ending_of
 from connectors.work import Work
 from connectors.worker.fence import FencedCursors
 from connectors.worker.ports import Held
+from headwater.clients.egress.client import Egress
 from headwater.clients.kafka.producer import EventProducer
 from headwater.errors import FatalError
 from headwater.ports.blobs import BlobStore
@@ -24,6 +25,7 @@ class ConnectorJobs:
     settings: Settings
     producer: EventProducer
     blobs: BlobStore
+    egress: Egress
 
     def reads(self, source: Source) -> bool:
         """See the port."""
@@ -50,7 +52,7 @@ class ConnectorJobs:
     def _connected(self, held: Held) -> Connected | SyncReport:
         """Return the connector, or how a sync ends that has none."""
         try:
-            return connect(held.key[0], held.source, self.settings.connectors)
+            return connect(held.key[0], held.source, self.settings.connectors, self.egress)
         except FatalError as error:
             ending = ending_of(error)
             SYNCS_ENDED.labels(ending=ending.value).inc()

@@ -14,6 +14,7 @@ from connectors.worker.sources import FollowedSources
 from connectors.worker.synclog import KafkaSyncLog
 from connectors.worker.worker import Worker
 from headwater.clients.blobs import ObjectBlobStore
+from headwater.clients.egress.client import open_egress
 from headwater.clients.kafka.config import group_of, topic_of
 from headwater.clients.kafka.consumer import RecordStream
 from headwater.clients.kafka.producer import EventProducer
@@ -68,10 +69,14 @@ async def _work(
     settings: Settings, producer: EventProducer, sources: FollowedSources, health: Health, stopping: asyncio.Event
 ) -> None:
     syncs = await KafkaSyncLog.open(settings, producer)
-    jobs = ConnectorJobs(settings=settings, producer=producer, blobs=ObjectBlobStore(settings.blobs))
+    blobs = ObjectBlobStore(settings.blobs)
     topic = topic_of(settings, Topic.SYNCS_REQUESTED)
     group = group_of(settings, "connectors")
-    async with RecordStream.subscribe(settings.kafka, [topic], group=group, client_id=CLIENT) as requests:
+    async with (
+        RecordStream.subscribe(settings.kafka, [topic], group=group, client_id=CLIENT) as requests,
+        open_egress(settings.egress) as egress,
+    ):
+        jobs = ConnectorJobs(settings=settings, producer=producer, blobs=blobs, egress=egress)
         worker = Worker(settings=settings, requests=requests, syncs=syncs, sources=sources, jobs=jobs, health=health)
         await worker.run(stopping)
 
@@ -92,6 +97,6 @@ async def check_source(settings: Settings, key: Key) -> str:
     source = sources.get(key)
     if source is None:
         raise FatalError(f"source {key[1]}: the directory of {key[0]} has none; `headwater sources add` makes it")
-    connected = connect(key[0], source, settings.connectors)
-    await connected.connector.check()
+    async with open_egress(settings.egress) as egress:
+        await connect(key[0], source, settings.connectors, egress).connector.check()
     return f"{key[1]}: settings, credentials and rights are in order."

@@ -1,6 +1,5 @@
 """Buckets as sources of the connectors' suite: over S3's protocol with each way to say access, and on obstore."""
 
-import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,17 +11,18 @@ from connectors.objects.access import READERS_TAG
 from connectors.objects.client import s3_bucket, s3_credentials
 from connectors.objects.connector import ObjectsConnector
 from connectors.objects.settings import RULES_KEY, SIDECARS, BucketRules, ObjectsSettings
+from headwater.clients.egress.client import open_egress
 from headwater.clients.listed_objects import ObstoreObjects
 from headwater.clients.objects import open_objects
 from headwater.clients.s3.client import S3Objects
 from headwater.errors import RetryableError
 from headwater.ports.objects import ListedObject
 from headwater.retry import RetryPolicy
+from headwater.settings import EgressSettings
 from schemas.ids import KnowledgeBaseId
 from tests.support.bucket_server import BUCKET, BucketServer, bucket_server, options_of
 
-# Reading the authorities' certificates takes longer than most tests.
-TLS = ssl.create_default_context()
+LOOPBACK = EgressSettings(allowed_hosts=("127.0.0.1",))
 ONCE = RetryPolicy(attempts=1, first_delay_s=0.0)
 PREFIX = "docs/"
 
@@ -196,5 +196,5 @@ class FolderBucketSource:
 @asynccontextmanager
 async def bucket_source(kind: type[BucketSource] = BucketSource) -> AsyncIterator[BucketSource]:
     """Run a server that speaks S3 until the end of the block, and yield a bucket of it."""
-    async with bucket_server() as server, httpx.AsyncClient(verify=TLS) as http:
-        yield kind(server, http)
+    async with bucket_server() as server, open_egress(LOOPBACK) as egress:
+        yield kind(server, egress.httpx_client())

@@ -10,8 +10,7 @@ from typing import Any
 
 from headwater.clients.egress.addresses import Address
 from headwater.clients.egress.client import Egress, open_egress
-from headwater.secrets import Secrets
-from headwater.settings import EgressSettings, SecretSettings
+from headwater.settings import EgressSettings
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -111,5 +110,5 @@ async def egress(
     """Open the client with `wiki.test` on loopback, which is allowed, unless settings say otherwise."""
     resolver = FakeResolver(dict(names or {"wiki.test": [["127.0.0.1"]]}))
     chosen = EgressSettings(**({"allowed_hosts": ["wiki.test"]} | settings))
-    async with open_egress(chosen, secrets=Secrets(SecretSettings()), resolver=resolver, clock=clock) as opened:
+    async with open_egress(chosen, resolver=resolver, clock=clock) as opened:
         yield opened

@@ -17,6 +17,7 @@ from headwater.clients.egress.conditional import Validators
 from headwater.clients.egress.deadlines import Remaining
 from headwater.clients.egress.decoding import ACCEPTED, decoded, too_large
 from headwater.clients.egress.errors import DestinationRefusedError, HomeRefusedError, SourceAwayError, of_status
+from headwater.clients.egress.guarded import GuardedHttpx
 from headwater.clients.egress.limits import limit_wait_s, says_limited, stated_limits
 from headwater.clients.egress.pacing import Clock, Pacer, SourceState, SystemClock
 from headwater.clients.egress.requests import REPEATABLE, Credential, EgressRequest, Fetched, NotModified, Streamed
@@ -25,7 +26,6 @@ from headwater.clients.egress.targets import OWN_HEADERS, REDIRECTS, Hop, checke
 from headwater.clients.egress.transport import GuardedTransport, Timeouts
 from headwater.errors import FatalError, PoisonError, RetryableError
 from headwater.retry import RetryPolicy
-from headwater.secrets import SecretReference, Secrets
 from headwater.settings import EgressSettings
 from headwater.telemetry.metrics import EGRESS_REQUESTS
 
@@ -234,17 +234,24 @@ class Egress:
             home=home, credential=credential, transport=self._transport, settings=self._settings, clock=self._clock
         )
 
+    def httpx_client(self) -> httpx.AsyncClient:
+        """Return a client for a protocol that signs and repeats for itself (S3): guarded and pinned, not paced.
+
+        It needs no closing: connections are this object's.
+        """
+        return httpx.AsyncClient(transport=GuardedHttpx(self._transport), follow_redirects=False, trust_env=False)
+
 
 @asynccontextmanager
 async def open_egress(
-    settings: EgressSettings, *, secrets: Secrets, resolver: Resolver | None = None, clock: Clock | None = None
+    settings: EgressSettings, *, resolver: Resolver | None = None, clock: Clock | None = None
 ) -> AsyncIterator[Egress]:
     """Open the one client of a process and close its connections at the end. Raises FatalError naming the setting."""
     transport = GuardedTransport(
         policy=AddressPolicy(networks=settings.allowed_networks, hosts=settings.allowed_hosts),
         resolver=resolver or SystemResolver(),
         tls=cache(partial(_tls, settings)),
-        proxy=_proxy(settings, secrets),
+        proxy=_proxy(settings),
     )
     try:
         yield Egress(transport=transport, settings=settings, clock=clock or SystemClock())
@@ -259,12 +266,11 @@ def _tls(settings: EgressSettings) -> ssl.SSLContext:
         raise FatalError(f"egress.ca_file {settings.ca_file} cannot be read as certificates; correct it") from error
 
 
-def _proxy(settings: EgressSettings, secrets: Secrets) -> httpx.Proxy | None:
+def _proxy(settings: EgressSettings) -> httpx.Proxy | None:
     if settings.proxy_url is None:
         return None
     auth = None
     if settings.proxy_credentials is not None:
-        value = secrets.resolve(SecretReference.parse(settings.proxy_credentials)).get_secret_value()
-        user, _, password = value.partition(":")
+        user, _, password = settings.proxy_credentials.get_secret_value().partition(":")
         auth = (user, password)
     return httpx.Proxy(settings.proxy_url, auth=auth)

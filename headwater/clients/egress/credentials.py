@@ -1,44 +1,43 @@
-"""Credentials by reference: found when they are sent, so that a renewed secret counts at once."""
+"""Credentials of sources, read anew for each request: a renewed secret counts at once."""
 
 import asyncio
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pydantic import SecretStr
 
 from headwater.errors import FatalError
-from headwater.secrets import SecretReference, Secrets
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BearerCredential:
-    """`Authorization: Bearer …`, from a reference."""
+    """`Authorization: Bearer …` (RFC 6750). `read` finds the token; `name` is what messages call it."""
 
-    def __init__(self, reference: SecretReference, secrets: Secrets) -> None:
-        self._reference, self._secrets = reference, secrets
-
-    @property
-    def name(self) -> str:
-        return str(self._reference)
+    name: str
+    read: Callable[[], SecretStr]
 
     async def headers(self) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {await _one_line(self._reference, self._secrets)}"}
+        """See Credential."""
+        return {"Authorization": f"Bearer {await _one_line(self.name, self.read)}"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BasicCredential:
-    """`Authorization: Basic …` (RFC 7617): a user, and a password from a reference."""
+    """`Authorization: Basic …` (RFC 7617): a user, and a password that `read` finds."""
 
-    def __init__(self, user: str, reference: SecretReference, secrets: Secrets) -> None:
-        self._user, self._reference, self._secrets = user, reference, secrets
-
-    @property
-    def name(self) -> str:
-        return str(self._reference)
+    name: str
+    user: str
+    read: Callable[[], SecretStr]
 
     async def headers(self) -> Mapping[str, str]:
-        pair = f"{self._user}:{await _one_line(self._reference, self._secrets)}"
+        """See Credential."""
+        pair = f"{self.user}:{await _one_line(self.name, self.read)}"
         return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
-async def _one_line(reference: SecretReference, secrets: Secrets) -> str:
-    value = (await asyncio.to_thread(secrets.resolve, reference)).get_secret_value()
+async def _one_line(name: str, read: Callable[[], SecretStr]) -> str:
+    value = (await asyncio.to_thread(read)).get_secret_value()
     if not value.isascii() or not value.isprintable():
-        raise FatalError(f"the secret {reference} is no token: it has line ends or signs beyond ASCII; correct it")
+        raise FatalError(f"{name} is no token: it has line ends or signs beyond ASCII; correct the secret")
     return value

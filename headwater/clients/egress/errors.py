@@ -6,7 +6,7 @@ from typing import Final
 
 import httpx
 
-from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError
+from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError, UnauthorisedError
 
 UNAUTHORISED: Final = 401
 FORBIDDEN: Final = 403
@@ -23,10 +23,6 @@ class HomeRefusedError(FatalError):
 
 class DestinationRefusedError(PoisonError):
     """A link or a redirect leads where nothing may be called. The item it belongs to cannot be read."""
-
-
-class UnauthorisedError(FatalError):
-    """The source refuses the credentials, or asks for some."""
 
 
 class ForbiddenError(PoisonError):

@@ -52,6 +52,7 @@ class Hop:
     headers: Mapping[str, str]
     content: bytes | None
     trusted: bool
+    target: bytes | None = None  # the request line's, where the URL would be tidied: keys of S3 may hold `//` and `..`
 
     @property
     def origin(self) -> Origin:

@@ -121,6 +121,8 @@ class GuardedTransport:
         extensions: dict[str, object] = {"timeout": timeouts.extension()}
         if host is not None and literal(name) is None:
             extensions["sni_hostname"] = name
+        if hop.target is not None:
+            extensions["target"] = hop.target
         request = httpx.Request(
             hop.method,
             hop.url if host is None else hop.url.copy_with(host=host),

@@ -6,39 +6,57 @@ from pathlib import Path
 import pytest
 
 from connectors.filesystem.connector import FilesystemConnector
+from connectors.objects.connector import ObjectsConnector
 from connectors.passes import passes_of
-from connectors.protocol import Cursor, SourceChange, UnauthorisedError
+from connectors.protocol import Cursor, SourceChange
 from connectors.registry import connect
 from connectors.secrets import secret_of
 from connectors.work import Work
-from headwater.errors import FatalError
-from headwater.settings import ConnectorSettings
+from headwater.clients.egress.client import Egress, open_egress
+from headwater.errors import FatalError, UnauthorisedError
+from headwater.settings import ConnectorSettings, EgressSettings
 from schemas.events.directory import Source
 from schemas.ids import KnowledgeBaseId, TenantId
 
 ACME = TenantId("acme")
 
 
+@pytest.fixture
+async def egress() -> AsyncIterator[Egress]:
+    async with open_egress(EgressSettings()) as opened:
+        yield opened
+
+
+def bucket(*, secrets: dict[str, str] | None = None, **settings: str) -> Source:
+    return Source(
+        name="Bucket",
+        kind="objects",
+        knowledge_base=KnowledgeBaseId("papers"),
+        settings=settings,
+        secrets=secrets or {},
+    )
+
+
 def files(**settings: str) -> Source:
     return Source(name="Files", kind="filesystem", knowledge_base=KnowledgeBaseId("handbook"), settings=settings)
 
 
-def test_a_folder_of_the_directory_lies_below_an_allowed_one(tmp_path: Path) -> None:
+def test_a_folder_of_the_directory_lies_below_an_allowed_one(tmp_path: Path, egress: Egress) -> None:
     inside, outside = tmp_path / "allowed/handbook", tmp_path / "other"
     inside.mkdir(parents=True)
     outside.mkdir()
     limits = ConnectorSettings(filesystem_roots=(tmp_path / "allowed",))
-    connected = connect(ACME, files(root=str(inside), watch="true"), limits)
+    connected = connect(ACME, files(root=str(inside), watch="true"), limits, egress)
     assert isinstance(connected.connector, FilesystemConnector)
     assert (connected.connector.root, connected.live) == (inside, connected.connector)
-    assert connect(ACME, files(root=str(inside)), limits).live is None
+    assert connect(ACME, files(root=str(inside)), limits, egress).live is None
 
     (inside / "way-out").symlink_to(outside)
     for root in (outside, inside / "../../other", inside / "way-out", Path("handbook")):
         with pytest.raises(FatalError, match=r"settings\.root"):
-            connect(ACME, files(root=str(root)), limits)
+            connect(ACME, files(root=str(root)), limits, egress)
     with pytest.raises(FatalError, match=r"settings\.root"):
-        connect(ACME, files(root=str(inside)), ConnectorSettings())
+        connect(ACME, files(root=str(inside)), ConnectorSettings(), egress)
 
 
 @pytest.mark.parametrize(
@@ -49,15 +67,53 @@ def test_a_folder_of_the_directory_lies_below_an_allowed_one(tmp_path: Path) -> 
         ({"root": "/a", "watch": "x"}, "watch"),
     ],
 )
-def test_a_wrong_setting_is_named(settings: dict[str, str], named: str) -> None:
+def test_a_wrong_setting_is_named(settings: dict[str, str], named: str, egress: Egress) -> None:
     with pytest.raises(FatalError, match=named):
-        connect(ACME, files(**settings), ConnectorSettings(filesystem_roots=(Path("/"),)))
+        connect(ACME, files(**settings), ConnectorSettings(filesystem_roots=(Path("/"),)), egress)
 
 
-def test_a_kind_without_a_connector_is_named() -> None:
+def test_a_kind_without_a_connector_is_named(egress: Egress) -> None:
     source = Source(name="Wiki", kind="gopher", knowledge_base=KnowledgeBaseId("handbook"))
     with pytest.raises(FatalError, match=r"'gopher'.*filesystem"):
-        connect(ACME, source, ConnectorSettings())
+        connect(ACME, source, ConnectorSettings(), egress)
+
+
+def test_a_bucket_is_made_of_text_and_secrets(egress: Egress, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWATER_SECRET__ACME__KEY", "AKIA")
+    monkeypatch.setenv("HEADWATER_SECRET__ACME__SECRET", "hidden")
+    keys = {"access_key_id": "env:key", "secret_access_key": "env:secret"}
+    source = bucket(
+        url="s3://papers/a/", region="eu-central-1", include='["**/*.md"]', access="{readers: [everyone]}", secrets=keys
+    )
+    connector = connect(ACME, source, ConnectorSettings(), egress).connector
+    assert isinstance(connector, ObjectsConnector)
+    assert (connector.settings.include, connector.settings.prefix) == (("**/*.md",), "a/")
+    assert connector.settings.access is not None
+    assert connector.settings.access.readers == ("everyone",)
+    assert "hidden" not in repr(connector)
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        (bucket(), r"settings\.url"),
+        (bucket(url="file:/etc"), r"settings\.url"),
+        (bucket(url="s3://b", regoin="x"), r"settings\.regoin"),
+        (bucket(url="gs://b", endpoint="http://169.254.169.254"), r"settings\.endpoint"),
+        (bucket(url="s3://b", region="eu", include="["), r"settings\.include"),
+        (bucket(url="s3://b", region="eu", max_bytes="0"), r"settings\.max_bytes"),
+        (bucket(url="s3://b", region="eu", secrets={"pass": "env:x"}), r"secrets: the variable"),
+    ],
+)
+def test_a_wrong_setting_of_a_bucket_is_named(source: Source, named: str, egress: Egress) -> None:
+    with pytest.raises(FatalError, match=named):
+        connect(ACME, source, ConnectorSettings(), egress)
+
+
+async def test_a_bucket_inside_is_not_called_unless_it_is_allowed(egress: Egress) -> None:
+    source = bucket(url="s3://papers", endpoint="http://127.0.0.1:9", allow_http="true", skip_signature="true")
+    with pytest.raises(FatalError, match=r"loopback.*allowed_hosts"):
+        await connect(ACME, source, ConnectorSettings(), egress).connector.check()
 
 
 def test_a_secret_is_found_where_its_tenant_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from pydantic import SecretStr
 
 from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.conditional import Validators
@@ -19,18 +20,12 @@ from headwater.clients.egress.errors import (
     RateLimitedError,
     ResponseTooLargeError,
     SourceAwayError,
-    UnauthorisedError,
 )
 from headwater.clients.egress.requests import EgressRequest, Fetched, NotModified
-from headwater.errors import FatalError, HeadwaterError
-from headwater.secrets import SecretReference, Secrets
-from headwater.settings import SecretSettings
+from headwater.errors import FatalError, HeadwaterError, UnauthorisedError
 from tests.support.egress import START, FakeClock, egress, reply, scripted
 
-TOKEN = BearerCredential(
-    SecretReference.parse("env:SOURCE_SECRET_WIKI"),
-    Secrets(SecretSettings(), environment={"SOURCE_SECRET_WIKI": "s3cret"}),
-)
+TOKEN = BearerCredential(name="secrets.token", read=lambda: SecretStr("s3cret"))
 PAGE = EgressRequest(url="/page?token=hidden")
 
 

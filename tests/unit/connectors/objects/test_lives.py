@@ -3,12 +3,12 @@
 import random
 from contextlib import suppress
 
-import httpx
 import pytest
 
+from headwater.clients.egress.client import open_egress
 from headwater.errors import HeadwaterError
 from tests.support.bucket_server import BucketServer
-from tests.support.buckets import PREFIX, TLS, BucketSource, SidecarSource
+from tests.support.buckets import LOOPBACK, PREFIX, BucketSource, SidecarSource
 from tests.support.sources import Follower
 
 NAMES = ["a.md", "a/b.md", "a//b.md", "/a.md", "é.md", "x/../y.md", "z z.md", "%2F.md", "n\nl.md", "[?]*.md"]
@@ -69,8 +69,8 @@ class Life:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", [BucketSource, SidecarSource])
 async def test_what_is_known_equals_the_bucket(server: BucketServer, kind: type[BucketSource], seed: int) -> None:
-    async with httpx.AsyncClient(verify=TLS) as http:
-        await live(kind(server, http), seed)
+    async with open_egress(LOOPBACK) as egress:
+        await live(kind(server, egress.httpx_client()), seed)
 
 
 async def live(source: BucketSource, seed: int) -> None:

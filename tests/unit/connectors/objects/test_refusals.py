@@ -6,8 +6,9 @@ import pytest
 from obstore.store import AzureStore, GCSStore, MemoryStore
 from pydantic import SecretStr
 
-from connectors.objects.client import opened, s3_bucket, s3_credentials
+from connectors.objects.client import objects_of, s3_bucket, s3_credentials
 from connectors.objects.settings import ObjectsSettings, settings_of
+from headwater.clients.egress.client import open_egress
 from headwater.clients.listed_objects import ObstoreObjects
 from headwater.clients.objects import open_objects
 from headwater.clients.s3.answers import page_of, refusal
@@ -19,6 +20,7 @@ from headwater.ports.objects import (
     ObjectDeniedError,
     ObjectVanishedError,
 )
+from headwater.settings import EgressSettings
 
 KEYS = {"access_key_id": SecretStr("a"), "secret_access_key": SecretStr("b")}
 
@@ -160,10 +162,11 @@ async def test_googles_and_azures_stores_are_made_of_settings() -> None:
     assert isinstance(open_objects("az://container", account, setting="u", options_setting="o"), AzureStore)
     anonymous = {"skip_signature": SecretStr("true")}
     assert isinstance(open_objects("gs://bucket", anonymous, setting="u", options_setting="o"), GCSStore)
-    async with opened(ObjectsSettings(url="az://container/docs/", options=account)) as objects:
-        assert isinstance(objects, ObstoreObjects)
-        with pytest.raises(FatalError, match="access_tags"):
-            await objects.tags("k")
+    async with open_egress(EgressSettings()) as egress:
+        objects = objects_of(ObjectsSettings(url="az://container/docs/", options=account), egress)
+    assert isinstance(objects, ObstoreObjects)
+    with pytest.raises(FatalError, match="access_tags"):
+        await objects.tags("k")
 
 
 async def test_obstore_reads_what_was_listed_and_nothing_else() -> None:

@@ -1,0 +1,60 @@
+"""The guarded transport as httpx knows one, for a protocol that is spoken by a client of its own (S3)."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import httpx
+
+from headwater.clients.egress.errors import DestinationRefusedError, HomeRefusedError
+from headwater.clients.egress.targets import Hop, checked_url
+from headwater.clients.egress.transport import GuardedTransport, Timeouts
+
+
+class GuardedHttpx(httpx.AsyncBaseTransport):
+    """Sends requests by the guarded transport. Closing it closes nothing: the connections belong to the process."""
+
+    def __init__(self, transport: GuardedTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return its response, body unread.
+
+        Raises HomeRefusedError before anything is sent to a refused address, else what `of_transport` makes of httpx's
+        errors.
+        """
+        given = request.extensions["timeout"]
+        stack = AsyncExitStack()
+        try:
+            hop = Hop(
+                method=request.method,
+                url=checked_url(str(request.url)),
+                headers={name: value for name, value in request.headers.items() if name.lower() != "host"},  # the hop's
+                content=await request.aread() or None,
+                trusted=True,
+                target=request.extensions.get("target"),
+            )
+            timeouts = Timeouts(connect_s=given["connect"], read_s=given["read"])
+            response = await stack.enter_async_context(self._transport.opened(hop, timeouts=timeouts))
+        except DestinationRefusedError as error:
+            await stack.aclose()
+            raise HomeRefusedError(f"the source's address: {error}") from error
+        return httpx.Response(
+            response.status_code,
+            headers=response.headers,
+            stream=_Body(response, stack),
+            extensions=response.extensions,
+        )
+
+
+class _Body(httpx.AsyncByteStream):
+    """A response's bytes; its connection is given back at the end."""
+
+    def __init__(self, response: httpx.Response, opened: AsyncExitStack) -> None:
+        self._response, self._opened = response, opened
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._response.aiter_raw():
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._opened.aclose()
