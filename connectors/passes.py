@@ -9,9 +9,8 @@ from connectors.protocol import (
     Cursor,
     FullConnector,
     ItemConnector,
-    ItemFailed,
+    Observed,
     PermissionsConnector,
-    SourceChange,
 )
 from connectors.work import Work
 
@@ -20,7 +19,7 @@ from connectors.work import Work
 class Pass:
     """One reading. After a `complete` one the source is as the cursor says."""
 
-    of: Callable[[Cursor], AsyncIterator[SourceChange | ItemFailed]]
+    of: Callable[[Cursor], AsyncIterator[Observed]]
     complete: bool
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from headwater.errors import FatalError, HeadwaterError
+from schemas.events.directory import Group
 from schemas.events.documents import DocumentPatch, DocumentState
 
 # Where a source resumes: small parts by name, each the connector's own format. A source with one opaque position has
@@ -57,6 +58,21 @@ class ItemFailed:
     error: HeadwaterError
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupMirrored:
+    """A group of the source as it is now: a team, or the readers of a space. No document is touched by it.
+
+    `group_id` is the source's own; the directory's record is `SOURCE:group_id`, the principal `group:SOURCE:group_id`.
+    """
+
+    group_id: str
+    group: Group | None  # None: it is gone, and nobody is in it
+    cursor: Mapping[str, bytes | None]
+
+
+Observed: TypeAlias = SourceChange | GroupMirrored | ItemFailed
+
+
 class Connector(Protocol):
     """Reads one external source; blobs, events, cursors and endings belong to the runner."""
 
@@ -67,8 +83,10 @@ class Connector(Protocol):
         """
         ...
 
-    def changes(self, since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+    def changes(self, since: Cursor) -> AsyncIterator[Observed]:
         """Yield each changed document whole, or what changed of it; end when the source is as the cursor says.
+
+        Groups that the access of documents names are yielded before those documents.
 
         An empty cursor asks for everything. Memory is bounded by the cursor, never by the content. Raises
         RetryableError when the source is away, FatalError when it refuses the credentials.
@@ -80,7 +98,7 @@ class Connector(Protocol):
 class FullConnector(Connector, Protocol):
     """A source whose `changes` trust the cursor. One that compares a listing needs no more than `changes`."""
 
-    def everything(self, since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+    def everything(self, since: Cursor) -> AsyncIterator[Observed]:
         """Yield what `changes` would with an empty cursor, less what the cursor proves to be unchanged."""
         ...
 
@@ -89,7 +107,7 @@ class FullConnector(Connector, Protocol):
 class ItemConnector(Connector, Protocol):
     """A source of which single items can be looked at: what a webhook names."""
 
-    def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+    def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[Observed]:
         """Yield what differs from the cursor of these items alone. One that is gone is Deleted."""
         ...
 
@@ -98,7 +116,7 @@ class ItemConnector(Connector, Protocol):
 class PermissionsConnector(Connector, Protocol):
     """A source of which permissions can be read without contents, and change without `changes` seeing it."""
 
-    def permissions(self, since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+    def permissions(self, since: Cursor) -> AsyncIterator[Observed]:
         """Yield a Patched for each document whose readers differ from what the cursor says."""
         ...
 
@@ -107,6 +125,6 @@ class PermissionsConnector(Connector, Protocol):
 class LiveConnector(Connector, Protocol):
     """A source that tells of its changes as they happen."""
 
-    def live(self, since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+    def live(self, since: Cursor) -> AsyncIterator[Observed]:
         """Go on where `changes` ended and yield what changes, until cancelled. Nothing in between is missed."""
         ...

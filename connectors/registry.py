@@ -17,7 +17,7 @@ from headwater.clients.egress.client import Egress
 from headwater.errors import FatalError
 from headwater.settings import ConnectorSettings
 from schemas.events.directory import Source
-from schemas.ids import TenantId
+from schemas.ids import SourceId, TenantId
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -26,6 +26,7 @@ S = TypeVar("S", bound=BaseModel)
 class Description:
     """A source as a connector is built from it. `secret` resolves a name of the source's `secrets`."""
 
+    source_id: SourceId  # groups of the source are `group:SOURCE_ID:...`
     source: Source
     limits: ConnectorSettings
     secret: Callable[[str], SecretStr]
@@ -68,7 +69,7 @@ def _objects(of: Description) -> Connected:
 KINDS: Final[Mapping[str, Callable[[Description], Connected]]] = {"filesystem": _filesystem, "objects": _objects}
 
 
-def connect(tenant: TenantId, source: Source, limits: ConnectorSettings, egress: Egress) -> Connected:
+def connect(key: tuple[TenantId, SourceId], source: Source, limits: ConnectorSettings, egress: Egress) -> Connected:
     """Return the connector of a source's kind. Raise FatalError that names what to correct."""
     build = KINDS.get(source.kind)
     if build is None:
@@ -78,6 +79,6 @@ def connect(tenant: TenantId, source: Source, limits: ConnectorSettings, egress:
         reference = source.secrets.get(name)
         if reference is None:
             raise FatalError(f"secrets.{name}: missing; set it to where the credential is (`env:NAME`, `file:NAME`)")
-        return secret_of(reference, tenant=tenant, folder=limits.secrets_folder)
+        return secret_of(reference, tenant=key[0], folder=limits.secrets_folder)
 
-    return build(Description(source=source, limits=limits, secret=secret, egress=egress))
+    return build(Description(source_id=key[1], source=source, limits=limits, secret=secret, egress=egress))

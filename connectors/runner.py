@@ -13,8 +13,19 @@ from uuid import uuid4
 
 from connectors.cursors import CursorStore, without_marks
 from connectors.endings import SyncReport
+from connectors.mirroring import mirrored
 from connectors.passes import passes_of
-from connectors.protocol import Connector, Deleted, ItemFailed, LiveConnector, Patched, SourceChange, Upserted
+from connectors.protocol import (
+    Connector,
+    Deleted,
+    GroupMirrored,
+    ItemFailed,
+    LiveConnector,
+    Observed,
+    Patched,
+    SourceChange,
+    Upserted,
+)
 from connectors.tally import Tally, reported
 from connectors.work import CHANGES, Work
 from headwater.clients.kafka.config import topic_of
@@ -29,7 +40,7 @@ from headwater.telemetry.tracing import span
 from schemas.codec import encode
 from schemas.events.base import Lane
 from schemas.events.documents import DocumentPatch, DocumentState, DocumentSubmitted, SubmissionOp
-from schemas.ids import Principal, SourceId, TenantId, document_id, document_key
+from schemas.ids import Principal, SourceId, TenantId, directory_key, document_id, document_key
 from schemas.topics import Topic
 
 BATCH: Final = 64  # changes submitted side by side: memory is this many pieces of content, not documents
@@ -87,16 +98,40 @@ class Runner:
 
         return await reported(following)
 
-    async def _submit_all(self, changes: AsyncIterator[SourceChange | ItemFailed], lane: Lane, tally: Tally) -> None:
+    async def _submit_all(self, changes: AsyncIterator[Observed], lane: Lane, tally: Tally) -> None:
         async for batch in _batches(changes):
-            good = []
+            good, groups = [], []
             for change in batch:
-                if isinstance(change, ItemFailed):
-                    tally.fail(change.external_id, change.error)
-                else:
-                    good.append(change)
+                match change:
+                    case ItemFailed():
+                        tally.fail(change.external_id, change.error)
+                    case GroupMirrored():
+                        groups.append(change)
+                    case SourceChange():
+                        good.append(change)
+            # First: what the documents' access names should be there when they are.
+            await self._mirror(groups, tally)
             await self._submit(good, lane, tally)
             await self.tell(tally.so_far())
+
+    async def _mirror(self, groups: Sequence[GroupMirrored], tally: Tally) -> None:
+        """Bring groups into the log, then into the cursor."""
+        if not groups:
+            return
+        commands = [mirrored(each, tenant=self.tenant, source=self.source, at=datetime.now(UTC)) for each in groups]
+        topic = topic_of(self.settings, Topic.DIRECTORY_SUBMITTED)
+        records = [
+            Outgoing(topic=topic, key=directory_key(each.tenant_id, each.kind, each.record_id), value=encode(each))
+            for each in commands
+        ]
+        self.may_write()
+        await retry(lambda: self.producer.send_many(records), policy=RETRY)
+        parts: dict[str, bytes | None] = {}
+        for group in groups:
+            parts.update(group.cursor)
+        await retry(lambda: self.cursors.save(parts), policy=RETRY)
+        tally.groups += len(groups)
+        SYNC_ITEMS.labels(outcome="group").inc(len(groups))
 
     async def _submit(self, changes: Sequence[SourceChange], lane: Lane, tally: Tally) -> None:
         """Bring one batch into the log, then into the cursor."""
@@ -182,10 +217,10 @@ class Runner:
 
 
 async def _batches(
-    changes: AsyncIterator[SourceChange | ItemFailed],
-) -> AsyncIterator[Sequence[SourceChange | ItemFailed]]:
+    changes: AsyncIterator[Observed],
+) -> AsyncIterator[Sequence[Observed]]:
     """Yield what is there as soon as it is there, up to BATCH at once; the connector reads on meanwhile."""
-    queue: asyncio.Queue[SourceChange | ItemFailed | None] = asyncio.Queue(maxsize=BATCH)
+    queue: asyncio.Queue[Observed | None] = asyncio.Queue(maxsize=BATCH)
 
     async def read() -> None:
         async for change in changes:
@@ -196,7 +231,7 @@ async def _batches(
     try:
         ended = False
         while not ended:
-            batch: list[SourceChange | ItemFailed] = []
+            batch: list[Observed] = []
             first = asyncio.create_task(queue.get())
             await asyncio.wait({first, reader}, return_when=asyncio.FIRST_COMPLETED)
             if not first.done() and reader.exception() is not None and queue.empty():

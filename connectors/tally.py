@@ -24,6 +24,7 @@ class Tally:
     upserted: int = 0
     patched: int = 0
     deleted: int = 0
+    groups: int = 0
     content_bytes: int = 0
     failures: int = 0
     remaining: int | None = None
@@ -60,7 +61,7 @@ class Tally:
     def ending(self) -> Ending:
         if self.failures:
             return Ending.PARTIAL
-        return Ending.COMPLETED if self.upserted or self.patched or self.deleted else Ending.NOTHING_NEW
+        return Ending.COMPLETED if self.upserted or self.patched or self.deleted or self.groups else Ending.NOTHING_NEW
 
 
 async def reported(work: Callable[[Tally], Awaitable[None]]) -> SyncReport:

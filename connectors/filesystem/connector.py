@@ -14,7 +14,7 @@ from watchfiles.main import FileChange
 
 from connectors.filesystem.rules import RULE_FILE
 from connectors.filesystem.scan import BrokenRule, Fingerprint, FoundFile, scan
-from connectors.protocol import Cursor, Deleted, ItemFailed, Patched, SourceChange, Upserted
+from connectors.protocol import Cursor, Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
 from headwater.errors import FatalError, PoisonError
 from schemas.events.documents import DocumentPatch, DocumentState
 from schemas.ids import KnowledgeBaseId
@@ -42,13 +42,13 @@ class FilesystemConnector:
         if not self.root.is_dir():
             raise FatalError(f"path {self.root}: not a folder; name an existing one")
 
-    async def changes(self, since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+    async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
         """Compare the whole tree with the cursor; only stats are read of what has not changed."""
         known = dict(since)
         async for change in self._compare(known, [self.root]):
             yield change
 
-    async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+    async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[Observed]:
         """See ItemConnector. A name that leads out of the folder is no item of it."""
         paths = await asyncio.to_thread(lambda: [self.root / name for name in external_ids if self._holds(name)])
         async for change in self._compare(dict(since), paths):
@@ -58,7 +58,7 @@ class FilesystemConnector:
         """Whether a name is its own true path below the folder: no way out by `..` or by a link."""
         return (self.root / name).resolve() == self.root.resolve() / name and name not in {"", "."}
 
-    async def live(self, since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+    async def live(self, since: Cursor) -> AsyncIterator[Observed]:
         """Watch first, then compare once more: what changed in between is not missed."""
         known = dict(since)
         watching = awatch(
@@ -87,9 +87,7 @@ class FilesystemConnector:
         paths = {Path(name) for _, name in events}
         return {path.parent if path.name == RULE_FILE else path for path in paths} or [self.root]
 
-    async def _compare(
-        self, known: dict[str, bytes], paths: Iterable[Path]
-    ) -> AsyncIterator[SourceChange | ItemFailed]:
+    async def _compare(self, known: dict[str, bytes], paths: Iterable[Path]) -> AsyncIterator[Observed]:
         """Yield what differs from the cursor below these paths, and note it in `known`."""
         for start in _outermost(paths):
             prefix = "" if start == self.root else start.relative_to(self.root).as_posix()

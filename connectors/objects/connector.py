@@ -14,7 +14,7 @@ from connectors.objects.granting import Grant, Granting
 from connectors.objects.leaves import Held, Leaf, Ledger, Note
 from connectors.objects.settings import RULES_KEY, SIDECARS, BucketRules, ObjectsSettings
 from connectors.objects.sidecars import Sidecars, rule_bytes
-from connectors.protocol import Cursor, Deleted, ItemFailed, Patched, SourceChange, Upserted
+from connectors.protocol import Cursor, Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
 from connectors.rules import FolderRuleError, read_as
 from headwater.errors import FatalError, PoisonError
 from headwater.ports.objects import ListedObject, ObjectArchivedError, Objects
@@ -50,7 +50,7 @@ class ObjectsConnector:
                     await self.objects.tags(listed.key)
                 return
 
-    async def changes(self, since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+    async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
         """Compare the whole listing with the cursor, a page at a time; deletions come last, after all pages.
 
         Raises ListingError for a listing without any document where there were some, or in no order.
@@ -76,7 +76,7 @@ class ObjectsConnector:
         for leaf, key, missed_ns in ledger.missing():
             yield _deletion(ledger, leaf, key, missed_ns)
 
-    async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[SourceChange | ItemFailed]:
+    async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[Observed]:
         """Look at these keys alone, as notifications ask, and yield what differs from the cursor.
 
         A sidecar's key means the object that it is about; the key of the bucket's rules means everything.
@@ -91,9 +91,7 @@ class ObjectsConnector:
                 async for change in self._looked_at(key, ledger, granting):
                     yield change
 
-    async def _looked_at(
-        self, key: str, ledger: Ledger, granting: Granting
-    ) -> AsyncIterator[SourceChange | ItemFailed]:
+    async def _looked_at(self, key: str, ledger: Ledger, granting: Granting) -> AsyncIterator[Observed]:
         seen_ns = time.time_ns()
         leaf, held = ledger.at(key)
         try:
@@ -114,7 +112,7 @@ class ObjectsConnector:
 
     async def _difference(
         self, ledger: Ledger, leaf: Leaf, held: Held | None, listed: ListedObject, grant: Grant
-    ) -> AsyncIterator[SourceChange | ItemFailed]:
+    ) -> AsyncIterator[Observed]:
         """Yield what to submit of one object. A change of access never waits for a content that cannot be read."""
         now = Held(content=content_token(listed), access=grant.token)
         if held == now:

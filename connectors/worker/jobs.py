@@ -52,7 +52,7 @@ class ConnectorJobs:
     def _connected(self, held: Held) -> Connected | SyncReport:
         """Return the connector, or how a sync ends that has none."""
         try:
-            return connect(held.key[0], held.source, self.settings.connectors, self.egress)
+            return connect(held.key, held.source, self.settings.connectors, self.egress)
         except FatalError as error:
             ending = ending_of(error)
             SYNCS_ENDED.labels(ending=ending.value).inc()

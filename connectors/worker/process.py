@@ -98,5 +98,5 @@ async def check_source(settings: Settings, key: Key) -> str:
     if source is None:
         raise FatalError(f"source {key[1]}: the directory of {key[0]} has none; `headwater sources add` makes it")
     async with open_egress(settings.egress) as egress:
-        await connect(key[0], source, settings.connectors, egress).connector.check()
+        await connect(key, source, settings.connectors, egress).connector.check()
     return f"{key[1]}: settings, credentials and rights are in order."

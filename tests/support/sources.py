@@ -1,13 +1,14 @@
 """A source that a test owns, and one who follows it as the runner and admission do."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from connectors.protocol import Connector, Deleted, ItemFailed, Patched, SourceChange, Upserted
+from connectors.protocol import Connector, Deleted, GroupMirrored, ItemFailed, Observed, Patched, SourceChange, Upserted
 from headwater.errors import HeadwaterError, PoisonError
 from schemas.events.documents import Access
+from schemas.ids import Principal
 
 
 class SourceHarness(Protocol):
@@ -77,6 +78,7 @@ class Follower:
     cursor: dict[str, bytes] = field(default_factory=dict)
     documents: dict[str, Document] = field(default_factory=dict)
     failed: dict[str, HeadwaterError] = field(default_factory=dict)
+    groups: dict[str, tuple[Principal, ...]] = field(default_factory=dict)  # members by the source's own id
     deleted: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
 
@@ -85,15 +87,16 @@ class Follower:
         self.failed.clear()
         return await self.submit(self.source.connector().changes(dict(self.cursor)), at_most)
 
-    async def submit(
-        self, changes: AsyncIterator[SourceChange | ItemFailed], at_most: int | None = None
-    ) -> list[SourceChange]:
+    async def submit(self, changes: AsyncIterator[Observed], at_most: int | None = None) -> list[SourceChange]:
         submitted: list[SourceChange] = []
         waiting: list[SourceChange] = []
         async with aclosing(changes):  # type: ignore[type-var]  # an iterator by its protocol, a generator in fact
             async for change in changes:
                 if isinstance(change, ItemFailed):
                     self.failed[change.external_id] = change.error
+                    continue
+                if isinstance(change, GroupMirrored):
+                    self._mirror(change)
                     continue
                 waiting.append(change)
                 if len(waiting) >= self.batch or len(submitted) + len(waiting) == at_most:
@@ -103,14 +106,23 @@ class Follower:
                     return submitted
         return submitted + await self._submit(waiting)
 
+    def _mirror(self, group: GroupMirrored) -> None:
+        self.groups.pop(group.group_id, None)
+        if group.group is not None:
+            self.groups[group.group_id] = group.group.members
+        self._note(group.cursor)
+
+    def _note(self, parts: Mapping[str, bytes | None]) -> None:
+        for part, state in parts.items():
+            if state is None:
+                self.cursor.pop(part, None)
+            else:
+                self.cursor[part] = state
+
     async def _submit(self, changes: Sequence[SourceChange]) -> list[SourceChange]:
         good = [change for change in changes if await self._admitted(change)]
         for change in good:
-            for part, state in change.cursor.items():
-                if state is None:
-                    self.cursor.pop(part, None)
-                else:
-                    self.cursor[part] = state
+            self._note(change.cursor)
         return good
 
     async def _admitted(self, change: SourceChange) -> bool:

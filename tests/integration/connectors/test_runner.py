@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ import pytest
 from connectors.cursors import CursorStore
 from connectors.endings import Ending
 from connectors.filesystem.connector import FilesystemConnector
+from connectors.protocol import Cursor, GroupMirrored, Observed
 from connectors.runner import BATCH, Runner
 from schemas.codec import decode
 from schemas.events.base import Lane
+from schemas.events.directory import DirectoryKind, DirectoryOp, DirectorySubmitted, Group
 from schemas.events.documents import DocumentSubmitted, SubmissionOp
-from schemas.ids import KnowledgeBaseId, SourceId
+from schemas.ids import KnowledgeBaseId, Principal, SourceId
 from schemas.topics import Topic
 from tests.support.admission import Installation
 from tests.support.blobs import FakeBlobStore
@@ -137,6 +140,30 @@ async def test_it_follows_what_happens_and_goes_on_where_it_was_stopped(own: Ins
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
+
+
+class Team:
+    """A source that has nothing but two groups; one of them is gone."""
+
+    async def check(self) -> None:
+        """Nothing to check."""
+
+    async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
+        if not since:
+            members = (Principal("user:ann"), Principal("group:files:others"))
+            yield GroupMirrored(group_id="team:1", group=Group(name="One", members=members), cursor={"team:1": b"seen"})
+            yield GroupMirrored(group_id="team:2", group=None, cursor={"team:2": None})
+
+
+async def test_groups_of_a_source_become_groups_of_the_directory(own: Installation, root: Path) -> None:
+    team = replace(runner(own, root), connector=Team())
+    assert (await team.sync()).ending is Ending.COMPLETED
+    found = [decode(each.value or b"", DirectorySubmitted) for each in await own.records(Topic.DIRECTORY_SUBMITTED)]
+    made, gone = [each for each in found if each.kind is DirectoryKind.GROUP]
+    assert (made.record_id, made.op) == ("files:team:1", DirectoryOp.PUT)
+    assert made.record == Group(name="One", members=(Principal("user:ann"), Principal("group:files:others")))
+    assert (gone.record_id, gone.op, gone.record) == ("files:team:2", DirectoryOp.DELETE, None)
+    assert (await team.sync()).ending is Ending.NOTHING_NEW
 
 
 async def is_live(own: Installation, external_id: str) -> bool:

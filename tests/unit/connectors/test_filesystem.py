@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connectors.filesystem.connector import FilesystemConnector, FileUnreadableError
-from connectors.protocol import Deleted, ItemFailed, Patched, SourceChange, Upserted
+from connectors.protocol import Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
 from headwater.errors import FatalError
 from schemas.events.documents import NOBODY
 from schemas.ids import KnowledgeBaseId
@@ -172,7 +172,7 @@ async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         await connector.check()
 
 
-async def next_change(live: AsyncIterator[SourceChange | ItemFailed]) -> SourceChange:
+async def next_change(live: AsyncIterator[Observed]) -> SourceChange:
     async with asyncio.timeout(20):
         change = await anext(live)
     assert isinstance(change, SourceChange)

@@ -16,9 +16,10 @@ from headwater.clients.egress.client import Egress, open_egress
 from headwater.errors import FatalError, UnauthorisedError
 from headwater.settings import ConnectorSettings, EgressSettings
 from schemas.events.directory import Source
-from schemas.ids import KnowledgeBaseId, TenantId
+from schemas.ids import KnowledgeBaseId, SourceId, TenantId
 
 ACME = TenantId("acme")
+SOURCE = (ACME, SourceId("papers"))
 
 
 @pytest.fixture
@@ -46,17 +47,17 @@ def test_a_folder_of_the_directory_lies_below_an_allowed_one(tmp_path: Path, egr
     inside.mkdir(parents=True)
     outside.mkdir()
     limits = ConnectorSettings(filesystem_roots=(tmp_path / "allowed",))
-    connected = connect(ACME, files(root=str(inside), watch="true"), limits, egress)
+    connected = connect(SOURCE, files(root=str(inside), watch="true"), limits, egress)
     assert isinstance(connected.connector, FilesystemConnector)
     assert (connected.connector.root, connected.live) == (inside, connected.connector)
-    assert connect(ACME, files(root=str(inside)), limits, egress).live is None
+    assert connect(SOURCE, files(root=str(inside)), limits, egress).live is None
 
     (inside / "way-out").symlink_to(outside)
     for root in (outside, inside / "../../other", inside / "way-out", Path("handbook")):
         with pytest.raises(FatalError, match=r"settings\.root"):
-            connect(ACME, files(root=str(root)), limits, egress)
+            connect(SOURCE, files(root=str(root)), limits, egress)
     with pytest.raises(FatalError, match=r"settings\.root"):
-        connect(ACME, files(root=str(inside)), ConnectorSettings(), egress)
+        connect(SOURCE, files(root=str(inside)), ConnectorSettings(), egress)
 
 
 @pytest.mark.parametrize(
@@ -69,13 +70,13 @@ def test_a_folder_of_the_directory_lies_below_an_allowed_one(tmp_path: Path, egr
 )
 def test_a_wrong_setting_is_named(settings: dict[str, str], named: str, egress: Egress) -> None:
     with pytest.raises(FatalError, match=named):
-        connect(ACME, files(**settings), ConnectorSettings(filesystem_roots=(Path("/"),)), egress)
+        connect(SOURCE, files(**settings), ConnectorSettings(filesystem_roots=(Path("/"),)), egress)
 
 
 def test_a_kind_without_a_connector_is_named(egress: Egress) -> None:
     source = Source(name="Wiki", kind="gopher", knowledge_base=KnowledgeBaseId("handbook"))
     with pytest.raises(FatalError, match=r"'gopher'.*filesystem"):
-        connect(ACME, source, ConnectorSettings(), egress)
+        connect(SOURCE, source, ConnectorSettings(), egress)
 
 
 def test_a_bucket_is_made_of_text_and_secrets(egress: Egress, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +86,7 @@ def test_a_bucket_is_made_of_text_and_secrets(egress: Egress, monkeypatch: pytes
     source = bucket(
         url="s3://papers/a/", region="eu-central-1", include='["**/*.md"]', access="{readers: [everyone]}", secrets=keys
     )
-    connector = connect(ACME, source, ConnectorSettings(), egress).connector
+    connector = connect(SOURCE, source, ConnectorSettings(), egress).connector
     assert isinstance(connector, ObjectsConnector)
     assert (connector.settings.include, connector.settings.prefix) == (("**/*.md",), "a/")
     assert connector.settings.access is not None
@@ -107,13 +108,13 @@ def test_a_bucket_is_made_of_text_and_secrets(egress: Egress, monkeypatch: pytes
 )
 def test_a_wrong_setting_of_a_bucket_is_named(source: Source, named: str, egress: Egress) -> None:
     with pytest.raises(FatalError, match=named):
-        connect(ACME, source, ConnectorSettings(), egress)
+        connect(SOURCE, source, ConnectorSettings(), egress)
 
 
 async def test_a_bucket_inside_is_not_called_unless_it_is_allowed(egress: Egress) -> None:
     source = bucket(url="s3://papers", endpoint="http://127.0.0.1:9", allow_http="true", skip_signature="true")
     with pytest.raises(FatalError, match=r"loopback.*allowed_hosts"):
-        await connect(ACME, source, ConnectorSettings(), egress).connector.check()
+        await connect(SOURCE, source, ConnectorSettings(), egress).connector.check()
 
 
 def test_a_secret_is_found_where_its_tenant_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,4 +192,5 @@ async def test_one_item_of_a_folder_is_looked_at_alone(tmp_path: Path) -> None:
     connector = FilesystemConnector(root=tmp_path / "root", knowledge_base=KnowledgeBaseId("handbook"))
     wanted = ["sub/c.md", "gone.md", "../secret.md", "way-out/secret.md", ""]
     found = [change async for change in connector.items(wanted, {"gone.md": b"[]", "b.md": b"[]"})]
-    assert sorted(change.external_id for change in found) == ["gone.md", "sub/c.md"]
+    assert sorted(change.external_id for change in found if isinstance(change, SourceChange)) == ["gone.md", "sub/c.md"]
+    assert len(found) == 2
