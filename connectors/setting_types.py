@@ -1,0 +1,19 @@
+"""Values of a source's settings: they are text in the directory, and read here."""
+
+from typing import Annotated, Any, TypeAlias
+
+import yaml
+from pydantic import BeforeValidator
+
+
+def _from_yaml(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ValueError("not YAML; write a list as [a, b] and a table as {a: b}") from error
+
+
+Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_from_yaml)]  # `[ENG, HR]`
+Table: TypeAlias = Annotated[dict[str, str], BeforeValidator(_from_yaml)]  # `{octocat: ann}`
