@@ -1,10 +1,10 @@
 """Cursors live in the log: one compacted record a part, keyed tenant/source/part."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from connectors.protocol import Cursor
+from connectors.protocol import Cursor, GroupMirrored, SourceChange
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.config import topic_of
 from headwater.clients.kafka.murmur2 import partition_of
@@ -16,6 +16,15 @@ from schemas.codec import decode, encode
 from schemas.events.syncs import CursorSaved
 from schemas.ids import SourceId, TenantId, scoped_key
 from schemas.topics import Topic
+
+
+def noted(changes: Iterable[SourceChange | GroupMirrored]) -> dict[str, bytes | None]:
+    """Return the parts of the cursor that are true once all of these are submitted.
+
+    Each part is asked for once, of the last change that has it: making the state of a range of keys takes time.
+    """
+    last = {part: change.cursor for change in changes for part in change.cursor}
+    return {part: parts[part] for part, parts in last.items()}
 
 
 class CursorStore:

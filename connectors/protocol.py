@@ -46,7 +46,7 @@ class SourceChange:
     what: Upserted | Patched | Deleted
     source_version: int | None  # grows with the document's states at the source; None: the order of arrival decides
     occurred_at: datetime
-    cursor: Mapping[str, bytes | None]  # None: the part is gone
+    cursor: Mapping[str, bytes | None]  # None: the part is gone; of a part that several name the last one counts
     remaining: int | None = None  # items that this pass has still to look at; None where the source does not tell
 
 

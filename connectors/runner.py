@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final, assert_never
 from uuid import uuid4
 
-from connectors.cursors import CursorStore, without_marks
+from connectors.cursors import CursorStore, noted, without_marks
 from connectors.endings import SyncReport
 from connectors.mirroring import mirrored
 from connectors.passes import passes_of
@@ -126,9 +126,7 @@ class Runner:
         ]
         self.may_write()
         await retry(lambda: self.producer.send_many(records), policy=RETRY)
-        parts: dict[str, bytes | None] = {}
-        for group in groups:
-            parts.update(group.cursor)
+        parts = noted(groups)
         await retry(lambda: self.cursors.save(parts), policy=RETRY)
         tally.groups += len(groups)
         SYNC_ITEMS.labels(outcome="group").inc(len(groups))
@@ -140,10 +138,9 @@ class Runner:
             submissions = [(change, event) for change, event in zip(changes, made, strict=True) if event is not None]
             self.may_write()
             await retry(lambda: self._send([event for _, event in submissions]), policy=RETRY)
-            parts: dict[str, bytes | None] = {}
-            for change, _ in submissions:
-                parts.update(change.cursor)
-                tally.remaining = change.remaining
+            parts = noted(change for change, _ in submissions)
+            if submissions:
+                tally.remaining = submissions[-1][0].remaining
             await retry(lambda: self.cursors.save(parts), policy=RETRY)
 
     async def _send(self, events: Sequence[DocumentSubmitted]) -> None:

@@ -24,7 +24,9 @@ from headwater.settings import LocalSettings, Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 CHECKOUT: Final = Path(__file__).parents[2]
-APART: Final = frozenset({"verify", "rebuild", "throughput"})  # in installations of their own, on the components
+APART: Final = frozenset(
+    {"verify", "rebuild", "throughput", "sources", "listing"}
+)  # in installations of their own, on the components
 _LIMIT_S: Final = 4 * 3600  # of all benchmarks together, on the slowest machine
 _CLEAN_UP_S: Final = 180.0  # after an interruption: an installation of a benchmark's own is stopped and removed
 
@@ -34,7 +36,7 @@ def bench(
     names: Annotated[
         list[str],
         typer.Argument(
-            help="embedder, ingest, history, edit, fusion, search, lanes, memory, soak, verify, rebuild, throughput; "
+            help="embedder, ingest, history, edit, fusion, search, lanes, memory, soak, verify, rebuild, throughput, sources, listing; "
             "or all (but soak)."
         ),
     ],

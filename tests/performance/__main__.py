@@ -19,10 +19,12 @@ from tests.performance.fusion import measure_fusion
 from tests.performance.history import measure_history
 from tests.performance.ingest import measure_ingest
 from tests.performance.lanes import measure_lanes
+from tests.performance.listing import measure_listing
 from tests.performance.memory import measure_memory
 from tests.performance.rebuild import measure_rebuild
 from tests.performance.search import measure_search
 from tests.performance.soak import measure_soak
+from tests.performance.sources import measure_sources
 from tests.performance.throughput import measure_throughput
 from tests.performance.verify import measure_verify
 
@@ -41,6 +43,8 @@ APART: Mapping[str, Callable[[Components], list[Figure]]] = {  # in an installat
     "verify": measure_verify,
     "rebuild": measure_rebuild,
     "throughput": measure_throughput,
+    "sources": measure_sources,
+    "listing": measure_listing,
 }
 BENCHMARKS = (*PRODUCT, *APART)
 _ON_REQUEST = frozenset({"soak"})  # takes as long as it is told to: not part of `all`

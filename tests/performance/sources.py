@@ -1,0 +1,206 @@
+"""A bucket behind a server that speaks S3, synced by a connector worker: how fast, and what it asks for."""
+
+import asyncio
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from headwater.cli.api_client import ApiProblemError
+from headwater.clients.kafka.config import topic_of
+from headwater.errors import FatalError
+from schemas.codec import decode
+from schemas.events.documents import DocumentIngested
+from schemas.ids import SourceId, TenantId, document_id
+from schemas.topics import Topic
+from tests.performance.bench import PATIENCE_S, Bench, Components
+from tests.performance.figures import Figure, spread
+from tests.performance.installation import own_installation, worker
+from tests.support.bucket_server import BUCKET, CREDENTIALS, REGION, BucketServer, bucket_server
+from tests.support.platform import CONNECT, Platform
+from tests.support.records import read_topic
+
+ITEMS: Final = 2_000
+_EDITS: Final = 30
+_WORDS: Final = 12  # of a page, repeated to 2 kB
+_SOURCE: Final = "bench-bucket"
+_POLL_S: Final = 0.02
+_NOT_FOUND: Final = 404
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synced:
+    """One sync that has ended."""
+
+    ending: str
+    upserted: int
+    started_at: datetime
+    ended_at: datetime
+
+    @property
+    def took_s(self) -> float:
+        return (self.ended_at - self.started_at).total_seconds()
+
+
+def measure_sources(components: Components) -> list[Figure]:
+    """Sync 2,000 objects of 2 kB, then nothing new, then single ones that a notification names, one at a time.
+
+    The submissions of a sync and what the pipeline makes of them are timed apart. `--documents` for fewer.
+    """
+    items = components.documents or ITEMS
+    with own_installation(components) as (platform, bench), _serving(items) as server:
+        _connect(platform, server)
+        allowed = {"HEADWATER_EGRESS__ALLOWED_HOSTS": '["127.0.0.1"]'}
+        with worker(platform, *CONNECT, "worker", log="bench-connectors", **_secrets(), **allowed):
+            first = _synced(bench, mode="full")
+            searchable_s = _searchable(bench, items, since=first.started_at)
+            server.requests.clear()
+            again = _synced(bench, mode="incremental")
+            asked = len(server.requests)
+            edits = [_edited(bench, server, number) for number in range(1, _EDITS + 1)]
+    if (first.upserted, again.ending) != (items, "nothing_new"):
+        raise FatalError(f"the first sync wrote {first.upserted} of {items}, the second ended {again.ending}")
+    return [
+        Figure(name="objects of 2 kB", value=items, unit="objects"),
+        Figure(name="initial sync, all submitted", value=items / first.took_s, unit="objects/s"),
+        Figure(name="initial sync, all searchable in both stores", value=items / searchable_s, unit="objects/s"),
+        Figure(name="requests of an incremental sync with nothing new", value=asked, unit="requests"),
+        *spread("a named object: asked for until searchable in both stores", edits),
+    ]
+
+
+@contextmanager
+def _serving(items: int) -> Iterator[BucketServer]:
+    """Serve a bucket of so many objects from a thread with an event loop of its own."""
+    ready, stopping = threading.Event(), asyncio.Event()
+    opened: list[tuple[BucketServer, asyncio.AbstractEventLoop]] = []
+
+    async def serve() -> None:
+        async with bucket_server() as server:
+            server.page_size = 1_000
+            for number in range(items):
+                server.put(f"docs/{number:05}.md", _text(number, "first"))
+            opened.append((server, asyncio.get_running_loop()))
+            ready.set()
+            await stopping.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
+    thread.start()
+    if not ready.wait(PATIENCE_S):
+        raise FatalError("the bucket's server did not start")
+    server, loop = opened[0]
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(stopping.set)
+        thread.join()
+
+
+def _text(number: int, edition: str) -> bytes:
+    words = " ".join(f"word{number}x{each}" for each in range(_WORDS))
+    return f"# Page {number}\n\nEdition {edition}. {words}. ".encode().ljust(2_048, b"and so on. ")
+
+
+def _secrets() -> dict[str, str]:
+    return {
+        "HEADWATER_SECRET__DEFAULT__KEY": CREDENTIALS.access_key_id,
+        "HEADWATER_SECRET__DEFAULT__SECRET": CREDENTIALS.secret_access_key.get_secret_value(),
+    }
+
+
+def _connect(platform: Platform, server: BucketServer) -> None:
+    settings = {
+        "url": f"s3://{BUCKET}/docs/",
+        "endpoint": server.url,
+        "region": REGION,
+        "allow_http": "true",
+        "access": "{readers: [everyone]}",
+    }
+    body = {
+        "name": "Bucket",
+        "kind": "objects",
+        "knowledge_base": _SOURCE,
+        "settings": settings,
+        "secrets": {"access_key_id": "env:key", "secret_access_key": "env:secret"},
+    }
+    platform.directory((f"knowledge-bases/{_SOURCE}", {"name": _SOURCE}), (f"sources/{_SOURCE}", body))
+
+
+def _synced(bench: Bench, *, mode: str) -> Synced:
+    """Ask for a sync and return how it ended; it may have to wait for the worker to start."""
+    before = (_sync(bench) or {}).get("started_at")
+    bench.api.call("POST", f"/directory/sources/{_SOURCE}/sync", json={"mode": mode, "items": []})
+
+    def ended() -> dict[str, Any] | None:
+        sync = _sync(bench)
+        return sync if sync is not None and sync["ending"] and sync["started_at"] != before else None
+
+    sync = _until(ended)
+    return Synced(
+        ending=sync["ending"],
+        upserted=sync["upserted"],
+        started_at=datetime.fromisoformat(sync["started_at"]),
+        ended_at=datetime.fromisoformat(sync["updated_at"]),
+    )
+
+
+def _sync(bench: Bench) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = bench.api.call("GET", f"/directory/sources/{_SOURCE}/sync")
+    except ApiProblemError as error:
+        if error.status != _NOT_FOUND:
+            raise
+        return None
+    return found
+
+
+def _searchable(bench: Bench, items: int, *, since: datetime) -> float:
+    """Wait until all documents are searchable; return the seconds since then until the last one was."""
+    topic = topic_of(bench.settings, Topic.DOCUMENTS_INGESTED)
+
+    def all_facts() -> list[datetime] | None:
+        facts = [decode(raw, DocumentIngested) for raw in read_topic(bench.settings.kafka.bootstrap_servers, topic)]
+        times = {
+            fact.document_id: max(fact.searchable_by_words_at, fact.searchable_by_meaning_at)
+            for fact in facts
+            if fact.source == _SOURCE
+        }
+        return list(times.values()) if len(times) == items else None
+
+    return float((max(_until(all_facts, every_s=1.0)) - since).total_seconds())
+
+
+def _edited(bench: Bench, server: BucketServer, number: int) -> float:
+    """Edit an object, name it as its notification does, and return the seconds until both stores had it."""
+    key, edition = f"docs/{number:05}.md", secrets.token_hex(8)
+    before = _times(bench, key)
+    server.put(key, _text(number, edition))
+    began = datetime.now().astimezone()
+    bench.api.call("POST", f"/directory/sources/{_SOURCE}/sync", json={"mode": "items", "items": [key]})
+
+    def both() -> list[datetime] | None:
+        times = _times(bench, key)
+        return times if len(times) == len(before) and min(times) > max(before) else None
+
+    return float((max(_until(both)) - began).total_seconds())
+
+
+def _times(bench: Bench, key: str) -> list[datetime]:
+    """Return when a document became searchable by words and by meaning; nothing while it is on its way."""
+    document = document_id(TenantId(bench.settings.api.default_tenant), SourceId(_SOURCE), key)
+    times = bench.api.call("GET", f"/documents/{document}")["times"]
+    found = [times[f"searchable_by_{way}_at"] for way in ("words", "meaning")]
+    return [datetime.fromisoformat(at) for at in found if at is not None]
+
+
+def _until(condition: Callable[[], Any], *, every_s: float = _POLL_S) -> Any:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(every_s)
+    raise FatalError(f"not within {PATIENCE_S:.0f} s: `headwater status` shows which stage waits")
