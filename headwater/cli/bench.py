@@ -24,9 +24,8 @@ from headwater.settings import LocalSettings, Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 CHECKOUT: Final = Path(__file__).parents[2]
-APART: Final = frozenset(
-    {"verify", "rebuild", "throughput", "sources", "listing"}
-)  # in installations of their own, on the components
+# In installations of their own, on the components.
+APART: Final = frozenset({"verify", "rebuild", "throughput", "sources", "listing"})
 _LIMIT_S: Final = 4 * 3600  # of all benchmarks together, on the slowest machine
 _CLEAN_UP_S: Final = 180.0  # after an interruption: an installation of a benchmark's own is stopped and removed
 
@@ -36,8 +35,8 @@ def bench(
     names: Annotated[
         list[str],
         typer.Argument(
-            help="embedder, ingest, history, edit, fusion, search, lanes, memory, soak, verify, rebuild, throughput, sources, listing; "
-            "or all (but soak)."
+            help="embedder, ingest, history, edit, fusion, search, lanes, memory, soak, verify, rebuild, throughput, "
+            "sources, listing; or all (but soak)."
         ),
     ],
     *,
@@ -49,7 +48,10 @@ def bench(
         int | None, typer.Option(min=8, help="How many rows `verify` compares; goals are for 100000.")
     ] = None,
     documents: Annotated[
-        int | None, typer.Option(min=100, help="How many documents `lanes` has backfilled; its goal is for 5000.")
+        int | None,
+        typer.Option(
+            min=100, help="Documents that `lanes` has backfilled (its goal: 5000), `sources`, `listing` list."
+        ),
     ] = None,
     minutes: Annotated[int | None, typer.Option(min=1, help="How long `soak` takes: 20 unless said.")] = None,
     as_json: AsJson = False,

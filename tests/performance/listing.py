@@ -92,10 +92,11 @@ def figures_of(keys: int, compared: Compared) -> list[Figure]:
 
 
 def _compared(keys: int) -> Compared:
-    return asyncio.run(_both_passes(keys))
+    return asyncio.run(both_passes(keys))
 
 
-async def _both_passes(keys: int) -> Compared:
+async def both_passes(keys: int) -> Compared:
+    """Make a pass in which every key is new, and one in which none is. Raises FatalError where that is not so."""
     started = _peak_bytes()
     bucket = SyntheticBucket(keys)
     connector = ObjectsConnector(
@@ -143,6 +144,11 @@ async def _submitted(batch: Sequence[SourceChange], cursor: dict[str, bytes]) ->
             cursor[part] = state
 
 
+def etag_of(number: int) -> str:
+    """Return what recognises an object's content."""
+    return f'"{number:032x}"'
+
+
 def _peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
@@ -152,6 +158,6 @@ def _object(number: int) -> ListedObject:
         key=f"department-{number // 1000:05d}/projects/reports/{number:012d}-quarterly.md",
         size_bytes=4,
         modified_at=_MODIFIED,
-        etag=f'"{number:032x}"',
+        etag=etag_of(number),
         seen_ns=time.time_ns(),
     )
