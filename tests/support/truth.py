@@ -29,12 +29,14 @@ class Truth:
     source: str
     content: Mapping[str, str | None]
 
-    def await_settled(self, *, patience_s: float, watch: Callable[[], None] = lambda: None) -> None:
-        """Return when nothing differs from the truth; fail with what still does. `watch` looks on, each time."""
+    def await_settled(self, *, patience_s: float, mend: Callable[[], None] = lambda: None) -> None:
+        """Return when nothing differs from the truth; fail with what still does. `mend` is called meanwhile."""
 
         def settled() -> bool:
-            watch()
-            return not self.differences()
+            if not self.differences():
+                return True
+            mend()
+            return False
 
         try:
             wait_until("everything to settle", settled, patience_s=patience_s)
