@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from headwater.clients.elasticsearch import ElasticsearchKeywordIndex
@@ -29,12 +29,20 @@ class Truth:
     source: str
     content: Mapping[str, str | None]
 
-    def await_settled(self, *, patience_s: float) -> None:
-        """Return when nothing differs from the truth; fail with what still does."""
+    def await_settled(self, *, patience_s: float, mend: Callable[[], None] = lambda: None) -> None:
+        """Return when nothing differs from the truth; fail with what still does. `mend` is called meanwhile."""
+
+        def settled() -> bool:
+            if not self.differences():
+                return True
+            mend()
+            return False
+
         try:
-            wait_until("everything to settle", lambda: not self.differences(), patience_s=patience_s)
-        except ActFailedError:
-            assert self.differences() == []
+            wait_until("everything to settle", settled, patience_s=patience_s)
+        except ActFailedError as error:
+            if found := self.differences():
+                raise AssertionError(f"after {patience_s:.0f} s: {'; '.join(found)}") from error
 
     def differences(self) -> Differences:
         """Compare the log with the truth; when they agree, compare everything else with the log."""
