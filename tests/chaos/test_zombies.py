@@ -3,6 +3,7 @@
 import os
 import signal
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -24,7 +25,7 @@ pytestmark = [
 
 
 def edition(library: Library, number: int, *, sections: int) -> dict[str, str | None]:
-    """Put another edition of every document; return their contents."""
+    """Put another edition of every document; return their contents. A replica that is late is waited for."""
     contents: dict[str, str | None] = {
         f"page-{page}": "\n\n".join(
             f"## Section {section}\n\n" + f"Edition {number} of page {page} speaks of lamp {section}. " * 30
@@ -33,7 +34,7 @@ def edition(library: Library, number: int, *, sections: int) -> dict[str, str | 
         for page in range(DOCUMENTS)
     }
     for name, content in contents.items():
-        library.put(name, content or "")
+        wait_until("a page to be taken", partial(library.put, name, content or ""), patience_s=SETTLE_S)
     return contents
 
 
