@@ -37,6 +37,7 @@ class Process:
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None  # working folder; none: the supervisor's
     start_timeout_s: float = 240.0  # a busy laptop takes five times as long as an idle one
+    hung_after_s: float | None = None  # not ready by then it is begun again, with twice the time; None: it never hangs
     stop_grace_s: int = 30  # after this the supervisor kills it
 
 

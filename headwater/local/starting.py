@@ -70,8 +70,21 @@ class Starter:
         self.report(step.name, "ready")
 
     async def _wait_until_ready(self, process: Process) -> None:
+        attempt_s = process.hung_after_s
         try:
             async with asyncio.timeout(process.start_timeout_s):
+                while not await self._is_ready_within(process, attempt_s):
+                    self.report(process.name, "hangs at its start, begun again")
+                    await self._begin_again(process)
+                    attempt_s = 2 * attempt_s if attempt_s else None
+        except TimeoutError as error:
+            raise FatalError(
+                f"{process.name} was not ready within {process.start_timeout_s:.0f} s: {self._last_words(process)}"
+            ) from error
+
+    async def _is_ready_within(self, process: Process, attempt_s: float | None) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(attempt_s) as attempt:
                 delay_s = _FIRST_POLL_S
                 while not await is_ready(process):
                     state = self.supervisor.states()[process.name].state
@@ -79,10 +92,11 @@ class Starter:
                         raise FatalError(f"{process.name} ends right after its start: {self._last_words(process)}")
                     await asyncio.sleep(delay_s)
                     delay_s = min(delay_s * _POLL_FACTOR, _LAST_POLL_S)
-        except TimeoutError as error:
-            raise FatalError(
-                f"{process.name} was not ready within {process.start_timeout_s:.0f} s: {self._last_words(process)}"
-            ) from error
+        return not attempt.expired()
+
+    async def _begin_again(self, process: Process) -> None:
+        await stop_all(self.supervisor, [process.name], self.report)
+        self.supervisor.start(process.name)
 
     async def _run_task(self, task: Task) -> None:
         running = await asyncio.create_subprocess_exec(

@@ -1,10 +1,17 @@
 """Triton with its Python backend."""
 
+from typing import Final
+
 from headwater.errors import FatalError
 from headwater.local.installation import model_python
 from headwater.local.ports import LOOPBACK
 from headwater.local.process import Probe, Process, Tier
 from headwater.local.site import Site
+
+# Its Python backend gives up a model whose process was kept from running for a second while it loads, and then waits
+# for ever for that healthy process to end (ADR 0133). It loads in 15 s, in half a minute beside other work.
+_HUNG_AFTER_S: Final = 60.0
+_START_TIMEOUT_S: Final = 7 * _HUNG_AFTER_S  # three attempts, each with twice the time of the one before
 
 
 def process(site: Site) -> Process:
@@ -28,6 +35,8 @@ def process(site: Site) -> Process:
         probe=Probe.TRITON_MODELS,
         port=site.ports["triton-http"],
         environment=model_python(),
+        start_timeout_s=_START_TIMEOUT_S,
+        hung_after_s=_HUNG_AFTER_S,
     )
 
 

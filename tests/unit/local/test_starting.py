@@ -1,6 +1,7 @@
 import asyncio
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -101,6 +102,38 @@ async def test_a_process_that_fails_is_quoted_and_what_needs_it_is_not_started(
     with pytest.raises(FatalError, match=r"broker ends right after its start: .*no space left on device .*broker\.log"):
         await starter.run([process("broker"), process("stage", "broker")], [])
     assert "start stage" not in supervisor.calls
+
+
+async def test_a_process_that_hangs_at_its_start_is_begun_again(
+    start: Callable[[FakeSupervisor], Starter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = FakeSupervisor(("models",))
+    starter = start(supervisor)
+
+    async def ready_from_the_third_start(asked: Process) -> bool:
+        await asyncio.sleep(0)
+        return supervisor.calls.count(f"start {asked.name}") == 3
+
+    monkeypatch.setattr(starting, "is_ready", ready_from_the_third_start)
+    await starter.run([replace(process("models"), hung_after_s=0.01)], [])
+    again = ["models hangs at its start, begun again", "stop models", "models stopped", "start models"]
+    assert supervisor.calls == ["prepare models", "start models", *again, *again, "models ready"]
+
+
+async def test_attempts_end_with_the_time_of_the_start(
+    start: Callable[[FakeSupervisor], Starter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = FakeSupervisor(("models",))
+    starter = start(supervisor)
+
+    async def never(_: Process) -> bool:
+        await asyncio.sleep(0)
+        return False
+
+    monkeypatch.setattr(starting, "is_ready", never)
+    with pytest.raises(FatalError, match="models was not ready within 0 s"):
+        await starter.run([replace(process("models"), start_timeout_s=0.1, hung_after_s=0.02)], [])
+    assert supervisor.calls.count("start models") == 3  # after 0, 0.02 and 0.06 s
 
 
 async def test_a_task_that_fails_is_quoted(start: Callable[[FakeSupervisor], Starter]) -> None:
