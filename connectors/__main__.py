@@ -1,4 +1,4 @@
-"""`python -m connectors`: `worker` runs syncs, `filesystem` and `objects` bring one source in, `check` tries it."""
+"""`python -m connectors`: `worker` runs syncs, `webhooks` asks for them; one source is read or tried by the others."""
 
 import asyncio
 import json
@@ -73,6 +73,14 @@ def filesystem(
 def worker() -> None:
     """Run the syncs that `rag.syncs.requested` asks for, of all sources, until stopped. Start as many as you like."""
     _ran(run_worker(_set_up("connectors")))
+
+
+@app.command()
+def webhooks() -> None:
+    """Receive webhooks of all sources (docs/webhooks.md) until stopped. Start as many as you like."""
+    from connectors.webhooks.process import run_receiver  # a worker serves no HTTP and need not load a server
+
+    _ran(run_receiver(_set_up("webhooks")))
 
 
 @app.command()

@@ -12,7 +12,7 @@ from connectors.objects.client import objects_of
 from connectors.objects.connector import ObjectsConnector
 from connectors.objects.source import source_settings
 from connectors.protocol import Connector, LiveConnector
-from connectors.secrets import secret_of
+from connectors.secrets import WEBHOOK_SECRETS, secret_of
 from headwater.clients.egress.client import Egress
 from headwater.errors import FatalError
 from headwater.settings import ConnectorSettings
@@ -58,7 +58,7 @@ def _filesystem(of: Description) -> Connected:
 
 
 def _objects(of: Description) -> Connected:
-    secrets = {name: of.secret(name) for name in of.source.secrets}
+    secrets = {name: of.secret(name) for name in of.source.secrets if name not in WEBHOOK_SECRETS}
     settings = source_settings(of.source.settings, secrets)
     store = objects_of(settings, of.egress)
     return Connected(

@@ -14,6 +14,10 @@ from pydantic import SecretStr
 from headwater.errors import FatalError, UnauthorisedError
 from schemas.ids import TenantId
 
+# Of a source's secrets, those that sign its webhooks: only their receiver reads them. Both hold while one takes the
+# other's place.
+WEBHOOK_SECRETS: Final = ("webhook", "webhook_next")
+
 _NAME: Final = re.compile(r"[A-Za-z0-9]+(?:[_.-][A-Za-z0-9]+)*")
 
 

@@ -187,6 +187,18 @@ class ConnectorSettings(BaseModel, frozen=True, extra="forbid"):
     schedule_jitter_s: NonNegativeFloat = 60.0  # each source's own part of it delays its schedule, always the same
 
 
+class WebhookSettings(BaseModel, frozen=True, extra="forbid"):
+    """The receiver of webhooks."""
+
+    host: str = "127.0.0.1"  # what stands before it speaks TLS
+    port: int = 8081
+    max_body_bytes: PositiveInt = 1024 * 1024
+    replay_window_s: PositiveFloat = 300.0  # a signature that names its time holds this long, before it and after it
+    read_timeout_s: PositiveFloat = 5.0  # until a body is complete
+    append_timeout_s: PositiveFloat = 2.0  # until the broker holds the request; senders wait 10 s and less
+    parallel: PositiveInt = 128  # deliveries in hand, each with its body in memory; more are told to come again
+
+
 class FreshnessSettings(BaseModel, frozen=True, extra="forbid"):
     """The objectives of live edits: 95 of 100 are as quick as this, or the promise is broken."""
 
@@ -277,6 +289,7 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     stages: StageSettings = StageSettings()
     connectors: ConnectorSettings = ConnectorSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     limits: LimitSettings = LimitSettings()
     freshness: FreshnessSettings = FreshnessSettings()
     canary: CanarySettings = CanarySettings()

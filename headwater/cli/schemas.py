@@ -1,4 +1,4 @@
-"""`headwater schemas check | list | add | freeze-examples | publish`."""
+"""`headwater schemas check | list | add | freeze-examples | asyncapi | publish`."""
 
 from dataclasses import asdict
 from typing import Annotated, NoReturn
@@ -9,6 +9,7 @@ from headwater.cli.output import AsJson, complain, print_json, print_table
 from headwater.clients.kafka.schema_registry import HttpSchemaIds
 from headwater.errors import FatalError
 from headwater.settings import Settings
+from schemas import asyncapi as asyncapi_document
 from schemas import snapshot
 from schemas.errors import ContractError
 from schemas.events import EVENT_TYPES
@@ -83,6 +84,16 @@ def freeze_examples() -> None:
         _refuse(error)
     for name in fresh:
         typer.echo(f"wrote schemas/examples/{name}.bin")
+
+
+@app.command()
+def asyncapi() -> None:
+    """Write docs/asyncapi.yaml: the topics that others may write and read."""
+    try:
+        asyncapi_document.write()
+    except ContractError as error:
+        _refuse(error)
+    typer.echo("wrote docs/asyncapi.yaml")
 
 
 @app.command()

@@ -25,6 +25,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "query-api": (("query_api",), (*_STORES, "heads", "admit", "triton")),  # its first start submits a tenant and a key
     "canary": (("headwater.canary",), ("query-api",)),
     "connectors": (("connectors", "worker"), _LOG),
+    "webhooks": (("connectors", "webhooks"), _LOG),
 }
 
 

@@ -26,6 +26,7 @@ def _addresses(site: Site) -> Mapping[str, str]:
         "HEADWATER_REDIS__URL": f"redis://{at['redis']}/0",
         "HEADWATER_TRITON__URL": at["triton"],
         "HEADWATER_API__PORT": str(site.ports["api"]),
+        "HEADWATER_WEBHOOKS__PORT": str(site.ports["webhooks"]),
         "HEADWATER_LOCAL__STATE_FOLDER": str(site.places.state),
     }
 

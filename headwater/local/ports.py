@@ -28,6 +28,7 @@ MANAGED = (
     "query-api",
     "canary",
     "connectors",
+    "webhooks",
 )
 
 COMPONENT_LISTENERS = (
@@ -41,6 +42,7 @@ COMPONENT_LISTENERS = (
     "triton",
     "triton-metrics",
     "api",
+    "webhooks",
 )
 LISTENERS = (*COMPONENT_LISTENERS, *(f"{process}-management" for process in MANAGED))
 
@@ -77,6 +79,7 @@ def fixed_listeners(settings: Settings) -> tuple[Listener, ...]:
         (triton, "HEADWATER_TRITON__URL"),
         (triton + 1, "HEADWATER_TRITON__URL"),
         (settings.api.port, "HEADWATER_API__PORT"),
+        (settings.webhooks.port, "HEADWATER_WEBHOOKS__PORT"),
     )
     management = ((FIRST_MANAGEMENT_PORT + nth, "HEADWATER_LOCAL__PORTS=free") for nth in range(len(MANAGED)))
     return tuple(

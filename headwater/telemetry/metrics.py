@@ -89,6 +89,11 @@ SYNC_ITEMS = Counter("headwater_sync_items_total", "Items of sources by outcome.
 # sync-failed.
 SYNCS_ENDED = Counter("headwater_syncs_ended_total", "Passes over sources.", ["ending"])
 
+# Webhooks by what became of them. `refused` steadily: a secret differs here and there, or somebody knocks who should
+# not. `unreadable`: the sender's form changed; the next incremental sync makes it good. `unavailable`: the log is away.
+# See runbook sync-failed.
+WEBHOOK_DELIVERIES = Counter("headwater_webhook_deliveries_total", "Deliveries of webhooks by outcome.", ["outcome"])
+
 # Decisions of admission. `refused` with `deletion_budget`: a listing broke, look at the connector before raising the
 # limit. `refused` with `stale` now and then is normal, steadily it is a source with two writers: runbook admission.
 ADMISSION_DECISIONS = Counter("headwater_admission_decisions_total", "Submissions by decision.", ["outcome", "reason"])

@@ -1,20 +1,17 @@
 """`python -m query_api`: one replica of the API, with its management server."""
 
 import asyncio
-import signal
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import structlog
-import uvicorn
 
 from headwater import event_loop
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.schema_ids import configure_codec
 from headwater.errors import FatalError, RetryableError
-from headwater.settings import ApiSettings, Settings
+from headwater.serving import Server, listen, server_config
+from headwater.settings import Settings
 from headwater.telemetry.logging import configure_logging
 from headwater.telemetry.management import Health, ManagementServer
 from headwater.telemetry.tracing import configure_tracing
@@ -28,7 +25,6 @@ from query_api.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
-KEEP_ALIVE_S = 30
 # A request has its own deadline; what is still streaming after that is cut off.
 GRACE_S = 35
 
@@ -43,7 +39,10 @@ def main() -> int:
     for dependency in ("bootstrap", "kafka", "log", "stores"):
         health.unready(dependency, "not looked at yet")
     try:
-        with _listen(settings.api) as listener, ManagementServer(settings.management, health) as management:
+        with (
+            listen(settings.api.host, settings.api.port, group="API") as listener,
+            ManagementServer(settings.management, health) as management,
+        ):
             log.info("api_started", port=listener.getsockname()[1], kind="public")
             log.info("api_started", port=management.port, kind="management")
             event_loop.run(_run(settings, health, listener))
@@ -84,45 +83,8 @@ async def _bootstrap(runtime: Runtime, health: Health) -> None:
     health.ready("bootstrap")
 
 
-class _Server(uvicorn.Server):
-    """Stops serving at a signal. The original then raises it again, which would leave our clients unclosed."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
-
-
-def _server(runtime: Runtime) -> uvicorn.Server:
-    config = uvicorn.Config(
-        create_app(runtime),
-        http="h11",  # bounds the size of headers while they arrive, which httptools does not
-        h11_max_incomplete_event_size=2 * MAX_HEADER_BYTES,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # the audit trail names who connected, not who was claimed to
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    return _Server(config)
-
-
-def _listen(settings: ApiSettings) -> socket.socket:
-    try:
-        listener = socket.create_server((settings.host, settings.port), backlog=2048)
-    except OSError as error:
-        raise FatalError(
-            f"HEADWATER_API__HOST {settings.host}, HEADWATER_API__PORT {settings.port}: cannot listen there "
-            f"({error.strerror}); stop what does, or choose another port"
-        ) from error
-    # asyncio turns Nagle's algorithm off only for sockets that name TCP as their protocol, which those accepted from
-    # create_server's do not: a body would wait 40 ms for the acknowledgement of its headers. Connections inherit it.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
+def _server(runtime: Runtime) -> Server:
+    return Server(server_config(create_app(runtime), max_header_bytes=MAX_HEADER_BYTES, grace_s=GRACE_S))
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def running_platform(
     try:
         asyncio.run(_create(settings))
         # A test that wants one of these starts its own: beside all others it would only be load and noise.
-        left_out = {"canary", "connectors", *without}
+        left_out = {"canary", "connectors", "webhooks", *without}
         table = tuple(process for process in applications.processes(ports) if process.name not in left_out)
         supervisor = launch(local.places, render(table, places=local.places), environment={**os.environ, **environment})
         starter = Starter(

@@ -1,0 +1,45 @@
+"""The receiver of webhooks as a process on a real broker: what it is told becomes a request, and it ends in order."""
+
+import time
+
+import httpx
+import pytest
+
+from headwater.local.ports import LOOPBACK, free_ports
+from schemas.codec import decode
+from schemas.events.directory import DirectoryKind
+from schemas.events.syncs import SyncMode, SyncRequested
+from schemas.ids import directory_key
+from schemas.topics import Topic
+from tests.support.admission import Installation, until
+from tests.support.heads import directory_record
+from tests.support.webhooks import SECRET, WIKI, signed, source
+
+pytestmark = pytest.mark.real
+
+EVENT = b'{"Records": [{"s3": {"bucket": {"name": "papers"}, "object": {"key": "x/a+b.md"}}}]}'
+
+
+async def test_a_delivery_becomes_a_request_of_its_source(own: Installation) -> None:
+    tenant, name = WIKI
+    record = directory_record(DirectoryKind.SOURCE, name, source("objects", webhook="env:hook"), tenant=tenant)
+    key = directory_key(tenant, DirectoryKind.SOURCE, name)
+    await own.producer.send(Topic.DIRECTORY_CHANGED, record, key=key)
+    port = free_ports(["webhooks"])["webhooks"]
+    environment = {"HEADWATER_SECRET__ACME__HOOK": SECRET, "HEADWATER_WEBHOOKS__PORT": str(port)}
+    receiver = own.start(("-m", "connectors", "webhooks"), **environment)
+    # Its first line names the public port, a later one the management port: readiness is what it answers.
+    async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}/hooks/") as client:
+        await until(lambda: "receiver_started" in receiver.log)
+        answer = None
+        while answer is None or answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:  # the directory is being read
+            headers = signed(EVENT, at=time.time())
+            answer = await client.post(f"{tenant}/{name}", content=EVENT, headers=headers, timeout=30)
+        assert (answer.status_code, answer.json()) == (202, {"status": "accepted"})
+        repeated = await client.post(f"{tenant}/{name}", content=EVENT, headers=headers)
+        assert repeated.json() == {"status": "duplicate"}
+        assert (await client.post(f"{tenant}/nobody", content=EVENT, headers=headers)).status_code == 401
+    assert receiver.stop() == 0
+    assert "receiver_stopped" in receiver.log
+    [request] = [decode(each.value or b"", SyncRequested) for each in await own.records(Topic.SYNCS_REQUESTED)]
+    assert ((request.tenant_id, request.source), request.mode, request.items) == (WIKI, SyncMode.ITEMS, ("x/a b.md",))
