@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import quote
 
 from connectors.github.client import GithubClient, Listing
@@ -17,7 +18,13 @@ from headwater.errors import PoisonError
 from schemas.events.directory import Group
 from schemas.ids import EVERYONE, Principal, SourceId
 
-_CLOSED = "!"  # as a group's inputs: its members could not be read, and it has none
+_CLOSED: Final = "!"  # as a group's inputs: its members could not be read, and it has none
+_MEMBERS: Final = "give the token read access to the organisation's members"
+_COLLABORATORS: Final = "give the token the right to list collaborators (administration, read), or leave it out"
+
+
+class ReadersUnknownError(PoisonError):
+    """A group that cannot be read. Nobody is in it until it can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +62,17 @@ class AccessMirror:
         """
         current: set[str] = set()
         owners = {each.owner.login: each.owner for each in repositories if each.owner.type == "Organization"}
-        wanted = [await self._of_organisation(each) for _, each in sorted(owners.items())]
-        for known in [group for groups in wanted for group in groups]:
-            current.add(known.group_id)
-            async for change in self._mirrored(known, since):
-                yield change
+        for _, owner in sorted(owners.items()):
+            wanted = self._of_members(owner)
+            try:
+                wanted += await self._of_teams(owner)
+            except PoisonError as error:  # teams that were mirrored are closed below, for they are not current
+                text = f"teams of {owner.login}: {error}; {_MEMBERS}. Until then they have no members"
+                yield ItemFailed(external_id=f"teams:{owner.id}", error=ReadersUnknownError(text))
+            for readers in wanted:
+                current.add(readers.group_id)
+                async for change in self._mirrored(readers, since):
+                    yield change
         for repository in repositories:
             current.add(readers_group(repository.id))
             async for change in self.of_repository(repository, since):
@@ -73,33 +86,32 @@ class AccessMirror:
         async for change in self._mirrored(await self._readers(repository), since):
             yield change
 
-    async def _of_organisation(self, owner: Account) -> list[Readers]:
+    def _of_members(self, owner: Account) -> list[Readers]:
         path = f"orgs/{quote(owner.login)}"
-        right = "give the token read access to the organisation's members"
-        groups = [
+        return [
             Readers(
                 group_id=group_id,
                 name=f"{name} of {owner.login}",
                 paths=((f"{path}/members", query),),
                 members=self._accounts,
-                right=right,
+                right=_MEMBERS,
             )
             for group_id, name, query in (
                 (f"members:{owner.id}", "members", {}),
                 (f"owners:{owner.id}", "owners", {"role": "admin"}),
             )
         ]
-        try:
-            teams = (await self.client.listing(f"{path}/teams")).items(Team)
-        except PoisonError:
-            return groups  # teams that were mirrored are closed, for they are not among these
-        return groups + [
+
+    async def _of_teams(self, owner: Account) -> list[Readers]:
+        path = f"orgs/{quote(owner.login)}"
+        teams = (await self.client.listing(f"{path}/teams")).items(Team)
+        return [
             Readers(
                 group_id=f"team:{team.id}",
                 name=f"team {team.name} of {owner.login}",
                 paths=((f"{path}/teams/{quote(team.slug)}/members", {}),),  # those of its child teams are among them
                 members=self._accounts,
-                right=right,
+                right=_MEMBERS,
             )
             for team in teams
         ]
@@ -109,14 +121,13 @@ class AccessMirror:
         if repository.seen_by == "public" and self.settings.public == "everyone":
             return Readers(group_id=group_id, name=name, paths=(), members=lambda _: (), also=(EVERYONE,))
         path = self.client.below(repository, "collaborators")
-        right = "give the token the right to list collaborators (repository administration or write), or leave it out"
         if repository.owner.type != "Organization":
             return Readers(
                 group_id=group_id,
                 name=name,
                 paths=((path, {"affiliation": "all"}),),
                 members=self._accounts,
-                right=right,
+                right=_COLLABORATORS,
             )
         owner = repository.owner
         also = [self._group(f"owners:{owner.id}")]
@@ -128,14 +139,17 @@ class AccessMirror:
             paths=((path, {"affiliation": "direct"}), (self.client.below(repository, "teams"), {})),
             members=lambda listings: (*self._accounts(listings[:1]), *self._teams(listings[1:])),
             also=also,
-            right=right,
+            right=_COLLABORATORS,
         )
 
     async def _members_read(self, login: str) -> bool:
         """Say whether all members may read all repositories of an organisation. What is not told is a no."""
         known = self._organisations.get(login)
         if known is None:
-            known = self._organisations[login] = await self.client.organisation(login)
+            try:
+                known = self._organisations[login] = await self.client.organisation(login)
+            except PoisonError:
+                return False
         return known.default_repository_permission in {"read", "write", "admin"}
 
     async def _mirrored(self, readers: Readers, since: Cursor) -> AsyncIterator[GroupMirrored | ItemFailed]:
@@ -146,8 +160,8 @@ class AccessMirror:
         try:
             listings = [await self.client.listing(path, query) for path, query in readers.paths]
         except PoisonError as error:
-            failure = PoisonError(f"{readers.name}: {error}; {readers.right}. Until then nobody may read it")
-            yield ItemFailed(external_id=readers.group_id, error=failure)
+            text = f"{readers.name}: {error}; {readers.right}. Until then it has no members"
+            yield ItemFailed(external_id=readers.group_id, error=ReadersUnknownError(text))
             if known is None or known.inputs != _CLOSED:
                 yield self._group_mirrored(readers, (), GroupState(inputs=_CLOSED, seen=()))
             return

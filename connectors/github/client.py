@@ -42,8 +42,10 @@ class Listing:
 class GithubClient:
     """Calls of one source."""
 
-    def __init__(self, source: EgressSource, *, page_items: int = PAGE_ITEMS) -> None:
-        self._source, self.page_items = source, page_items
+    def __init__(
+        self, source: EgressSource, *, page_items: int = PAGE_ITEMS, compared_files: int = COMPARED_FILES
+    ) -> None:
+        self._source, self.page_items, self._compared_files = source, page_items, compared_files
 
     async def organisation(self, login: str) -> Organisation:
         """Return an organisation."""
@@ -88,7 +90,7 @@ class GithubClient:
         except (MissingError, ResponseTooLargeError):
             return None
         found = read_as(Comparison, body)
-        return found if found.status in {"ahead", "identical"} and len(found.files) < COMPARED_FILES else None
+        return found if found.status in {"ahead", "identical"} and len(found.files) < self._compared_files else None
 
     async def tree(self, repository: Repository, sha: str, *, recursive: bool) -> Tree:
         """Return a folder, or with all below it."""

@@ -61,7 +61,11 @@ class GithubConnector:
             if wanted is not None:
                 by_repository.setdefault(wanted.repository_id, []).append(wanted)
         for repository_id, looked in by_repository.items():
-            repository = await self._scope().one(repository_id)
+            try:
+                repository = await self._scope().one(repository_id)
+            except PoisonError as error:
+                yield ItemFailed(external_id=readers_group(repository_id), error=error)
+                continue
             if repository is None:
                 found = self._revoked(repository_id, since)
             elif any(each.is_all for each in looked):

@@ -67,12 +67,12 @@ class Issues:
                     yield change
 
     async def one(self, number: int) -> AsyncIterator[Observed]:
-        """Look at one issue, as a notification asks."""
+        """Look at one issue, as a notification asks. It is read anew: edits of comments are told by nothing else."""
         ledger = self.shelf.ledger(ISSUES)
         leaf, held = ledger.at(_key(number))
         issue = await self.client.issue(self.home.repository, number)
         if issue is not None:
-            for change in self._difference((ledger, leaf), issue, held):
+            for change in self._difference((ledger, leaf), issue, None):
                 yield change
         elif held is not None:
             yield self._deletion((ledger, leaf), _key(number))

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from connectors.github.client import GithubClient
 from connectors.github.cursor import known_repositories
+from connectors.github.documents import readers_group
 from connectors.github.models import Repository, read_as
 from connectors.github.settings import GithubSettings
 from connectors.protocol import Cursor, ItemFailed, SourceGoneError
@@ -47,7 +49,11 @@ class Scope:
         by_id = {each.id: each for each in listed if self._is_wanted(each)}
         gone = []
         for missing in sorted(known - by_id.keys()):
-            again = await self.client.repository_by_id(missing)
+            try:
+                again = await self.client.repository_by_id(missing)
+            except PoisonError as error:  # neither there nor gone: what is held stays, for nobody
+                failed = [*failed, ItemFailed(external_id=readers_group(missing), error=error)]
+                continue
             if again is not None and self._is_ours(again) and self._is_wanted(again):
                 by_id[missing] = again
             else:
@@ -71,12 +77,14 @@ class Scope:
         found: list[Repository] = []
         if organisation is not None:
             try:
-                async for _, page in self.client.pages(f"orgs/{organisation}/repos", {"type": "all"}):
+                async for _, page in self.client.pages(f"orgs/{quote(organisation)}/repos", {"type": "all"}):
                     found += read_as(tuple[Repository, ...], page.content)
             except MissingError as error:
                 raise SourceGoneError(f"{self.named}: {error}") from error
+            except PoisonError as error:
+                raise FatalError(f"{self.named}: its repositories cannot be listed: {error}") from error
             return found, ()
-        failed = []
+        failed: list[ItemFailed] = []
         for full_name in self.settings.repositories:
             try:
                 found.append(await self.client.repository(full_name))

@@ -154,6 +154,19 @@ class GithubServer:
 
     def _of_repository(self, repo: Repo, below: Sequence[str], query: Mapping[str, str]) -> Any:
         match below:
+            case ["collaborators"]:
+                direct = query.get("affiliation") == "direct" or repo.owner == ORGANISATION
+                logins = repo.direct if direct else repo.direct | {repo.owner}
+                return [{**self.state.account(each), "permissions": {"pull": True}} for each in sorted(logins)]
+            case ["teams"]:
+                teams = [self.state.teams[each] for each in sorted(repo.teams) if each in self.state.teams]
+                return [{"id": each.id, "slug": each.slug, "name": each.slug} for each in teams]
+            case ["issues" | "pulls" as kind, *more]:
+                return self._of_issues(repo, kind, more, query)
+        return self._of_git(repo, below, query)
+
+    def _of_git(self, repo: Repo, below: Sequence[str], query: Mapping[str, str]) -> Any:
+        match below:
             case ["git", "ref", "heads", *branch]:
                 if repo.head is None or "/".join(branch) != repo.branch:
                     raise RefusedError(409 if repo.head is None else 404)
@@ -162,29 +175,21 @@ class GithubServer:
                 return self._tree(repo, sha, recursive="recursive" in query)
             case ["compare", commits]:
                 base, _, head = commits.partition("...")
-                if base not in repo.commits or head not in repo.commits:
-                    raise RefusedError(404)
-                return comparison(repo, base, head, limit=self.compared_files)
+                if base in repo.commits and head in repo.commits:
+                    return comparison(repo, base, head, limit=self.compared_files)
             case ["contents", *path]:
                 return self._entry(repo, "/".join(path), query["ref"])
-            case ["collaborators"]:
-                direct = query.get("affiliation") == "direct" or repo.owner == ORGANISATION
-                logins = repo.direct if direct else repo.direct | {repo.owner}
-                return [{**self.state.account(each), "permissions": {"pull": True}} for each in sorted(logins)]
-            case ["teams"]:
-                teams = [self.state.teams[each] for each in sorted(repo.teams) if each in self.state.teams]
-                return [{"id": each.id, "slug": each.slug, "name": each.slug} for each in teams]
-            case ["issues"]:
-                return self._issues(repo, query)
-            case ["issues", number]:
-                if int(number) not in repo.issues:
-                    raise RefusedError(410)
-                return self._issue(repo, repo.issues[int(number)])
-            case ["issues", number, "comments"]:
-                return [self._comment(each) for each in repo.issues[int(number)].comments]
-            case ["pulls", number, "comments"]:
-                return []
         raise RefusedError(404)
+
+    def _of_issues(self, repo: Repo, kind: str, more: Sequence[str], query: Mapping[str, str]) -> Any:
+        if not more:
+            return self._issues(repo, query)
+        issue = repo.issues.get(int(more[0]))
+        if issue is None:
+            raise RefusedError(410)
+        if more[1:] == ["comments"]:
+            return [self._comment(each) for each in issue.comments] if kind == "issues" else []
+        return self._issue(repo, issue)
 
     def _tree(self, repo: Repo, sha: str, *, recursive: bool) -> dict[str, Any]:
         tree = self._known_tree(repo, sha)
@@ -241,9 +246,10 @@ class GithubServer:
         return repo.blobs[sha]
 
     def _issues(self, repo: Repo, query: Mapping[str, str]) -> list[dict[str, Any]]:
-        order = {"created": lambda each: each.created_at, "updated": lambda each: each.updated_at}[query["sort"]]
-        since = query.get("since", "")
-        found = sorted(repo.issues.values(), key=lambda each: (order(each), each.number))
+        since, is_created = query.get("since", ""), query["sort"] == "created"
+        found = sorted(
+            repo.issues.values(), key=lambda each: (each.created_at if is_created else each.updated_at, each.number)
+        )
         return [self._issue(repo, each) for each in found if stamp(each.updated_at) >= since]
 
     def _issue(self, repo: Repo, issue: FakeIssue) -> dict[str, Any]:

@@ -2,22 +2,24 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
 
 from connectors.github.client import GithubClient
 from connectors.github.connector import GithubConnector
 from connectors.github.settings import GithubSettings
 from headwater.clients.egress.client import Egress
 from headwater.clients.egress.credentials import BearerCredential
-from pydantic import SecretStr
 from schemas.ids import KnowledgeBaseId, SourceId
 from tests.support.egress import FakeClock, egress
 from tests.support.github_server import TOKEN, GithubServer, github_server
-from tests.support.github_state import ORGANISATION, GithubState, Repo
+from tests.support.github_state import ORGANISATION, FakeIssue, GithubState, Repo
 
 PATH = "docs/doc.md"
 USERS = {"ann-hub": "ann", "lea-hub": "lea", "bob-hub": "bob"}
 PAGE_ITEMS = 3
+S = TypeVar("S", bound="GithubSource")
 
 
 class GithubSource:
@@ -46,7 +48,7 @@ class GithubSource:
         token = BearerCredential(name="secrets.token", read=lambda: SecretStr(TOKEN))
         source = self._egress.source(home=settings.home, credential=token)
         return GithubConnector(
-            client=GithubClient(source, page_items=PAGE_ITEMS),
+            client=GithubClient(source, page_items=PAGE_ITEMS, compared_files=self.server.compared_files),
             settings=settings,
             source=SourceId("github"),
             knowledge_base=KnowledgeBaseId("code"),
@@ -128,12 +130,39 @@ def _repo_name(name: str) -> str:
     return name.removesuffix(".md").replace("/", "-")
 
 
+class OrganisationSource(GithubSource):
+    """The same, as it is: many files and issues a repository, external ids for names."""
+
+    def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        found = {}
+        for repo in self.state.repos.values():
+            if repo.owner == ORGANISATION:
+                for path, content in repo.files().items():
+                    if not path.endswith(".png"):
+                        found[f"repo:{repo.id}/file/{path}"] = (content.decode(), self.readers(repo))
+                for issue in repo.issues.values():
+                    found[f"repo:{repo.id}/issue/{issue.number}"] = (_written(issue), self.readers(repo))
+        return found
+
+    def name_of(self, external_id: str) -> str:
+        return external_id
+
+
+def _written(issue: FakeIssue) -> str:
+    kind = "Pull request" if issue.pull else "Issue"
+    text = f"# {issue.title}\n\n{kind} #{issue.number}, {issue.state}, by {issue.author}\n\nLabels: kind/test\n\n"
+    text += f"{issue.body}\n"
+    for _, author, body, at in issue.comments:
+        text += f"\n## {author}, {at:%Y-%m-%d}\n\n{body}\n"
+    return text
+
+
 @asynccontextmanager
-async def github_source() -> AsyncIterator[GithubSource]:
+async def github_source(kind: type[S]) -> AsyncIterator[S]:
     """Run a server until the end of the block; time passes by waiting alone."""
     clock = FakeClock()
     async with (
         github_server() as server,
         egress(clock, {"github.test": [["127.0.0.1"]]}, allowed_hosts=["github.test"]) as opened,
     ):
-        yield GithubSource(server, opened, clock)
+        yield kind(server, opened, clock)

@@ -1,4 +1,4 @@
-"""The suite on GitHub. An item is a repository with one file; who may read it is a group, so access costs no document."""
+"""The suite on GitHub. An item is a repository with one file, and who may read it is a group."""
 
 from collections.abc import AsyncIterator
 
@@ -17,7 +17,8 @@ class TestGithub(ConnectorContract):
 
     @pytest.fixture
     async def github(self) -> AsyncIterator[GithubSource]:
-        async with github_source() as source:
+        async with github_source(GithubSource) as source:
+            source.settings["issues"] = False
             yield source
 
     async def test_a_change_of_access_costs_no_content(self, source: SourceHarness) -> None:
