@@ -220,7 +220,7 @@ class GithubServer:
     def _known_tree(self, repo: Repo, sha: str) -> Tree:
         if sha in repo.commits:
             return repo.commits[sha].tree
-        for commit in repo.commits.values():
+        for commit in reversed(repo.commits.values()):
             folders = {path[: at.start()] for path in commit.tree for at in re.finditer("/", path)}
             for folder in folders:
                 below = {p[len(folder) + 1 :]: entry for p, entry in commit.tree.items() if p.startswith(f"{folder}/")}
@@ -246,7 +246,7 @@ class GithubServer:
         return repo.blobs[sha]
 
     def _issues(self, repo: Repo, query: Mapping[str, str]) -> list[dict[str, Any]]:
-        since, is_created = query.get("since", ""), query["sort"] == "created"
+        since, is_created = query.get("since", ""), query.get("sort", "created") == "created"
         found = sorted(
             repo.issues.values(), key=lambda each: (each.created_at if is_created else each.updated_at, each.number)
         )

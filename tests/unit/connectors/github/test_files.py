@@ -94,12 +94,14 @@ async def test_a_force_push_is_read_from_the_tree(
 async def test_more_files_than_a_comparison_tells_are_read_from_the_tree(
     source: OrganisationSource, follower: Follower
 ) -> None:
+    source.server.compared_files = 10
     repo = filled(source)
     await follower.follow()
-    text = b"many\n"
+    text, before = b"many\n", len(source.server.requests)
     repo.blobs[blob_sha(text)] = text
-    repo.commit({**repo.tree(), **{f"many/{number}.md": (FILE, blob_sha(text)) for number in range(301)}})
-    assert len(await follower.follow()) == 301
+    repo.commit({**repo.tree(), **{f"many/{number}.md": (FILE, blob_sha(text)) for number in range(11)}})
+    assert len(await follower.follow()) == 11
+    assert "trees" in asked(source, before)
     assert follower.view() == source.truth()
 
 

@@ -1,6 +1,8 @@
 """Issues and pull requests: by time of update, whatever happens while they are listed."""
 
-from connectors.protocol import Deleted, Upserted
+from collections.abc import AsyncIterator
+
+from connectors.protocol import Deleted, Observed, Upserted
 from tests.support.github_source import OrganisationSource
 from tests.support.sources import Follower
 
@@ -48,7 +50,7 @@ async def test_what_is_updated_while_pages_are_read_hides_nothing(
     assert follower.view() == source.truth()
 
 
-async def _one(change):  # type: ignore[no-untyped-def]
+async def _one(change: Observed) -> AsyncIterator[Observed]:
     yield change
 
 
