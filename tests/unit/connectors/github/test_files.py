@@ -144,6 +144,21 @@ async def test_a_large_file_is_reported_and_holds_up_nothing(source: Organisatio
     assert len(await follower.follow()) == 1
 
 
+async def test_a_content_that_cannot_be_read_is_tried_again(source: OrganisationSource, follower: Follower) -> None:
+    repo = filled(source)
+    await follower.follow()
+    repo.put("docs/1.md", b"edited\n")
+    source.server.refused = {f"git/blobs/{repo.tree()['docs/1.md'][1]}": 404}
+    repo.put("docs/2.md", b"edited too\n")
+    for _ in range(2):
+        await follower.follow()
+        assert [each.split("/")[-1] for each in follower.failed] == ["1.md"]
+    source.server.refused = {}
+    assert [each.external_id.split("/")[-1] for each in await follower.follow()] == ["1.md"]
+    assert follower.view() == source.truth()
+    assert await follower.follow() == []
+
+
 async def test_globs_and_names_that_cannot_be_read(source: OrganisationSource, follower: Follower) -> None:
     source.settings["exclude"] = "[docs/2.md]"
     repo = filled(source)

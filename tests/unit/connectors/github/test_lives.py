@@ -13,7 +13,7 @@ from tests.support.sources import Follower
 
 PATHS = ["a.md", "a/b.md", "a/c d.md", "a-b.md", "é/ü.md", "x.png", "deep/er/est.md", "100%.md", "a#b?.md"]
 LOGINS = ["ann-hub", "lea-hub", "bob-hub", "stranger"]
-STEPS = 30
+STEPS = 24
 
 
 class Life:
