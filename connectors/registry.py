@@ -8,6 +8,8 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from connectors.filesystem.connector import FilesystemConnector
 from connectors.filesystem.settings import FilesystemSettings
+from connectors.github.settings import GithubSettings
+from connectors.github.source import github_connector
 from connectors.objects.client import objects_of
 from connectors.objects.connector import ObjectsConnector
 from connectors.objects.source import source_settings
@@ -66,7 +68,25 @@ def _objects(of: Description) -> Connected:
     )
 
 
-KINDS: Final[Mapping[str, Callable[[Description], Connected]]] = {"filesystem": _filesystem, "objects": _objects}
+def _github(of: Description) -> Connected:
+    settings = of.settings(GithubSettings)
+    of.secret("token")  # missing: said now, and not by the first request
+    return Connected(
+        connector=github_connector(
+            settings,
+            egress=of.egress,
+            secret=of.secret,
+            source=of.source_id,
+            knowledge_base=of.source.knowledge_base,
+        )
+    )
+
+
+KINDS: Final[Mapping[str, Callable[[Description], Connected]]] = {
+    "filesystem": _filesystem,
+    "github": _github,
+    "objects": _objects,
+}
 
 
 def connect(key: tuple[TenantId, SourceId], source: Source, limits: ConnectorSettings, egress: Egress) -> Connected:

@@ -155,7 +155,7 @@ class Follower:
     def view(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         """Return what is known, as the source's `truth`."""
         return {
-            self.source.name_of(external_id): (document.text, readers_of(document.access))
+            self.source.name_of(external_id): (document.text, resolved(readers_of(document.access), self.groups))
             for external_id, document in self.documents.items()
         }
 
@@ -163,3 +163,18 @@ class Follower:
 def readers_of(access: Access) -> tuple[str, ...]:
     """Return the readers that the last clause names; none where it is for nobody."""
     return tuple(access.clauses[-1].principals) if access.clauses else ()
+
+
+def resolved(readers: Sequence[str], groups: Mapping[str, Sequence[Principal]]) -> tuple[str, ...]:
+    """Put members in place of groups that were mirrored, as the directory does; in order if there were any."""
+    found: set[str] = set()
+    frontier, seen = list(readers), set[str]()
+    while frontier:
+        reader = frontier.pop()
+        group_id = reader.split(":", 2)[-1] if reader.startswith("group:") else ""
+        if group_id not in groups:
+            found.add(reader)
+        elif group_id not in seen:
+            seen.add(group_id)
+            frontier += groups[group_id]
+    return tuple(sorted(found)) if seen else tuple(readers)

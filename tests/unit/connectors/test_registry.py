@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from connectors.filesystem.connector import FilesystemConnector
+from connectors.github.connector import GithubConnector
 from connectors.objects.connector import ObjectsConnector
 from connectors.passes import passes_of
 from connectors.protocol import Cursor, SourceChange
@@ -109,6 +110,41 @@ def test_a_bucket_is_made_of_text_and_secrets(egress: Egress, monkeypatch: pytes
 def test_a_wrong_setting_of_a_bucket_is_named(source: Source, named: str, egress: Egress) -> None:
     with pytest.raises(FatalError, match=named):
         connect(SOURCE, source, ConnectorSettings(), egress)
+
+
+def github(**settings: str) -> Source:
+    knowledge_base = KnowledgeBaseId("code")
+    return Source(
+        name="Code", kind="github", knowledge_base=knowledge_base, settings=settings, secrets={"token": "env:hub"}
+    )
+
+
+def test_github_is_made_of_text_and_a_token(egress: Egress, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = github(repositories="[acme/code, acme/docs]", users="{octocat: ann}", url="https://hub.test/api/v3")
+    with pytest.raises(UnauthorisedError, match="HEADWATER_SECRET__ACME__HUB"):
+        connect(SOURCE, source, ConnectorSettings(), egress)
+    monkeypatch.setenv("HEADWATER_SECRET__ACME__HUB", "hidden")
+    connector = connect(SOURCE, source, ConnectorSettings(), egress).connector
+    assert isinstance(connector, GithubConnector)
+    assert (connector.settings.repositories, connector.source) == (("acme/code", "acme/docs"), "papers")
+    assert connector.settings.home == "https://hub.test/api/v3/"
+    assert "hidden" not in repr(connector)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({}, "either `organisation` or `repositories`"),
+        ({"organisation": "acme", "repositories": "[acme/code]"}, "either `organisation` or `repositories`"),
+        ({"repositories": "[code]"}, "owner/name"),
+        ({"organisation": "acme", "public": "all"}, r"settings\.public"),
+        ({"organisation": "acme", "branch": "main"}, r"settings\.branch"),
+        ({"organisation": "acme", "max_bytes": "0"}, r"settings\.max_bytes"),
+    ],
+)
+def test_a_wrong_setting_of_github_is_named(settings: dict[str, str], named: str, egress: Egress) -> None:
+    with pytest.raises(FatalError, match=named):
+        connect(SOURCE, github(**settings), ConnectorSettings(), egress)
 
 
 async def test_a_bucket_inside_is_not_called_unless_it_is_allowed(egress: Egress) -> None:

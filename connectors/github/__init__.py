@@ -1,0 +1,1 @@
+"""GitHub as a source: files, issues and pull requests of repositories, for those who may read them there."""

@@ -1,0 +1,163 @@
+"""GitHub as a source: groups of readers first, then each repository's files and issues."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+
+from connectors.github.access import AccessMirror
+from connectors.github.checking import check_rights
+from connectors.github.client import GithubClient
+from connectors.github.cursor import FILES, GROUP, ISSUES, Shelf, deleted, known_repositories
+from connectors.github.documents import Home, readers_group
+from connectors.github.ids import Named, file_id, issue_id, named
+from connectors.github.models import Repository
+from connectors.github.scope import Scope
+from connectors.github.settings import GithubSettings
+from connectors.github.visit import Visit
+from connectors.objects.filters import KeyFilter
+from connectors.protocol import Cursor, GroupMirrored, ItemFailed, Observed, SourceChange
+from headwater.errors import PoisonError
+from schemas.ids import KnowledgeBaseId, SourceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GithubConnector:
+    """Reads repositories. Implements Connector, FullConnector, ItemConnector and PermissionsConnector."""
+
+    client: GithubClient
+    settings: GithubSettings
+    source: SourceId
+    knowledge_base: KnowledgeBaseId
+    clock_ns: Callable[[], int] = time.time_ns
+
+    async def check(self) -> None:
+        """See the protocol."""
+        self._filter()
+        await check_rights(self.client, self.settings)
+
+    async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
+        """Yield what changed: by comparing commits and by times of update, of a repository that is known as it is."""
+        async for change in self._all(since, whole=False):
+            yield change
+
+    async def everything(self, since: Cursor) -> AsyncIterator[Observed]:
+        """Compare all trees and all issues with what is held."""
+        async for change in self._all(since, whole=True):
+            yield change
+
+    async def permissions(self, since: Cursor) -> AsyncIterator[Observed]:
+        """Yield groups alone: no document says who its readers are, but for the group of its repository."""
+        found = await self._scope().found(since)
+        for failed in found.failed:
+            yield failed
+        async for change in self._access().groups(found.repositories, found.gone, since):
+            yield change
+
+    async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[Observed]:
+        """Look at files and issues alone; `repo:ID` means what changed of a repository. Others' ids are passed over."""
+        by_repository: dict[int, list[Named]] = {}
+        for each in sorted(external_ids):
+            wanted = named(each)
+            if wanted is not None:
+                by_repository.setdefault(wanted.repository_id, []).append(wanted)
+        for repository_id, looked in by_repository.items():
+            try:
+                repository = await self._scope().one(repository_id)
+            except PoisonError as error:
+                yield ItemFailed(external_id=readers_group(repository_id), error=error)
+                continue
+            if repository is None:
+                found = self._revoked(repository_id, since)
+            elif any(each.is_all for each in looked):
+                found = self._renewed(repository, since)
+            else:
+                found = self._looked_at(repository, looked, since)
+            async for change in found:
+                yield change
+
+    async def _revoked(self, repository_id: int, since: Cursor) -> AsyncIterator[Observed]:
+        """Yield that a repository is not this source's any more, if anything of it is held."""
+        if repository_id in known_repositories(since):
+            group_id = readers_group(repository_id)
+            yield GroupMirrored(group_id=group_id, group=None, cursor={GROUP + group_id: None})
+            for change in self._gone(repository_id, since):
+                yield change
+
+    async def _renewed(self, repository: Repository, since: Cursor) -> AsyncIterator[Observed]:
+        """Yield what changed of one repository: its readers first."""
+        async for group in self._access().of_repository(repository, since):
+            yield group
+        async for change in self._repository(repository, since, whole=False):
+            yield change
+
+    async def _all(self, since: Cursor, *, whole: bool) -> AsyncIterator[Observed]:
+        found = await self._scope().found(since)
+        for failed in found.failed:
+            yield failed
+        async for group in self._access().groups(found.repositories, found.gone, since):
+            yield group
+        for repository in found.repositories:
+            async for change in self._repository(repository, since, whole=whole):
+                yield change
+        for repository_id in found.gone:
+            for change in self._gone(repository_id, since):
+                yield change
+
+    async def _repository(self, repository: Repository, since: Cursor, *, whole: bool) -> AsyncIterator[Observed]:
+        """Yield what changed of a repository; the last change carries where it is resumed."""
+        visit = self._visit(repository, since)
+        last: SourceChange | None = None
+        async for change in visit.changes(whole=whole):
+            if not isinstance(change, SourceChange):
+                yield change
+                continue
+            if last is not None:
+                yield last
+            last = change
+        if last is not None:
+            yield replace(last, cursor=visit.shelf.closing(last.cursor, visit.state))
+        elif visit.shelf.complete and visit.state != visit.known:
+            # Nothing to submit, and still something to remember: a commit that touched no document. A group may carry
+            # it, for nothing of this repository is on its way.
+            async for group in self._access().of_repository(repository, {}):
+                if isinstance(group, GroupMirrored):
+                    yield replace(group, cursor=visit.shelf.closing(group.cursor, visit.state))
+
+    async def _looked_at(
+        self, repository: Repository, wanted: Collection[Named], since: Cursor
+    ) -> AsyncIterator[Observed]:
+        visit = self._visit(repository, since)
+        for each in wanted:
+            try:
+                async for change in visit.one(each):
+                    yield change
+            except PoisonError as error:
+                yield ItemFailed(external_id=each.external_id, error=error)
+
+    def _gone(self, repository_id: int, since: Cursor) -> Iterator[Observed]:
+        """Yield the deletion of all that is held of a repository; the last one forgets it."""
+        shelf, seen_ns = Shelf(since, repository_id), self.clock_ns()
+        deletions = [
+            *deleted(shelf, FILES, lambda path: file_id(repository_id, path), seen_ns),
+            *deleted(shelf, ISSUES, lambda key: issue_id(repository_id, int(key)), seen_ns),
+        ]
+        yield from deletions[:-1]
+        for last in deletions[-1:]:
+            yield replace(last, cursor=shelf.forgetting(last.cursor))
+        if not deletions:
+            yield GroupMirrored(group_id=readers_group(repository_id), group=None, cursor=shelf.forgetting({}))
+
+    def _visit(self, repository: Repository, since: Cursor) -> Visit:
+        home = Home(repository=repository, source=self.source, knowledge_base=self.knowledge_base)
+        return Visit.begun(
+            home, since, client=self.client, settings=self.settings, keys=self._filter(), seen_ns=self.clock_ns()
+        )
+
+    def _scope(self) -> Scope:
+        return Scope(client=self.client, settings=self.settings)
+
+    def _access(self) -> AccessMirror:
+        return AccessMirror(client=self.client, settings=self.settings, source=self.source)
+
+    def _filter(self) -> KeyFilter:
+        return KeyFilter.of(include=self.settings.include, exclude=self.settings.exclude)

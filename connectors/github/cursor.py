@@ -1,0 +1,158 @@
+"""The cursor: for each repository what was seen last, and leaves of what is held of its files and issues.
+
+`r:ID` a repository, `f:ID:...` and `i:ID:...` leaves (`connectors.objects.leaves`), `g:GROUP` a mirrored group.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Self
+
+from connectors.objects.leaves import Held, Leaf, Ledger, Note
+from connectors.protocol import Cursor, Deleted, SourceChange
+
+REPOSITORY: Final = "r:"
+FILES: Final = "f:"
+ISSUES: Final = "i:"
+GROUP: Final = "g:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryState:
+    """Where one repository is resumed. True once all that was yielded of it is submitted."""
+
+    token: str = ""  # of what each of its documents says of it: name, branch, readers
+    head: str | None = None  # the commit whose files are held
+    head_etag: str | None = None
+    since: str | None = None  # issues that were updated before are held
+    issues_etag: str | None = None
+
+    @classmethod
+    def of(cls, since: Cursor, repository_id: int) -> Self:
+        """Read it; an empty one where nothing is known, or what another version wrote."""
+        try:
+            return cls(**json.loads(since[f"{REPOSITORY}{repository_id}"]))
+        except (KeyError, TypeError, ValueError):
+            return cls()
+
+    def encoded(self) -> bytes:
+        """Encode it for the cursor."""
+        return json.dumps(asdict(self), separators=(",", ":")).encode()
+
+
+def known_repositories(since: Cursor) -> frozenset[int]:
+    """Return ids of all repositories of which something is held."""
+    parts = (name.split(":", 2)[1] for name in since if name.startswith((REPOSITORY, FILES, ISSUES)))
+    return frozenset(int(part) for part in parts if part.isdecimal())
+
+
+class Shelf:
+    """What is held of one repository, and what a pass notes of it."""
+
+    def __init__(self, since: Cursor, repository_id: int) -> None:
+        self._since, self._id = since, repository_id
+        self._notes: list[Note] = []
+        self.complete = True  # false: something could not be read; the pass is made again from the same state
+
+    def ledger(self, kind: str) -> Ledger:
+        """Return what is held of a kind. A ledger serves one walk, or looks at single keys."""
+        prefix = f"{kind}{self._id}:"
+        return Ledger({name.removeprefix(prefix): raw for name, raw in self._since.items() if name.startswith(prefix)})
+
+    def note(
+        self, kind: str, at: tuple[Ledger, Leaf], key: str, held: Held | None, *, settled: bool
+    ) -> tuple[Note, Mapping[str, bytes | None]]:
+        """Note a change that is about to be yielded, and return what its cursor will be."""
+        ledger, leaf = at
+        note, parts = ledger.note(leaf, key, held, settled=settled)
+        self._notes.append(note)
+        return note, _Below(parts, f"{kind}{self._id}:")
+
+    def closing(self, parts: Mapping[str, bytes | None], state: RepositoryState) -> Mapping[str, bytes | None]:
+        """Return the cursor of the last change: its parts, and the state if all before it could be read."""
+        return _Closing(parts, {f"{REPOSITORY}{self._id}": state.encoded()}, self._settled)
+
+    def forgetting(self, parts: Mapping[str, bytes | None]) -> Mapping[str, bytes | None]:
+        """Return the cursor of the last deletion: nothing is left of the repository."""
+        mine = tuple(f"{kind}{self._id}:" for kind in (FILES, ISSUES))
+        names = [name for name in self._since if name == f"{REPOSITORY}{self._id}" or name.startswith(mine)]
+        return _Closing(parts, dict.fromkeys(names), self._settled)
+
+    def _settled(self) -> bool:
+        return self.complete and all(note.settled for note in self._notes)
+
+
+def deleted(shelf: Shelf, kind: str, external_id: Callable[[str], str], seen_ns: int) -> Iterator[SourceChange]:
+    """Yield the deletion of all that is held of a kind."""
+    ledger = shelf.ledger(kind)
+    ledger.finish(seen_ns)
+    for leaf, key, _ in ledger.missing():
+        _, parts = shelf.note(kind, (ledger, leaf), key, None, settled=True)
+        yield SourceChange(
+            external_id=external_id(key),
+            what=Deleted(),
+            source_version=seen_ns,
+            occurred_at=datetime.fromtimestamp(seen_ns / 1e9, tz=UTC),
+            cursor=parts,
+        )
+
+
+class _Below(Mapping[str, bytes | None]):
+    """Parts under longer names, made when they are asked for."""
+
+    def __init__(self, parts: Mapping[str, bytes | None], prefix: str) -> None:
+        self._parts, self._prefix = parts, prefix
+
+    def __getitem__(self, part: str) -> bytes | None:
+        if not part.startswith(self._prefix):
+            raise KeyError(part)
+        return self._parts[part.removeprefix(self._prefix)]
+
+    def __iter__(self) -> Iterator[str]:
+        return (self._prefix + part for part in self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+
+class _Closing(Mapping[str, bytes | None]):
+    """Parts, and more that replace them if something holds by the time they are asked for."""
+
+    def __init__(
+        self, parts: Mapping[str, bytes | None], more: Mapping[str, bytes | None], holds: Callable[[], bool]
+    ) -> None:
+        self._parts, self._more, self._holds = parts, more, holds
+
+    def _now(self) -> dict[str, bytes | None]:
+        return {**self._parts, **(self._more if self._holds() else {})}
+
+    def __getitem__(self, part: str) -> bytes | None:
+        return self._now()[part]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now())
+
+    def __len__(self) -> int:
+        return len(self._now())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupState:
+    """A group as it was mirrored last, and what recognises that it still is so."""
+
+    inputs: str  # what else than listings its members follow from
+    seen: tuple[tuple[str, str | None], ...]
+
+    @classmethod
+    def of(cls, since: Cursor, group_id: str) -> Self | None:
+        """Read it; None where nothing is known."""
+        try:
+            raw: Any = json.loads(since[f"{GROUP}{group_id}"])
+            return cls(inputs=raw["inputs"], seen=tuple((url, etag) for url, etag in raw["seen"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def encoded(self) -> bytes:
+        """Encode it for the cursor."""
+        return json.dumps({"inputs": self.inputs, "seen": self.seen}, separators=(",", ":")).encode()

@@ -1,0 +1,122 @@
+"""What a document is: of a file, and of an issue with its comments. Pure."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+from urllib.parse import quote
+
+from connectors.github.models import Account, Comment, Issue, Repository
+from schemas.events.documents import Access, AttributeValue, Clause, DocumentPatch, DocumentState
+from schemas.ids import KnowledgeBaseId, Principal, SourceId
+
+# Left out by name: nothing in them can be read as text.
+UNREADABLE: Final = frozenset(
+    {
+        *(".avif", ".bmp", ".gif", ".ico", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),  # images
+        *(".avi", ".flac", ".mov", ".mp3", ".mp4", ".ogg", ".wav", ".webm"),  # sound and film
+        *(".eot", ".otf", ".ttf", ".woff", ".woff2"),  # fonts
+        *(".7z", ".bz2", ".gz", ".jar", ".rar", ".tar", ".tgz", ".whl", ".xz", ".zip", ".zst"),  # archives
+        *(".a", ".class", ".dll", ".dylib", ".exe", ".lib", ".o", ".obj", ".pyc", ".so", ".wasm"),  # programs
+        *(".bin", ".parquet", ".pkl"),  # data
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """What all documents of a repository say alike."""
+
+    repository: Repository
+    source: SourceId
+    knowledge_base: KnowledgeBaseId
+
+    @property
+    def readers(self) -> Principal:
+        """Return the directory's group of those who may read the repository."""
+        return Principal(f"group:{self.source}:{readers_group(self.repository.id)}")
+
+    @property
+    def access(self) -> Access:
+        """Return the one clause that every document of the repository has."""
+        return Access(clauses=(Clause(principals=(self.readers,)),))
+
+    @property
+    def token(self) -> str:
+        """Return what changes when the documents must say something else."""
+        said = (self.repository.full_name, self.repository.html_url, self.repository.default_branch or "", self.readers)
+        return hashlib.sha256("\0".join(said).encode()).hexdigest()[:16]
+
+    def file(self, path: str) -> DocumentState:
+        """Describe a file; the content decides about its type."""
+        name = PurePosixPath(path)
+        return DocumentState(
+            knowledge_base=self.knowledge_base,
+            title=name.name,
+            url=self._file_url(path),
+            access=self.access,
+            attributes={**self._shared(), "path": path, "extension": name.suffix.lower()},
+        )
+
+    def moved_file(self, path: str) -> DocumentPatch:
+        """Say what a file's document says anew after the repository changed."""
+        return DocumentPatch(access=self.access, url=self._file_url(path), attributes=self._shared())
+
+    def issue(self, issue: Issue) -> DocumentState:
+        """Describe an issue or a pull request."""
+        return DocumentState(
+            knowledge_base=self.knowledge_base,
+            title=issue.title,
+            url=issue.html_url,
+            media_type="text/markdown",
+            access=self.access,
+            attributes={
+                **self._shared(),
+                "kind": "issue" if issue.pull_request is None else "pull_request",
+                "number": issue.number,
+                "state": issue.state,
+                "author": login_of(issue.user),
+                "labels": tuple(label.name for label in issue.labels),
+                "created_at": issue.created_at,
+                "updated_at": issue.updated_at,
+            },
+        )
+
+    def moved_issue(self, issue: Issue) -> DocumentPatch:
+        """Say what an issue's document says anew after the repository changed."""
+        return DocumentPatch(access=self.access, url=issue.html_url, attributes=self._shared())
+
+    def _shared(self) -> dict[str, AttributeValue]:
+        return {"repository": self.repository.full_name}
+
+    def _file_url(self, path: str) -> str:
+        branch = quote(self.repository.default_branch or "HEAD", safe="/")
+        return f"{self.repository.html_url}/blob/{branch}/{quote(path)}"
+
+
+def readers_group(repository_id: int) -> str:
+    """Name the group of a repository's readers, at the source."""
+    return f"repo:{repository_id}"
+
+
+def login_of(account: Account | None) -> str:
+    """Return an account's name; GitHub calls deleted ones `ghost`."""
+    return account.login if account is not None else "ghost"
+
+
+def issue_text(issue: Issue, comments: Iterable[Comment]) -> str:
+    """Write an issue and its comments as Markdown, in the order of their making."""
+    kind = "Issue" if issue.pull_request is None else "Pull request"
+    parts = [f"# {issue.title}", f"{kind} #{issue.number}, {issue.state}, by {login_of(issue.user)}"]
+    if issue.labels:
+        parts.append(f"Labels: {', '.join(label.name for label in issue.labels)}")
+    parts.append(_plain(issue.body))
+    for each in sorted(comments, key=lambda comment: (comment.created_at, comment.id)):
+        place = f" on {each.path}" if each.path else ""
+        parts += [f"## {login_of(each.user)}, {each.created_at:%Y-%m-%d}{place}", _plain(each.body)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _plain(body: str | None) -> str:
+    return (body or "").replace("\r\n", "\n").strip()

@@ -1,0 +1,157 @@
+"""Issues and pull requests with their comments: by time of change, or all of them (ADR 0124)."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from connectors.github.client import GithubClient
+from connectors.github.cursor import ISSUES, RepositoryState, Shelf
+from connectors.github.documents import Home, issue_text
+from connectors.github.ids import issue_id
+from connectors.github.models import Comment, Issue, read_as
+from connectors.objects.leaves import Held, Leaf, Ledger, Note
+from connectors.protocol import Deleted, Observed, Patched, SourceChange, Upserted
+
+# GitHub's times have seconds, and what it lists may lag behind what it stored.
+OVERLAP: Final = timedelta(minutes=2)
+_CHANGED: Final = {"state": "all", "sort": "updated", "direction": "asc"}
+_ALL: Final = {"state": "all", "sort": "created", "direction": "asc"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Issues:
+    """One look at a repository's issues. `seen_ns`: a time before it was asked for anything."""
+
+    client: GithubClient
+    home: Home
+    shelf: Shelf
+    seen_ns: int
+    newest: datetime | None = None  # of the updates that were seen
+    etag: str | None = None
+
+    def mark(self, state: RepositoryState) -> str | None:
+        """Return from when on the next look asks: never earlier than this one did."""
+        if self.newest is None:
+            return state.since
+        mark = _stamp(self.newest - OVERLAP)
+        return max(mark, state.since or mark)
+
+    async def whole(self) -> AsyncIterator[Observed]:
+        """Compare all issues with what is held. One that is missing is asked for before it is deleted."""
+        ledger = self.shelf.ledger(ISSUES)
+        last = 0
+        async for _, page in self.client.pages(self._path("issues"), _ALL):
+            for issue in sorted(read_as(tuple[Issue, ...], page.content), key=lambda each: each.number):
+                self._see(issue)
+                if issue.number > last:
+                    last = issue.number
+                    leaf, held = ledger.take(_key(issue.number), self.seen_ns)
+                    for change in self._difference((ledger, leaf), issue, held):
+                        yield change
+        ledger.finish(self.seen_ns)
+        for leaf, key, _ in ledger.missing():
+            if await self.client.issue(self.home.repository, int(key)) is None:
+                yield self._deletion((ledger, leaf), key)
+
+    async def since(self, state: RepositoryState) -> AsyncIterator[Observed]:
+        """Look at what was updated since."""
+        ledger = self.shelf.ledger(ISSUES)
+        seen: set[tuple[int, str]] = set()
+        async for issue in self._updated(state):
+            self._see(issue)
+            if (issue.number, issue.state_token) not in seen:
+                seen.add((issue.number, issue.state_token))
+                leaf, held = ledger.at(_key(issue.number))
+                for change in self._difference((ledger, leaf), issue, held):
+                    yield change
+
+    async def one(self, number: int) -> AsyncIterator[Observed]:
+        """Look at one issue, as a notification asks. It is read anew: edits of comments are told by nothing else."""
+        ledger = self.shelf.ledger(ISSUES)
+        leaf, held = ledger.at(_key(number))
+        issue = await self.client.issue(self.home.repository, number)
+        if issue is not None:
+            for change in self._difference((ledger, leaf), issue, None):
+                yield change
+        elif held is not None:
+            yield self._deletion((ledger, leaf), _key(number))
+
+    async def _updated(self, state: RepositoryState) -> AsyncIterator[Issue]:
+        """Yield issues in the order of their updates, from where the state says.
+
+        Pages are asked for by time, not by number: an issue that is updated meanwhile goes to the end, and pages by
+        number would shift over one that nobody then sees.
+        """
+        mark = state.since or "1970-01-01T00:00:00Z"
+        page = await self.client.conditional(self._path("issues"), {**_CHANGED, "since": mark}, state.issues_etag)
+        if page is None:
+            self.etag = state.issues_etag
+            return
+        number = 1
+        while page is not None:
+            found = read_as(tuple[Issue, ...], page.content)
+            if number == 1 and len(found) < self.client.page_items:
+                self.etag = page.validators.etag  # of a last page: what is updated later shows on it
+            for issue in found:
+                yield issue
+            if len(found) < self.client.page_items:
+                return
+            last = _stamp(found[-1].updated_at)
+            number = number + 1 if last == mark else 1  # a whole page of one second: only then by number
+            mark = last
+            query = {**_CHANGED, "since": mark, "page": str(number)}
+            page = await self.client.conditional(self._path("issues"), query, None)
+
+    def _see(self, issue: Issue) -> None:
+        self.newest = max(self.newest or issue.updated_at, issue.updated_at)
+
+    def _difference(self, at: tuple[Ledger, Leaf], issue: Issue, held: Held | None) -> list[Observed]:
+        now = Held(content=issue.state_token, access=self.home.token)
+        if held == now:
+            return []
+        key = _key(issue.number)
+        if held is not None and held.content == now.content:
+            _, parts = self.shelf.note(ISSUES, at, key, now, settled=True)
+            return [self._change(key, Patched(patch=self.home.moved_issue(issue)), parts, issue.updated_at)]
+        note, parts = self.shelf.note(ISSUES, at, key, now, settled=False)
+        what = Upserted(state=self.home.issue(issue), content=self._opener(issue, note))
+        return [self._change(key, what, parts, issue.updated_at)]
+
+    def _deletion(self, at: tuple[Ledger, Leaf], key: str) -> SourceChange:
+        _, parts = self.shelf.note(ISSUES, at, key, None, settled=True)
+        return self._change(key, Deleted(), parts, datetime.fromtimestamp(self.seen_ns / 1e9, tz=UTC))
+
+    def _change(
+        self, key: str, what: Upserted | Patched | Deleted, parts: Mapping[str, bytes | None], occurred_at: datetime
+    ) -> SourceChange:
+        return SourceChange(
+            external_id=issue_id(self.home.repository.id, int(key)),
+            what=what,
+            source_version=self.seen_ns,
+            occurred_at=occurred_at,
+            cursor=parts,
+        )
+
+    def _opener(self, issue: Issue, note: Note) -> Callable[[], AsyncIterator[bytes]]:
+        async def read() -> AsyncIterator[bytes]:
+            paths = [f"issues/{issue.number}/comments"] if issue.comments else []
+            if issue.pull_request is not None:
+                paths.append(f"pulls/{issue.number}/comments")
+            listings = [await self.client.listing(self._path(path)) for path in paths]
+            comments = [each for listing in listings for each in listing.items(Comment)]
+            yield issue_text(issue, comments).encode()
+            note.settled = True
+
+        return read
+
+    def _path(self, below: str) -> str:
+        return self.client.below(self.home.repository, below)
+
+
+def _key(number: int) -> str:
+    return f"{number:012d}"  # so that their order is that of the numbers
+
+
+def _stamp(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,101 @@
+"""Which repositories a source reads: those of an organisation, or of a list."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from connectors.github.client import GithubClient
+from connectors.github.cursor import known_repositories
+from connectors.github.documents import readers_group
+from connectors.github.models import Repository, read_as
+from connectors.github.settings import GithubSettings
+from connectors.protocol import Cursor, ItemFailed, SourceGoneError
+from headwater.clients.egress.errors import MissingError
+from headwater.errors import FatalError, PoisonError
+
+
+class EmptyListingError(FatalError):
+    """A listing that cannot be believed. Nothing is deleted on its word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a source reads now. `gone`: ids of what it read before and does not any more."""
+
+    repositories: Sequence[Repository]
+    gone: Sequence[int]
+    failed: Sequence[ItemFailed]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Finds repositories."""
+
+    client: GithubClient
+    settings: GithubSettings
+
+    async def found(self, since: Cursor) -> Found:
+        """Return what there is. Raise EmptyListingError for nothing where there was something.
+
+        What is held and not listed is asked for by its id before it counts as gone: pages shift while they are read.
+        """
+        listed, failed = await self._listed()
+        known = known_repositories(since)
+        if not listed and known:
+            raise EmptyListingError(
+                f"{self.named}: lists no repository where there were some; nothing is deleted. If they are really "
+                "gone, remove the source; else check the rights of its token"
+            )
+        by_id = {each.id: each for each in listed if self._is_wanted(each)}
+        gone = []
+        for missing in sorted(known - by_id.keys()):
+            try:
+                again = await self.client.repository_by_id(missing)
+            except PoisonError as error:  # neither there nor gone: what is held stays, for nobody
+                failed = [*failed, ItemFailed(external_id=readers_group(missing), error=error)]
+                continue
+            if again is not None and self._is_ours(again) and self._is_wanted(again):
+                by_id[missing] = again
+            else:
+                gone.append(missing)
+        return Found(repositories=sorted(by_id.values(), key=lambda each: each.id), gone=gone, failed=failed)
+
+    async def one(self, repository_id: int) -> Repository | None:
+        """Return a repository of this source; None where it is gone or another's."""
+        found = await self.client.repository_by_id(repository_id)
+        return found if found is not None and self._is_ours(found) and self._is_wanted(found) else None
+
+    @property
+    def named(self) -> str:
+        """Return what messages call it: the setting."""
+        if self.settings.organisation is not None:
+            return f"settings.organisation: {self.settings.organisation}"
+        return f"settings.repositories: {', '.join(self.settings.repositories)}"
+
+    async def _listed(self) -> tuple[Sequence[Repository], Sequence[ItemFailed]]:
+        organisation = self.settings.organisation
+        found: list[Repository] = []
+        if organisation is not None:
+            try:
+                async for _, page in self.client.pages(f"orgs/{quote(organisation)}/repos", {"type": "all"}):
+                    found += read_as(tuple[Repository, ...], page.content)
+            except MissingError as error:
+                raise SourceGoneError(f"{self.named}: {error}") from error
+            except PoisonError as error:
+                raise FatalError(f"{self.named}: its repositories cannot be listed: {error}") from error
+            return found, ()
+        failed: list[ItemFailed] = []
+        for full_name in self.settings.repositories:
+            try:
+                found.append(await self.client.repository(full_name))
+            except PoisonError as error:
+                failed.append(ItemFailed(external_id=full_name, error=error))
+        return found, failed
+
+    def _is_ours(self, repository: Repository) -> bool:
+        if self.settings.organisation is not None:
+            return repository.owner.login.casefold() == self.settings.organisation.casefold()
+        return repository.full_name.casefold() in {each.casefold() for each in self.settings.repositories}
+
+    def _is_wanted(self, repository: Repository) -> bool:
+        return (self.settings.archived or not repository.archived) and (self.settings.forks or not repository.fork)

@@ -1,0 +1,38 @@
+"""What a source of kind `github` is connected with."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, PositiveInt, model_validator
+
+from connectors.setting_types import Names, Table
+
+
+class GithubSettings(BaseModel, frozen=True, extra="forbid"):
+    """Repositories of one organisation, or those of a list."""
+
+    organisation: str | None = None
+    repositories: Names = ()  # owner/name
+    url: str = "https://api.github.com/"  # of a server of your own: https://HOST/api/v3/
+    include: Names = ()  # globs of paths, the buckets' dialect
+    exclude: Names = ()
+    max_bytes: PositiveInt = 10 * 1024 * 1024  # a larger file is reported, not read
+    issues: bool = True  # and pull requests, with their comments
+    archived: bool = True  # archived repositories too
+    forks: bool = True
+    # Whom a public repository is for: members of its organisation, or all of the tenant.
+    public: Literal["members", "everyone"] = "members"
+    users: Table = {}  # login or numeric id of an account -> id of the directory's user
+
+    @model_validator(mode="after")
+    def _one_scope(self) -> Self:
+        if (self.organisation is None) == (not self.repositories):
+            raise ValueError("give either `organisation` or `repositories` (a list of owner/name)")
+        wrong = [each for each in self.repositories if each.count("/") != 1 or not all(each.split("/"))]
+        if wrong:
+            raise ValueError(f"repositories: {wrong[0]!r} is not of the form owner/name")
+        return self
+
+    @property
+    def home(self) -> str:
+        """Return the API's address: paths are relative to it."""
+        return self.url if self.url.endswith("/") else f"{self.url}/"

@@ -1,0 +1,140 @@
+"""One look at one repository: its files, then its issues, and where it is resumed afterwards."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Self
+
+from connectors.github.client import GithubClient
+from connectors.github.cursor import FILES, ISSUES, RepositoryState, Shelf, deleted
+from connectors.github.documents import Home, readers_group
+from connectors.github.files import Files
+from connectors.github.ids import Named, issue_id
+from connectors.github.issues import Issues
+from connectors.github.settings import GithubSettings
+from connectors.objects.filters import KeyFilter
+from connectors.protocol import Cursor, ItemFailed, Observed
+from headwater.clients.egress.errors import MissingError, RequestRefusedError
+from headwater.errors import PoisonError
+
+
+class NoBranchError(PoisonError):
+    """A repository whose default branch is not there, though files of it are held."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Visit:
+    """Looks, and gathers what the next look has to know."""
+
+    home: Home
+    client: GithubClient
+    settings: GithubSettings
+    shelf: Shelf
+    known: RepositoryState
+    state: RepositoryState
+    files: Files
+    issues: Issues
+
+    @classmethod
+    def begun(
+        cls,
+        home: Home,
+        since: Cursor,
+        *,
+        client: GithubClient,
+        settings: GithubSettings,
+        keys: KeyFilter,
+        seen_ns: int,
+    ) -> Self:
+        """Begin a look at what `seen_ns` comes before."""
+        shelf, known = Shelf(since, home.repository.id), RepositoryState.of(since, home.repository.id)
+        return cls(
+            home=home,
+            client=client,
+            settings=settings,
+            shelf=shelf,
+            known=known,
+            state=known,
+            files=Files(
+                client=client, home=home, shelf=shelf, keys=keys, max_bytes=settings.max_bytes, seen_ns=seen_ns
+            ),
+            issues=Issues(client=client, home=home, shelf=shelf, seen_ns=seen_ns),
+        )
+
+    async def changes(self, *, whole: bool) -> AsyncIterator[Observed]:
+        """Yield what differs from what is held. `whole`: by reading all; else where the state is not enough."""
+        token = self._token()
+        whole = whole or self.known.token != token
+        for part in (self._files(whole=whole), self._issues(whole=whole)):
+            try:
+                async for change in part:
+                    yield change
+            except PoisonError as error:
+                self.shelf.complete = False
+                yield ItemFailed(external_id=readers_group(self.home.repository.id), error=error)
+        self.state = replace(self.state, token=token)
+
+    async def one(self, wanted: Named) -> AsyncIterator[Observed]:
+        """Look at one file or issue."""
+        if wanted.path is not None:
+            commit, _ = await self._head(None)
+            if commit is not None:
+                async for change in self.files.one(wanted.path, commit):
+                    yield change
+        elif wanted.number is not None and self.settings.issues:
+            async for change in self.issues.one(wanted.number):
+                yield change
+
+    async def _files(self, *, whole: bool) -> AsyncIterator[Observed]:
+        commit, etag = await self._head(None if whole else self.known.head_etag)
+        if commit is None:
+            if not self.shelf.ledger(FILES).is_empty:
+                raise NoBranchError(
+                    f"{self.home.repository.full_name}: its default branch is not there; nothing is deleted"
+                )
+            return
+        comparison = None
+        if not whole and self.known.head is not None and commit != self.known.head:
+            comparison = await self.client.compare(self.home.repository, self.known.head, commit)
+        if comparison is not None:
+            async for change in self.files.since(comparison, commit):
+                yield change
+        elif whole or commit != self.known.head:
+            async for change in self.files.whole(commit):
+                yield change
+        self.state = replace(self.state, head=commit, head_etag=etag)
+
+    async def _head(self, etag: str | None) -> tuple[str | None, str | None]:
+        """Return commit and ETag of the default branch; no commit where nothing was ever pushed."""
+        if self.home.repository.default_branch is None:
+            return None, None
+        try:
+            found = await self.client.head(self.home.repository, etag)
+        except (MissingError, RequestRefusedError):  # 404, and 409 for an empty repository
+            return None, None
+        return found if found is not None else (self.known.head, self.known.head_etag)
+
+    async def _issues(self, *, whole: bool) -> AsyncIterator[Observed]:
+        if not self.settings.issues:
+            if whole:
+                for gone in deleted(self.shelf, ISSUES, self._issue_id, self.issues.seen_ns):
+                    yield gone
+            return
+        try:
+            async for change in self.issues.whole() if whole else self.issues.since(self.known):
+                yield change
+        except MissingError:
+            if self.home.repository.has_issues:
+                raise
+            return  # 410: issues are switched off; what is held of them stays
+        self.state = replace(self.state, since=self.issues.mark(self.known), issues_etag=self.issues.etag)
+
+    def _issue_id(self, key: str) -> str:
+        return issue_id(self.home.repository.id, int(key))
+
+    def _token(self) -> str:
+        """Return what changes when all must be looked at anew: the repository's name, or the source's settings."""
+        of = self.settings
+        said = [self.home.token, of.include, of.exclude, of.max_bytes, of.issues]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]

@@ -1,0 +1,44 @@
+"""The suite on GitHub. An item is a repository with one file, and who may read it is a group."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from headwater.errors import FatalError, UnauthorisedError
+from tests.contract.connectors.contract import ANN, ConnectorContract, fill
+from tests.support.github_source import GithubSource, github_source
+from tests.support.sources import Follower, SourceHarness
+
+
+class TestGithub(ConnectorContract):
+    @pytest.fixture
+    def source(self, github: GithubSource) -> SourceHarness:
+        return github
+
+    @pytest.fixture
+    async def github(self) -> AsyncIterator[GithubSource]:
+        async with github_source(GithubSource) as source:
+            source.settings["issues"] = False
+            yield source
+
+    async def test_a_change_of_access_costs_no_content(self, source: SourceHarness) -> None:
+        """Nor a patch: one group of the directory changes."""
+        fill(source)
+        follower = Follower(source)
+        await follower.follow()
+        downloads = source.downloads
+        source.share("c/z.md", ANN)
+        assert await follower.follow() == []
+        assert source.downloads == downloads
+        assert follower.view() == source.truth()
+
+    async def test_credentials_that_expire_in_mid_sync_delete_nothing(self, github: GithubSource) -> None:
+        fill(github)
+        follower = Follower(github)
+        await follower.follow()
+        github.delete("a/x.md")
+        github.server.token = "another"
+        with pytest.raises(FatalError) as refused:
+            await follower.follow()
+        assert isinstance(refused.value, UnauthorisedError)
+        assert follower.deleted == []

@@ -1,0 +1,67 @@
+"""What GitHub says of the difference between two commits. Renames are those of the same content."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.support.github_state import LINK, SUBMODULE, Repo
+
+NO_END = "\n\\ No newline at end of file"
+
+
+def comparison(repo: Repo, base: str, head: str, *, limit: int) -> dict[str, Any]:
+    """Compare from the newest commit that both have."""
+    behind, ahead = _ancestors(repo, base), _ancestors(repo, head)
+    merge = next(sha for sha in ahead if sha in behind) if set(ahead) & set(behind) else None
+    if base == head:
+        status = "identical"
+    elif merge == base:
+        status = "ahead"
+    else:
+        status = "behind" if merge == head else "diverged"
+    files = _files(repo, repo.commits[merge].tree if merge else {}, repo.commits[head].tree)
+    return {"status": status, "files": files[:limit]}
+
+
+def _ancestors(repo: Repo, sha: str) -> list[str]:
+    found, at = [], [sha]
+    while at and at[0] in repo.commits:
+        found.append(at[0])
+        at = list(repo.commits[at[0]].parents)
+    return found
+
+
+def _files(repo: Repo, old: Mapping[str, tuple[str, str]], new: Mapping[str, tuple[str, str]]) -> list[dict[str, Any]]:
+    gone = {path: entry for path, entry in old.items() if path not in new}
+    found: list[dict[str, Any]] = []
+    for path, (mode, sha) in sorted(new.items()):
+        if old.get(path) == (mode, sha):
+            continue
+        said: dict[str, Any] = {"filename": path, "sha": sha, "status": "modified", "changes": 1}
+        source = next((each for each, entry in gone.items() if entry == (mode, sha)), None)
+        if path not in old and source is not None:
+            del gone[source]
+            said |= {"status": "renamed", "previous_filename": source, "changes": 0}
+        elif path not in old:
+            said["status"] = "added"
+        elif old[path][1] == sha:
+            said |= {"status": "changed", "changes": 0}
+        if said["changes"]:
+            said |= _patch(repo, mode, sha)
+        found.append(said)
+    removed = [
+        {"filename": path, "sha": sha, "status": "removed", "changes": 1} | _patch(repo, mode, sha, sign="-")
+        for path, (mode, sha) in sorted(gone.items())
+    ]
+    return sorted(found + removed, key=lambda each: str(each["filename"]))
+
+
+def _patch(repo: Repo, mode: str, sha: str, sign: str = "+") -> dict[str, Any]:
+    if mode == SUBMODULE:
+        return {"patch": f"@@ -0,0 +1 @@\n{sign}Subproject commit {sha}"}
+    content = repo.blobs[sha]
+    if b"\0" in content:
+        return {"changes": 0}
+    lines = content.decode().split("\n")
+    ended = content.endswith(b"\n") and mode != LINK
+    shown = [sign + line for line in (lines[:-1] if ended else lines)]
+    return {"patch": "@@ -0,0 +1 @@\n" + "\n".join(shown) + ("" if ended else NO_END), "changes": len(shown)}

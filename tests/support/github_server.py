@@ -1,0 +1,311 @@
+"""GitHub's REST API over a synthetic organisation: pages, validators, limits, outages, truncated trees. On loopback.
+
+Shapes: docs.github.com/rest, version 2022-11-28, and the recordings of `api/github-octokit`.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from tests.support.github_diffs import comparison
+from tests.support.github_state import FILE, LINK, ORGANISATION, FakeIssue, GithubState, Repo, Tree, stamp, tree_sha
+
+TOKEN = "ghp_synthetic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Something to answer instead, once."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    message: str = "Said so"
+
+
+def primary_limit(seconds: int) -> Answer:
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + seconds)}
+    return Answer(status=403, headers=headers, message="API rate limit exceeded")
+
+
+SECONDARY_LIMIT = Answer(status=403, headers={"Retry-After": "30"}, message="You have exceeded a secondary rate limit")
+
+
+class RefusedError(Exception):
+    """What is answered with a status alone."""
+
+    def __init__(self, status: int, location: str | None = None) -> None:
+        self.status, self.location = status, location
+
+
+@dataclass(slots=True)
+class GithubServer:
+    """Serves a state. What is set on it holds for the requests that follow."""
+
+    url: str = ""
+    state: GithubState = field(default_factory=GithubState)
+    tree_entries: int = 1000  # of one recursive answer; more are truncated
+    compared_files: int = 300
+    requests: list[str] = field(default_factory=list)
+    not_modified: int = 0
+    answers: list[Answer] = field(default_factory=list)  # to the next requests, whatever they are
+    refused: dict[str, int] = field(default_factory=dict)  # a pattern of paths -> status, until taken away
+    lists_nothing: bool = False
+    fails_after_pages: int | None = None  # of the listing of repositories
+    on_read: Callable[[Repo, str], None] | None = None  # before a blob is answered
+    token: str = TOKEN
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request."""
+        path = request.raw_path.partition("?")[0]
+        self.requests.append(f"{request.raw_path.lstrip('/')}")
+        if self.answers:
+            said = self.answers.pop(0)
+            return web.json_response({"message": said.message}, status=said.status, headers=dict(said.headers))
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            return web.json_response({"message": "Bad credentials"}, status=401)
+        for pattern, status in self.refused.items():
+            if re.search(pattern, path):
+                return web.json_response({"message": "Refused"}, status=status)
+        try:
+            body, links = self._body([unquote(part) for part in path.strip("/").split("/")], request)
+        except RefusedError as refusal:
+            headers = {"Location": self.url + refusal.location} if refusal.location else {}
+            return web.json_response({"message": "Not Found"}, status=refusal.status, headers=headers)
+        etag = f'W/"{hashlib.sha256(body).hexdigest()}"'
+        if request.headers.get("If-None-Match") == etag:
+            self.not_modified += 1
+            return web.Response(status=304, headers={"ETag": etag})
+        return web.Response(body=body, headers={"ETag": etag, **links}, content_type="application/json")
+
+    def _body(self, parts: Sequence[str], request: web.Request) -> tuple[bytes, dict[str, str]]:
+        if parts[:3] and parts[0] == "repos" and parts[3:5] == ["git", "blobs"]:
+            return self._blob(self._repo(parts), parts[5]), {}
+        found = self._found(parts, request.query)
+        if not isinstance(found, list) or parts[3:4] == ["contents"]:
+            return json.dumps(found).encode(), {}
+        size, page = int(request.query.get("per_page", "30")), int(request.query.get("page", "1"))
+        shown = found[(page - 1) * size : page * size]
+        links = {}
+        if page * size < len(found):
+            query = "&".join(f"{name}={value}" for name, value in request.query.items() if name != "page")
+            links["Link"] = (
+                f'<{self.url}{request.path}?{query}&page={page + 1}>; rel="next", '
+                f'<{self.url}{request.path}?{query}&page={-(-len(found) // size)}>; rel="last"'
+            )
+        return json.dumps(shown).encode(), links
+
+    def _found(self, parts: Sequence[str], query: Mapping[str, str]) -> Any:
+        match parts:
+            case ["orgs", login, *below] if login == ORGANISATION:
+                return self._of_organisation(below, query)
+            case ["repositories", repository_id] if int(repository_id) in self.state.repos:
+                return self._described(self.state.repos[int(repository_id)])
+            case ["repos", _, _]:
+                return self._described(self._repo(parts))
+            case ["repos", _, _, *below]:
+                return self._of_repository(self._repo(parts), below, query)
+        raise RefusedError(404)
+
+    def _of_organisation(self, below: Sequence[str], query: Mapping[str, str]) -> Any:
+        state = self.state
+        match below:
+            case []:
+                return {
+                    "id": state.organisation_id,
+                    "login": ORGANISATION,
+                    "default_repository_permission": state.base_permission,
+                }
+            case ["repos"]:
+                if self.fails_after_pages is not None and int(query.get("page", "1")) > self.fails_after_pages:
+                    raise RefusedError(502)
+                owned = [] if self.lists_nothing else [r for r in state.repos.values() if r.owner == ORGANISATION]
+                return [self._described(each) for each in owned]
+            case ["members"]:
+                wanted = query.get("role", "all")
+                logins = [login for login, role in state.members.items() if wanted in {"all", role}]
+                return [state.account(login) for login in sorted(logins)]
+            case ["teams"]:
+                return [{"id": each.id, "slug": each.slug, "name": each.slug} for each in state.teams.values()]
+            case ["teams", slug, "members"]:
+                for team in state.teams.values():
+                    if team.slug == slug:
+                        return [state.account(login) for login in sorted(state.team_members(team))]
+        raise RefusedError(404)
+
+    def _repo(self, parts: Sequence[str]) -> Repo:
+        name = "/".join(parts[1:3])
+        found = self.state.named(name)
+        if found is not None:
+            return found
+        if name in self.state.former_names and self.state.former_names[name] in self.state.repos:
+            rest = "/".join(parts[3:])
+            moved = self.state.repos[self.state.former_names[name]]
+            raise RefusedError(301, f"/repos/{moved.full_name}/{rest}".rstrip("/"))
+        raise RefusedError(404)
+
+    def _of_repository(self, repo: Repo, below: Sequence[str], query: Mapping[str, str]) -> Any:
+        match below:
+            case ["collaborators"]:
+                direct = query.get("affiliation") == "direct" or repo.owner == ORGANISATION
+                logins = repo.direct if direct else repo.direct | {repo.owner}
+                return [{**self.state.account(each), "permissions": {"pull": True}} for each in sorted(logins)]
+            case ["teams"]:
+                teams = [self.state.teams[each] for each in sorted(repo.teams) if each in self.state.teams]
+                return [{"id": each.id, "slug": each.slug, "name": each.slug} for each in teams]
+            case ["issues" | "pulls" as kind, *more]:
+                return self._of_issues(repo, kind, more, query)
+        return self._of_git(repo, below, query)
+
+    def _of_git(self, repo: Repo, below: Sequence[str], query: Mapping[str, str]) -> Any:
+        match below:
+            case ["git", "ref", "heads", *branch]:
+                if repo.head is None or "/".join(branch) != repo.branch:
+                    raise RefusedError(409 if repo.head is None else 404)
+                return {"ref": f"refs/heads/{repo.branch}", "object": {"sha": repo.head, "type": "commit"}}
+            case ["git", "trees", sha]:
+                return self._tree(repo, sha, recursive="recursive" in query)
+            case ["compare", commits]:
+                base, _, head = commits.partition("...")
+                if base in repo.commits and head in repo.commits:
+                    return comparison(repo, base, head, limit=self.compared_files)
+            case ["contents", *path]:
+                return self._entry(repo, "/".join(path), query["ref"])
+        raise RefusedError(404)
+
+    def _of_issues(self, repo: Repo, kind: str, more: Sequence[str], query: Mapping[str, str]) -> Any:
+        if not more:
+            return self._issues(repo, query)
+        issue = repo.issues.get(int(more[0]))
+        if issue is None:
+            raise RefusedError(410)
+        if more[1:] == ["comments"]:
+            return [self._comment(each) for each in issue.comments] if kind == "issues" else []
+        return self._issue(repo, issue)
+
+    def _tree(self, repo: Repo, sha: str, *, recursive: bool) -> dict[str, Any]:
+        tree = self._known_tree(repo, sha)
+        entries = [
+            {"path": path, "mode": mode, "type": "commit" if mode == "160000" else "blob", "sha": blob}
+            | ({"size": len(repo.blobs[blob])} if blob in repo.blobs else {})
+            for path, (mode, blob) in tree.items()
+            if recursive or "/" not in path
+        ]
+        for folder in sorted({path.rpartition("/")[0] for path in tree if "/" in path}):
+            below = {path[len(folder) + 1 :]: entry for path, entry in tree.items() if path.startswith(f"{folder}/")}
+            if recursive or "/" not in folder:
+                entries.append({"path": folder, "mode": "040000", "type": "tree", "sha": tree_sha(below)})
+        entries += [] if recursive else self._upper_folders(tree, entries)
+        entries.sort(key=lambda each: str(each["path"]))
+        truncated = recursive and len(entries) > self.tree_entries
+        return {"sha": sha, "tree": entries[: self.tree_entries] if recursive else entries, "truncated": truncated}
+
+    def _upper_folders(self, tree: Tree, entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        named = {each["path"] for each in entries}
+        missing = {path.partition("/")[0] for path in tree if "/" in path} - named
+        found = []
+        for folder in missing:
+            below = {path[len(folder) + 1 :]: entry for path, entry in tree.items() if path.startswith(f"{folder}/")}
+            found.append({"path": folder, "mode": "040000", "type": "tree", "sha": tree_sha(below)})
+        return found
+
+    def _known_tree(self, repo: Repo, sha: str) -> Tree:
+        if sha in repo.commits:
+            return repo.commits[sha].tree
+        for commit in reversed(repo.commits.values()):
+            folders = {path[: at.start()] for path in commit.tree for at in re.finditer("/", path)}
+            for folder in folders:
+                below = {p[len(folder) + 1 :]: entry for p, entry in commit.tree.items() if p.startswith(f"{folder}/")}
+                if tree_sha(below) == sha:
+                    return below
+        raise RefusedError(404)
+
+    def _entry(self, repo: Repo, path: str, commit: str) -> Any:
+        tree = repo.commits[commit].tree if commit in repo.commits else {}
+        if path not in tree:
+            raise RefusedError(404)
+        mode, sha = tree[path]
+        kind = {FILE: "file", LINK: "symlink"}.get(mode, "submodule")
+        content = repo.blobs.get(sha, b"")
+        encoded = base64.b64encode(content).decode()
+        return {"type": kind, "path": path, "sha": sha, "size": len(content), "content": encoded}
+
+    def _blob(self, repo: Repo, sha: str) -> bytes:
+        if self.on_read is not None:
+            self.on_read(repo, sha)
+        if repo.id not in self.state.repos or sha not in repo.blobs:
+            raise RefusedError(404)
+        return repo.blobs[sha]
+
+    def _issues(self, repo: Repo, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        since, is_created = query.get("since", ""), query.get("sort", "created") == "created"
+        found = sorted(
+            repo.issues.values(), key=lambda each: (each.created_at if is_created else each.updated_at, each.number)
+        )
+        return [self._issue(repo, each) for each in found if stamp(each.updated_at) >= since]
+
+    def _issue(self, repo: Repo, issue: FakeIssue) -> dict[str, Any]:
+        return {
+            "number": issue.number,
+            "title": issue.title,
+            "body": issue.body,
+            "state": issue.state,
+            "user": self.state.account(issue.author),
+            "html_url": f"https://github.test/{repo.full_name}/issues/{issue.number}",
+            "repository_url": f"{self.url}/repos/{repo.full_name}",
+            "labels": [{"name": "kind/test"}],
+            "comments": len(issue.comments),
+            "created_at": stamp(issue.created_at),
+            "updated_at": stamp(issue.updated_at),
+        } | ({"pull_request": {"url": "x"}} if issue.pull else {})
+
+    def _comment(self, comment: tuple[int, str, str, Any]) -> dict[str, Any]:
+        number, author, body, at = comment
+        return {
+            "id": number,
+            "user": self.state.account(author),
+            "body": body,
+            "created_at": stamp(at),
+            "updated_at": stamp(at),
+        }
+
+    def _described(self, repo: Repo) -> dict[str, Any]:
+        state, is_ours = self.state, repo.owner == ORGANISATION
+        owner = {"login": ORGANISATION, "id": state.organisation_id, "type": "Organization"}
+        return {
+            "id": repo.id,
+            "name": repo.name,
+            "full_name": repo.full_name,
+            "owner": owner if is_ours else state.account(repo.owner),
+            "html_url": f"https://github.test/{repo.full_name}",
+            "private": repo.visibility != "public",
+            "visibility": repo.visibility,
+            "default_branch": repo.branch,
+            "archived": repo.archived,
+            "fork": False,
+            "has_issues": True,
+        }
+
+
+@asynccontextmanager
+async def github_server() -> AsyncIterator[GithubServer]:
+    """Serve an organisation on a free port of loopback."""
+    server = GithubServer()
+    app = web.Application()
+    app.router.add_route("GET", r"/{path:[\s\S]*}", server.handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    server.url = f"http://github.test:{runner.addresses[0][1]}"
+    try:
+        yield server
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,168 @@
+"""GitHub as a source of the connectors' suite: an item is a repository with one file, for access is a repository's."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+
+from connectors.github.client import GithubClient
+from connectors.github.connector import GithubConnector
+from connectors.github.settings import GithubSettings
+from headwater.clients.egress.client import Egress
+from headwater.clients.egress.credentials import BearerCredential
+from schemas.ids import KnowledgeBaseId, SourceId
+from tests.support.egress import FakeClock, egress
+from tests.support.github_server import TOKEN, GithubServer, github_server
+from tests.support.github_state import ORGANISATION, FakeIssue, GithubState, Repo
+
+PATH = "docs/doc.md"
+USERS = {"ann-hub": "ann", "lea-hub": "lea", "bob-hub": "bob"}
+PAGE_ITEMS = 3
+S = TypeVar("S", bound="GithubSource")
+
+
+class GithubSource:
+    """Implements SourceHarness on a fake server. `settings` hold from now on."""
+
+    def __init__(self, server: GithubServer, opened: Egress, clock: FakeClock) -> None:
+        self.server, self.clock, self._egress = server, clock, opened
+        self.settings: dict[str, Any] = {"organisation": ORGANISATION, "public": "everyone", "users": USERS}
+        self._leads = server.state.add_team("leads", {"lea-hub"})
+        self._shares: dict[str, tuple[str, ...]] = {}
+        self._names: dict[int, str] = {}
+        self._acts: dict[str, Callable[[], None]] = {}
+        self._reading = False
+        server.on_read = self._about_to_read
+
+    @property
+    def state(self) -> GithubState:
+        return self.server.state
+
+    @property
+    def downloads(self) -> int:
+        return sum("/git/blobs/" in each for each in self.server.requests)
+
+    def connector(self) -> GithubConnector:
+        settings = GithubSettings(url=self.server.url, **self.settings)
+        token = BearerCredential(name="secrets.token", read=lambda: SecretStr(TOKEN))
+        source = self._egress.source(home=settings.home, credential=token)
+        return GithubConnector(
+            client=GithubClient(source, page_items=PAGE_ITEMS, compared_files=self.server.compared_files),
+            settings=settings,
+            source=SourceId("github"),
+            knowledge_base=KnowledgeBaseId("code"),
+        )
+
+    def put(self, name: str, text: str) -> None:
+        repo = self.repo(name)
+        if repo is None:
+            repo = self.state.add_repo(_repo_name(name))
+            self._names[repo.id] = name
+            self._let_in(repo, self._shares.get(name, ()))
+        # While it is read: its history is rewritten, and what was there is collected.
+        repo.put(PATH, text.encode(), forced=self._reading)
+        if self._reading:
+            repo.forget()
+
+    def rename(self, old: str, new: str) -> None:
+        repo = self._existing(old)
+        self.state.rename(repo, _repo_name(new))
+        self._names[repo.id] = new
+
+    def delete(self, name: str) -> None:
+        del self.state.repos[self._existing(name).id]
+
+    def share(self, name: str, readers: Sequence[str]) -> None:
+        self._shares[name] = tuple(readers)
+        repo = self.repo(name)
+        if repo is not None:
+            self._let_in(repo, readers)
+
+    def before_read(self, name: str, act: Callable[[], None]) -> None:
+        self._acts[name] = act
+
+    def break_listing(self) -> None:
+        self.server.fails_after_pages = 1
+
+    def empty_listing(self) -> None:
+        self.server.lists_nothing = True
+
+    def mend(self) -> None:
+        self.server.fails_after_pages, self.server.lists_nothing = None, False
+
+    def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        return {
+            self._names[repo.id]: (repo.files()[PATH].decode(), self.readers(repo))
+            for repo in self.state.repos.values()
+        }
+
+    def readers(self, repo: Repo) -> tuple[str, ...]:
+        """Return users of the directory whom the server lets in."""
+        logins = self.state.readers(repo)
+        return ("everyone",) if "*" in logins else tuple(sorted(f"user:{USERS[each]}" for each in logins & {*USERS}))
+
+    def name_of(self, external_id: str) -> str:
+        return self._names[int(external_id.partition("/")[0].removeprefix("repo:"))]
+
+    def repo(self, name: str) -> Repo | None:
+        return next((repo for repo in self.state.repos.values() if self._names.get(repo.id) == name), None)
+
+    def _existing(self, name: str) -> Repo:
+        repo = self.repo(name)
+        assert repo is not None
+        return repo
+
+    def _let_in(self, repo: Repo, readers: Sequence[str]) -> None:
+        repo.visibility = "public" if "everyone" in readers else "private"
+        repo.teams = {self._leads.id} if "group:hr:leads" in readers else set()
+        repo.direct = {"ann-hub"} if "user:ann" in readers else set()
+
+    def _about_to_read(self, repo: Repo, sha: str) -> None:
+        act = self._acts.pop(self._names.get(repo.id, ""), None)
+        if act is not None:
+            self._reading = True
+            act()
+            self._reading = False
+
+
+def _repo_name(name: str) -> str:
+    return name.removesuffix(".md").replace("/", "-")
+
+
+class OrganisationSource(GithubSource):
+    """The same, as it is: many files and issues a repository, external ids for names."""
+
+    def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        found = {}
+        for repo in self.state.repos.values():
+            if repo.owner == ORGANISATION:
+                for path, content in repo.files().items():
+                    if not path.endswith(".png"):
+                        found[f"repo:{repo.id}/file/{path}"] = (content.decode(), self.readers(repo))
+                for issue in repo.issues.values():
+                    found[f"repo:{repo.id}/issue/{issue.number}"] = (_written(issue), self.readers(repo))
+        return found
+
+    def name_of(self, external_id: str) -> str:
+        return external_id
+
+
+def _written(issue: FakeIssue) -> str:
+    kind = "Pull request" if issue.pull else "Issue"
+    text = f"# {issue.title}\n\n{kind} #{issue.number}, {issue.state}, by {issue.author}\n\nLabels: kind/test\n\n"
+    text += f"{issue.body}\n"
+    for _, author, body, at in issue.comments:
+        text += f"\n## {author}, {at:%Y-%m-%d}\n\n{body}\n"
+    return text
+
+
+@asynccontextmanager
+async def github_source(kind: type[S]) -> AsyncIterator[S]:
+    """Run a server until the end of the block; time passes by waiting alone."""
+    clock = FakeClock()
+    async with (
+        github_server() as server,
+        egress(clock, {"github.test": [["127.0.0.1"]]}, allowed_hosts=["github.test"]) as opened,
+    ):
+        yield kind(server, opened, clock)

@@ -1,0 +1,19 @@
+"""A synthetic organisation behind a server that speaks GitHub's REST API."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.github_source import OrganisationSource, github_source
+from tests.support.sources import Follower
+
+
+@pytest.fixture
+async def source() -> AsyncIterator[OrganisationSource]:
+    async with github_source(OrganisationSource) as source:
+        yield source
+
+
+@pytest.fixture
+def follower(source: OrganisationSource) -> Follower:
+    return Follower(source, batch=2)

@@ -1,0 +1,111 @@
+"""Limits, outages, expired tokens, and what GitHub really answered once."""
+
+import json
+from typing import Any
+
+import pytest
+
+from connectors.github.models import Account, Issue, Organisation, Reference, Repository, ShapeError, read_as
+from connectors.protocol import SourceGoneError
+from headwater.clients.egress.errors import RateLimitedError, SourceAwayError
+from headwater.errors import UnauthorisedError
+from tests.support.corpora import corpus
+from tests.support.github_server import SECONDARY_LIMIT, Answer, primary_limit
+from tests.support.github_source import OrganisationSource
+from tests.support.sources import Follower
+
+
+async def test_limits_and_short_outages_are_waited_for(source: OrganisationSource, follower: Follower) -> None:
+    source.state.add_repo("code").put("a.md", b"text\n")
+    source.server.answers = [primary_limit(200), SECONDARY_LIMIT, Answer(status=502), Answer(status=503)]
+    await follower.follow()
+    assert follower.view() == source.truth()
+    assert sum(source.clock.waits) > 220
+    assert not source.server.answers
+
+
+async def test_a_long_limit_ends_the_pass_and_the_next_goes_on(source: OrganisationSource, follower: Follower) -> None:
+    for number in range(4):
+        source.state.add_repo(f"r{number}").put("a.md", b"text\n")
+    await follower.follow(at_most=2)
+    source.server.answers = [primary_limit(3000)]
+    with pytest.raises(RateLimitedError):
+        await follower.follow()
+    source.clock.passed_s += 4000
+    assert len(await follower.follow()) == 2
+    assert follower.view() == source.truth()
+
+
+async def test_an_outage_ends_the_pass(source: OrganisationSource, follower: Follower) -> None:
+    source.server.refused = {"repos": 500}
+    with pytest.raises(SourceAwayError):
+        await follower.follow()
+
+
+@pytest.mark.parametrize(
+    ("refused", "error", "named"),
+    [
+        ({"orgs/acme$": 404}, SourceGoneError, r"settings\.organisation: acme"),
+        ({"orgs/acme$": 401}, UnauthorisedError, r"secrets\.token"),
+        ({"orgs/acme$": 403}, UnauthorisedError, "authorise it for the organisation"),
+        ({"collaborators": 403}, UnauthorisedError, "to list collaborators"),
+        ({"issues": 403}, UnauthorisedError, "to read issues"),
+        ({"git/ref": 403}, UnauthorisedError, "to read contents"),
+    ],
+)
+async def test_what_is_missing_is_named(
+    source: OrganisationSource, refused: dict[str, int], error: type[Exception], named: str
+) -> None:
+    source.state.add_repo("code").put("a.md", b"text\n")
+    await source.connector().check()
+    source.server.refused = refused
+    with pytest.raises(error, match=named):
+        await source.connector().check()
+
+
+async def test_a_repository_of_a_list_that_is_not_there_is_named(
+    source: OrganisationSource, follower: Follower
+) -> None:
+    del source.settings["organisation"]
+    repo = source.state.add_repo("code")
+    repo.put("a.md", b"text\n")
+    source.settings["repositories"] = "[acme/code, acme/none]"
+    await follower.follow()
+    assert list(follower.failed) == ["acme/none"]
+    assert follower.view() == source.truth()
+    source.state.rename(repo, "renamed")  # the list still leads to it
+    await follower.follow()
+    assert follower.view() == source.truth()
+    source.settings["repositories"] = "[acme/none]"
+    with pytest.raises(SourceGoneError, match=r"settings\.repositories: acme/none"):
+        await source.connector().check()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("recorded", "path", "form"),
+    [
+        ("get-repository", "/repos/octokit-fixture-org/hello-world", Repository),
+        ("get-organization", "/orgs/octokit-fixture-org", Organisation),
+        ("rename-repository", "/repositories/515436299", Repository),
+        ("paginate-issues", "/issues?", tuple[Issue, ...]),
+        ("add-and-remove-repository-collaborator", "/collaborators", tuple[Account, ...]),
+        ("git-refs", "/git/refs/", tuple[Reference, ...]),
+    ],
+)
+def test_what_was_recorded_is_read(recorded: str, path: str, form: Any) -> None:
+    folder = corpus("api/github-octokit") / "api.github.com" / recorded
+    exchanges = json.loads((folder / "raw-fixture.json").read_text())
+    answers = [each["response"] for each in exchanges if each["method"] == "get" and each["status"] == 200]
+    paths = [each["path"] for each in exchanges if each["method"] == "get" and each["status"] == 200]
+    found = [
+        read_as(form, json.dumps(body).encode()) for body, asked in zip(answers, paths, strict=True) if path in asked
+    ]
+    assert found
+    if form is Repository:
+        assert found[0].seen_by == "public"
+
+
+def test_another_shape_is_named() -> None:
+    with pytest.raises(ShapeError, match="full_name"):
+        read_as(Repository, b'{"id": 1}')

@@ -1,0 +1,91 @@
+"""Issues and pull requests: by time of update, whatever happens while they are listed."""
+
+from collections.abc import AsyncIterator
+
+from connectors.protocol import Deleted, Observed, Upserted
+from tests.support.github_source import OrganisationSource
+from tests.support.sources import Follower
+
+
+async def test_an_edit_and_a_comment_are_found_by_their_time(source: OrganisationSource, follower: Follower) -> None:
+    state, repo = source.state, source.state.add_repo("code")
+    issues = [state.new_issue(repo, f"Title {number}", "Body", pull=number % 2 == 0) for number in range(7)]
+    await follower.follow()
+    state.tick(600)
+    state.edit(issues[1], "Edited")
+    state.comment(issues[4], "Comment")
+    changes = await follower.follow()
+    assert sorted(each.external_id for each in changes) == [f"repo:{repo.id}/issue/{number}" for number in (2, 5)]
+    assert follower.view() == source.truth()
+
+
+async def test_issues_of_one_second_are_told_over_several_pages(source: OrganisationSource, follower: Follower) -> None:
+    state, repo = source.state, source.state.add_repo("code")
+    issues = [state.new_issue(repo, f"Title {number}", "Body") for number in range(8)]
+    await follower.follow()
+    at = state.tick(600)
+    for issue in issues:
+        issue.body, issue.updated_at = "Edited by a script", at
+    assert len(await follower.follow()) == 8
+    assert follower.view() == source.truth()
+
+
+async def test_what_is_updated_while_pages_are_read_hides_nothing(
+    source: OrganisationSource, follower: Follower
+) -> None:
+    state, repo = source.state, source.state.add_repo("code")
+    issues = [state.new_issue(repo, f"Title {number}", "Body") for number in range(6)]
+    await follower.follow()
+    state.tick(600)
+    for issue in issues:
+        state.edit(issue, "Edited")
+    passing = source.connector().changes(dict(follower.cursor))
+    async for change in passing:  # the first page was read: its issues now move behind all others
+        for issue in issues[:3]:
+            state.edit(issue, "Edited again")
+        await follower.submit(_one(change))
+        break
+    await follower.submit(passing)
+    await follower.follow()
+    assert follower.view() == source.truth()
+
+
+async def _one(change: Observed) -> AsyncIterator[Observed]:
+    yield change
+
+
+async def test_a_deleted_issue_is_missed_by_a_whole_listing(source: OrganisationSource, follower: Follower) -> None:
+    state, repo = source.state, source.state.add_repo("code")
+    for number in range(5):
+        state.new_issue(repo, f"Title {number}", "Body")
+    await follower.follow()
+    del repo.issues[2]
+    changes = await follower.submit(source.connector().everything(dict(follower.cursor)))
+    assert [(each.external_id[-1], type(each.what)) for each in changes] == [("2", Deleted)]
+
+
+async def test_one_issue_is_read_anew_when_it_is_named(source: OrganisationSource, follower: Follower) -> None:
+    state, repo = source.state, source.state.add_repo("code")
+    issue = state.new_issue(repo, "Title", "Body")
+    state.comment(issue, "Comment")
+    await follower.follow()
+    number, author, _, at = issue.comments[0]
+    issue.comments[0] = (number, author, "Edited, which moves no time", at)
+    assert await follower.follow() == []
+    named = [f"repo:{repo.id}/issue/1"]
+    changes = await follower.submit(source.connector().items(named, dict(follower.cursor)))
+    assert [type(each.what) for each in changes] == [Upserted]
+    assert follower.view() == source.truth()
+    repo.issues.clear()
+    changes = await follower.submit(source.connector().items(named, dict(follower.cursor)))
+    assert [type(each.what) for each in changes] == [Deleted]
+
+
+async def test_issues_that_are_not_wanted_any_more_go(source: OrganisationSource, follower: Follower) -> None:
+    repo = source.state.add_repo("code")
+    repo.put("a.md", b"text\n")
+    source.state.new_issue(repo, "Title", "Body")
+    await follower.follow()
+    source.settings["issues"] = "false"
+    assert [type(each.what) for each in await follower.follow()] == [Deleted]
+    assert await follower.follow() == []
