@@ -175,3 +175,4 @@ class DirectoryChanged(Event):
     admitted_at: datetime
     submitted: Position
     with_documents: bool = False  # of a deleted source, whose documents admission deletes as well
+    created: Revision | None = None  # of the record that came first since there was none; None: before v4

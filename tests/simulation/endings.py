@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from schemas.events import DocumentChanged
-from schemas.events.base import Lane, Store
-from schemas.events.documents import DocumentOp, DocumentSubmitted, ProgressOutcome
+from schemas.events.base import Lane, Position, Store
+from schemas.events.documents import DocumentOp, DocumentSubmitted, ProgressOutcome, SubmissionOp
 from schemas.ids import DocumentId, Revision
 from schemas.topics import Topic
 from streams.admit.step import event_id_of
@@ -30,6 +30,7 @@ class OfEndings(Evidence):
             *(f"(c) {each}" for each in self._read_model()),
             *(f"(c) {each}" for each in self._needlessly_parked()),
             *(f"(f) {each}" for each in self._lost()),
+            *(f"(f) {each}" for each in self._waiting()),
         ]
 
     def findable(self, answer: Answer, document: int, identity: DocumentId) -> Iterator[str]:
@@ -151,6 +152,34 @@ class OfEndings(Evidence):
                 sound = not self._is_flawed(self._of_revision(letter.document_id, letter.revision))
             if sound and letter.error not in excused:
                 yield f"{letter.stage} parked {letter.origin} without need: {letter.error}"
+
+    def _waiting(self) -> Iterator[str]:
+        """What waits is there and was not submitted again since; a deletion that waited waits still, or was ended."""
+        for document in {event.document_id for event in self._truth.submissions.values()}:
+            head, waiting = self._truth.head(document), self._truth.waiting.get(document)
+            last = self._last_word(document)
+            is_there = head is not None and head.op is not DocumentOp.DELETED
+            if waiting is not None and not is_there:
+                yield f"{waiting.external_id}: its deletion waits, and it is gone"
+            if waiting is not None and last not in {None, waiting.submitted}:
+                yield f"{waiting.external_id}: was submitted again, and its deletion waits still"
+            if waiting is None and is_there and last in self._truth.waited:
+                yield f"{document[:6]}: its deletion, {last}, neither waits nor has happened"
+
+    def _last_word(self, document: DocumentId) -> Position | None:
+        """Return the newest full state or quarantined deletion of the live lane; None where backfill may be newer."""
+        outcomes = {each.event_id: each.outcome for each in self._truth.audits}
+        last: Position | None = None
+        for position, event in sorted(self._truth.submissions.items(), key=lambda each: each[0].offset):
+            outcome = outcomes.get(event_id_of(position, "audit"))
+            if event.document_id != document:
+                continue
+            if event.lane is Lane.BACKFILL:
+                return None
+            is_put = event.op is SubmissionOp.PUT and outcome in {"accepted", "unchanged"}
+            if is_put or outcome == "quarantined":
+                last = position
+        return last
 
     def _lost(self) -> Iterator[str]:
         newest: dict[DocumentId, Revision] = {}

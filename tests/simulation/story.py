@@ -1,12 +1,14 @@
 """What a seed tells: steps at their times. A story is data: it can be printed, shortened and told again."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 DOCUMENTS = 7
 _FULL_SYNC_EVERY = 10  # stories
+_QUARANTINE_EVERY = 4  # stories
 SPAN_S = 40.0
 USERS = ("ann", "bob", "cleo", "dan")
 REPLICAS = ("east", "west")
@@ -46,7 +48,21 @@ class Step:
 
 def tell(seed: int) -> tuple[Step, ...]:
     """Return a seed's story."""
-    return _Teller(Random(f"story/{seed}")).story(full_sync=seed % _FULL_SYNC_EVERY == 0)
+    story = _Teller(Random(f"story/{seed}")).story(full_sync=seed % _FULL_SYNC_EVERY == 0)
+    if seed % _QUARANTINE_EVERY != _QUARANTINE_EVERY - 1:
+        return story
+    return tuple(sorted((*story, *_quarantine(Random(f"quarantine/{seed}"))), key=lambda step: step.at_s))
+
+
+def _quarantine(random: Random) -> Iterator[Step]:
+    """A source that may delete nothing unasked, and an administrator who approves, early or late."""
+    yield Step(at_s=0.2, do="budget", what={"document": DOCUMENTS - 1, "per_day": 0})
+    for _ in range(random.randint(3, 6)):
+        at_s = round(random.uniform(2.0, SPAN_S * 0.8), 3)
+        yield Step(at_s=at_s, do="delete", what={"document": DOCUMENTS - 1})
+        if random.random() < 0.7:
+            at_s = round(at_s + random.choice((0.05, 0.5, 4.0)) * random.uniform(0.5, 1.5), 3)
+            yield Step(at_s=at_s, do="approve", what={"document": DOCUMENTS - 1})
 
 
 class _Teller:

@@ -42,6 +42,7 @@ class WaitingDeletions(BaseModel, frozen=True):
     """What waits, and why."""
 
     source: str
+    source_documents: int = Field(description="How many documents the source has: what to confirm to remove it.")
     waiting: int
     reasons: list[WaitingReason]
     oldest_at: datetime | None

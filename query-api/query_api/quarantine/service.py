@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from headwater.ports.heads import Directory, Positions
 from headwater.ports.quarantine import Quarantine
+from headwater.ports.read_model import DocumentReadModel
 from query_api.authorization import Action, Resource, authorize
 from query_api.changes import ChangeLog, Origin, token_of
 from query_api.problems import NotFoundError
@@ -35,19 +36,28 @@ class QuarantineService:
     changes: ChangeLog
     directory: Directory
     quarantine: Quarantine
+    documents: DocumentReadModel
 
     @classmethod
     def of(cls, runtime: Runtime, origin: Origin) -> "QuarantineService":
         """Build one for a request."""
         changes = ChangeLog(events=runtime.events, now=runtime.now)
-        return cls(origin=origin, changes=changes, directory=runtime.directory, quarantine=runtime.quarantine)
+        return cls(
+            origin=origin,
+            changes=changes,
+            directory=runtime.directory,
+            quarantine=runtime.quarantine,
+            documents=runtime.documents,
+        )
 
     async def show(self, source: str) -> WaitingDeletions:
         """Return what waits; raise NotFoundError where there is no such source."""
-        waiting = await self._waiting(self._authorized(source, Action.READ_DIRECTORY))
+        resource = self._authorized(source, Action.READ_DIRECTORY)
+        waiting = await self._waiting(resource)
         reasons = Counter(each.reason for each in waiting)
         return WaitingDeletions(
             source=source,
+            source_documents=await self.documents.count_documents(resource.tenant_id, SourceId(source)),
             waiting=len(waiting),
             reasons=[WaitingReason(reason=reason, count=count) for reason, count in reasons.most_common()],
             oldest_at=waiting[0].quarantined_at if waiting else None,

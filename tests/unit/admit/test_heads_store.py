@@ -12,7 +12,7 @@ from schemas.codec import encode
 from schemas.events.base import Lane, Position
 from schemas.events.directory import DirectoryChanged, DirectoryKind
 from schemas.events.documents import DocumentChanged, DocumentOp
-from schemas.ids import DocumentId, KnowledgeBaseId, Revision, document_key
+from schemas.ids import DocumentId, KnowledgeBaseId, Revision, SourceId, document_key
 from streams.admit.context import Usage
 from streams.admit.heads import LAYOUT, AdmissionHeads
 from streams.admit.outcomes import DocumentHead
@@ -198,6 +198,16 @@ class TestPurges:
         deleted = self.carry_out(heads, self.plan(heads))
         assert [(record.document_id, record.op) for record in deleted] == [(ONE, DocumentOp.DELETED)]
         assert self.plan(heads).due(NOON_MS) is None
+
+    def test_a_source_is_deleted_with_its_documents_and_no_others(self, heads: AdmissionHeads) -> None:
+        put(heads, changed(ONE))
+        put(heads, changed(TWO, source=SourceId("wiki")))
+        put(heads, changed(DocumentId("03" * 16), directory_position=4))  # of the source that has its name since
+        heads.persist()
+        purges = Purges(heads, DIRECTORY)
+        gone = directory_record(DirectoryKind.SOURCE, FILES, None, with_documents=True)
+        purges.plan({(ACME, DirectoryKind.SOURCE, FILES): (3, gone)}, [0])
+        assert [record.document_id for record in self.carry_out(heads, purges)] == [ONE]
 
     def test_spares_what_was_admitted_after_the_deletion(self, heads: AdmissionHeads) -> None:
         put(heads, changed(ONE, directory_position=4))

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from headwater.access.tokens import decode_token
-from schemas.events import AuditRecorded, DocumentSubmitted
+from schemas.events import AuditRecorded, DirectorySubmitted, DocumentChanged, DocumentSubmitted
 from schemas.events.base import Position
-from schemas.events.directory import DirectoryKind, Source
-from schemas.events.documents import DeletionQuarantined, SubmissionOp
+from schemas.events.directory import DirectoryKind, DirectoryOp, Source
+from schemas.events.documents import DeletionQuarantined, DocumentOp, SubmissionOp
 from schemas.ids import DocumentId, KnowledgeBaseId, SourceId
 from tests.support.api import ACME, FakeApi
 from tests.support.golden import golden
@@ -95,6 +95,34 @@ async def test_a_wrong_wish_is_refused(api: FakeApi, body: dict[str, object]) ->
     headers = await headers_of(api, deletion(1))
     assert (await api.client.post(APPROVE, content=json.dumps(body), headers=headers)).status_code == 422
     assert submitted(api) == []
+
+
+async def test_a_source_is_removed_with_as_many_documents_as_are_confirmed(api: FakeApi) -> None:
+    headers = await headers_of(api)
+    of_files = replace(golden(DocumentChanged, "upserted"), tenant_id=ACME, source=SourceId("files"))
+    gone = replace(of_files, document_id=DocumentId("9" * 32), op=DocumentOp.DELETED)
+    other = replace(of_files, document_id=DocumentId("8" * 32), source=SourceId("wiki"))
+    position = Position(topic="rag.documents.changed", partition=0, offset=1)
+    await api.documents.record_states([(each, position) for each in (of_files, gone, other)])
+    assert (await api.client.get(WAITING, headers=headers)).json()["source_documents"] == 1
+    source = "/v1/directory/sources/files"
+    fewer = await api.client.delete(source, params={"documents": 0}, headers=headers)
+    assert (fewer.status_code, fewer.json()["field"]) == (409, "documents")
+    assert "has 1 documents" in fewer.json()["detail"]
+    answer = await api.client.delete(source, params={"documents": 1}, headers=headers)
+    assert (answer.status_code, answer.json()["id"]) == (202, "files")
+    [command] = [event for event in api.log.events if isinstance(event, DirectorySubmitted)]
+    assert (command.op, command.record_id, command.with_documents) == (DirectoryOp.DELETE, "files", True)
+    [audit] = [event for event in api.log.events if isinstance(event, AuditRecorded)]
+    assert (audit.action, audit.resource) == ("sources.remove", "sources/files")
+    assert (await api.client.delete(source, params={"documents": 1}, headers=headers)).status_code == 404
+
+
+async def test_without_a_confirmation_the_documents_stay(api: FakeApi) -> None:
+    headers = await headers_of(api)
+    assert (await api.client.delete("/v1/directory/sources/files", headers=headers)).status_code == 202
+    [command] = [event for event in api.log.events if isinstance(event, DirectorySubmitted)]
+    assert not command.with_documents
 
 
 async def test_administrators_of_the_tenant_alone(api: FakeApi) -> None:
