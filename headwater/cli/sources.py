@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 import yaml
 
-from headwater.cli import source_deletions
+from headwater.cli import source_deletions, source_undo
 from headwater.cli.api_client import ApiClient, ApiProblemError, open_api
 from headwater.cli.output import AsJson, print_json, print_table, say
 from headwater.settings import Settings
@@ -16,6 +16,7 @@ from headwater.settings import Settings
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Sources and their syncs.")
 app.command("approve")(source_deletions.approve)
 app.command("remove")(source_deletions.remove)
+app.command("undo")(source_undo.undo)
 PAGE: Final = 500
 NOT_FOUND: Final = 404
 COLUMNS: Final = ("source", "kind", "knowledge_base", "schedule", "paused", "sync", "updated_at")
