@@ -161,25 +161,35 @@ class OfEndings(Evidence):
             is_there = head is not None and head.op is not DocumentOp.DELETED
             if waiting is not None and not is_there:
                 yield f"{waiting.external_id}: its deletion waits, and it is gone"
-            if waiting is not None and last not in {None, waiting.submitted}:
+            if waiting is not None and last != waiting.submitted:
                 yield f"{waiting.external_id}: was submitted again, and its deletion waits still"
-            if waiting is None and is_there and last in self._truth.waited:
+            if waiting is None and is_there and last in self._truth.waited and not self._was_backfilled(document):
                 yield f"{document[:6]}: its deletion, {last}, neither waits nor has happened"
 
     def _last_word(self, document: DocumentId) -> Position | None:
-        """Return the newest full state or quarantined deletion of the live lane; None where backfill may be newer."""
-        outcomes = {each.event_id: each.outcome for each in self._truth.audits}
+        """Return the newest full state or quarantined deletion: a source's audit events come in their order."""
+        audits = {
+            event_id_of(position, "audit"): (position, event.op)
+            for position, event in self._truth.submissions.items()
+            if event.document_id == document
+        }
         last: Position | None = None
-        for position, event in sorted(self._truth.submissions.items(), key=lambda each: each[0].offset):
-            outcome = outcomes.get(event_id_of(position, "audit"))
-            if event.document_id != document:
-                continue
-            if event.lane is Lane.BACKFILL:
-                return None
-            is_put = event.op is SubmissionOp.PUT and outcome in {"accepted", "unchanged"}
-            if is_put or outcome == "quarantined":
+        for each in self._truth.audits:
+            position, op = audits.get(each.event_id, (None, None))
+            is_put = op is SubmissionOp.PUT and each.outcome in {"accepted", "unchanged"}
+            if is_put or (position is not None and each.outcome == "quarantined"):
                 last = position
         return last
+
+    def _was_backfilled(self, document: DocumentId) -> bool:
+        """Say whether a state may have come that nothing tells of, because it was there already."""
+        known = {each.event_id for each in self._truth.audits}
+        return any(
+            event.document_id == document
+            and event.lane is Lane.BACKFILL
+            and event_id_of(position, "audit") not in known
+            for position, event in self._truth.submissions.items()
+        )
 
     def _lost(self) -> Iterator[str]:
         newest: dict[DocumentId, Revision] = {}

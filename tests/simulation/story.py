@@ -55,14 +55,22 @@ def tell(seed: int) -> tuple[Step, ...]:
 
 
 def _quarantine(random: Random) -> Iterator[Step]:
-    """A source that may delete nothing unasked, and an administrator who approves, early or late."""
-    yield Step(at_s=0.2, do="budget", what={"document": DOCUMENTS - 1, "per_day": 0})
-    for _ in range(random.randint(3, 6)):
-        at_s = round(random.uniform(2.0, SPAN_S * 0.8), 3)
-        yield Step(at_s=at_s, do="delete", what={"document": DOCUMENTS - 1})
-        if random.random() < 0.7:
-            at_s = round(at_s + random.choice((0.05, 0.5, 4.0)) * random.uniform(0.5, 1.5), 3)
-            yield Step(at_s=at_s, do="approve", what={"document": DOCUMENTS - 1})
+    """A source that may delete nothing unasked, an administrator who approves, early or late, and sick admission."""
+    rival = DOCUMENTS - 1
+    yield Step(at_s=0.2, do="budget", what={"document": rival, "per_day": 0})
+    for number in range(random.randint(4, 7)):
+        at_s = random.uniform(2.0, SPAN_S * 0.8)
+        put = {"document": rival, "draft": 100 + number, "paragraphs": 2, "access": "everyone", "version": None}
+        yield Step(at_s=round(at_s, 3), do="put", what=put | {"lane": "live"})
+        yield Step(at_s=round(at_s + 0.1, 3), do="delete", what={"document": rival})
+        if random.random() < 0.6:
+            worker = random.choice(("admit-0", "admit-1"))
+            yield Step(at_s=round(at_s + random.uniform(0.1, 1.0), 3), do="kill", what={"worker": worker})
+        after_s = random.choice((0.15, 1.5, 8.0)) * random.uniform(0.7, 1.5)
+        if random.random() < 0.5:
+            yield Step(at_s=round(at_s + after_s, 3), do="approve", what={"document": rival})
+        elif random.random() < 0.5:
+            yield Step(at_s=round(at_s + after_s, 3), do="put", what=put | {"lane": "live"})
 
 
 class _Teller:

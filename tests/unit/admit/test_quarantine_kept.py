@@ -232,3 +232,24 @@ def test_what_waits_is_encoded_as_its_topic_has_it(bench: Kept) -> None:
     [value] = [value for topic, value in bench.log.log if topic == "quarantined"]
     assert encode(head.waiting) == value
     assert head.seen_version == 9
+
+
+def test_a_listing_that_is_suspiciously_short_costs_a_tenth_and_the_next_whole_one_takes_the_rest_back(
+    bench: Kept,
+) -> None:
+    bench.directory.table = world()  # a source without limits of its own
+    names = [f"page-{number}.md" for number in range(240)]
+    bench.admit(*(put(external_id=name) for name in names))
+    bench.admit(*(delete(name) for name in names[:200]))
+    gone = [name for name in names if not _is_there(bench, name)]
+    # A share of 100 for each of four partitions, each between a tenth of its own and 25.
+    assert 60 <= len(gone) <= 100
+    assert len(bench.log.waiting()) == 200 - len(gone)
+    bench.admit(*(put(external_id=name) for name in names))
+    assert bench.log.waiting() == {}
+    assert [name for name in names if not _is_there(bench, name)] == []
+
+
+def _is_there(bench: Kept, name: str) -> bool:
+    head = bench.head(put(external_id=name).document_id)
+    return head is not None and head.exists
