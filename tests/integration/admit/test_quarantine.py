@@ -1,4 +1,4 @@
-"""A mass deletion on the real broker: it waits, survives the death of its worker, is approved in part, and undone."""
+"""A mass deletion on the real broker: it waits, also for the next worker, is approved in part, and undone."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,7 +32,7 @@ async def test_a_mass_deletion_waits_is_approved_and_undone(own: Installation) -
     await own.settled(*await own.direct(command(DirectoryKind.SOURCE, FILES, few)))
     await own.settled(*await own.submit(*(put(state(content=None), name) for name in NAMES)))
     await own.settled(*await own.submit(*(delete(name) for name in NAMES)))
-    first.kill()
+    assert first.stop() == 0
     await own.admission(1)
 
     waiting = await quarantine.waiting(ACME, FILES)
