@@ -5,7 +5,7 @@ and admission drops what is unchanged.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, assert_never
@@ -40,11 +40,13 @@ from headwater.telemetry.tracing import span
 from schemas.codec import encode
 from schemas.events.base import Lane
 from schemas.events.documents import DocumentPatch, DocumentState, DocumentSubmitted, SubmissionOp
-from schemas.ids import Principal, SourceId, TenantId, directory_key, document_id, document_key
+from schemas.ids import Principal, Revision, SourceId, TenantId, directory_key, document_id, document_key
 from schemas.topics import Topic
 
 BATCH: Final = 64  # changes submitted side by side: memory is this many pieces of content, not documents
 SYNCED_MARK: Final = "!synced"  # part of the cursor: a first pass came to its end
+CREATED_MARK: Final = "!created"  # part of the cursor: which life of the source it is of
+FORGOTTEN_AT_ONCE: Final = 5_000  # parts of a cursor
 # Worst wait for one call: 0.2 + 0.4 + ... up to 10 s each, 120 s in all: then the pass ends and says why.
 RETRY: Final = RetryPolicy(attempts=20, first_delay_s=0.2, max_delay_s=10.0, budget_s=120.0)
 
@@ -72,6 +74,7 @@ class Runner:
     producer: EventProducer
     tenant: TenantId
     source: SourceId
+    created: Revision | None = None  # tells this life of the source from an earlier one of the same name
     may_write: Callable[[], None] = _always
     tell: Callable[[SyncReport], Awaitable[None]] = _untold
 
@@ -81,7 +84,7 @@ class Runner:
         async def all_passes(tally: Tally) -> None:
             await self.connector.check()
             for each in passes_of(self.connector, work):
-                cursor = await self.cursors.load()
+                cursor = await self._cursor()
                 lane = Lane.LIVE if SYNCED_MARK in cursor else Lane.BACKFILL
                 await self._submit_all(each.of(without_marks(cursor)), lane, tally)
                 if each.complete and SYNCED_MARK not in cursor:
@@ -93,10 +96,24 @@ class Runner:
         """Submit what changes from now on, until cancelled or until the source fails. Call after a `sync`."""
 
         async def following(tally: Tally) -> None:
-            cursor = await self.cursors.load()
+            cursor = await self._cursor()
             await self._submit_all(connector.live(without_marks(cursor)), Lane.LIVE, tally)
 
         return await reported(following)
+
+    async def _cursor(self) -> Mapping[str, bytes]:
+        """Load the cursor. What an earlier source of the same name has left is removed: its documents are gone."""
+        cursor = await self.cursors.load()
+        own = None if self.created is None else str(self.created).encode()
+        if own is None or cursor.get(CREATED_MARK) == own:
+            return cursor
+        self.may_write()
+        left = list(cursor)
+        for first in range(0, len(left), FORGOTTEN_AT_ONCE):
+            forgotten = dict.fromkeys(left[first : first + FORGOTTEN_AT_ONCE])
+            await retry(lambda parts=forgotten: self.cursors.save(parts), policy=RETRY)  # type: ignore[misc]
+        await retry(lambda: self.cursors.save({CREATED_MARK: own}), policy=RETRY)
+        return {}
 
     async def _submit_all(self, changes: AsyncIterator[Observed], lane: Lane, tally: Tally) -> None:
         async for batch in _batches(changes):

@@ -11,6 +11,7 @@ class Topic(StrEnum):
     DOCUMENTS_SUBMITTED = "rag.documents.submitted"
     DOCUMENTS_BACKFILL = "rag.documents.backfill"
     DOCUMENTS_CHANGED = "rag.documents.changed"
+    DELETIONS_QUARANTINED = "rag.deletions.quarantined"
     DOCUMENTS_DEFERRED = "rag.documents.deferred"
     CHUNKS_PREPARED = "rag.chunks.prepared"
     CHUNKS_EMBEDDED = "rag.chunks.embedded"

@@ -168,6 +168,7 @@ class Desk:
             ),
             run=run,
             source=self.sources.get(key),
+            created=self.sources.created(key),
             jobs=self.jobs,
             syncs=self.syncs,
             topic=topic_of(self.settings, Topic.SYNCS_PROGRESSED),

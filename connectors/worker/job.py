@@ -18,6 +18,7 @@ from headwater.retry import retry
 from headwater.telemetry.metrics import SYNCS_ENDED
 from schemas.events.base import Position
 from schemas.events.directory import Source
+from schemas.ids import Revision
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,7 @@ class Job:
     sync: Sync
     run: Run | None
     source: Source | None
+    created: Revision | None
     jobs: Jobs
     syncs: SyncLog
     topic: str  # of progress
@@ -81,6 +83,7 @@ class Job:
             fence=fence,
             may_write=self.may_write,
             tell=lambda report: self._tell(fence, report),
+            created=self.created,
         )
         return await self._unless_stopped(
             self.jobs.follow(held) if self.run is None else self.jobs.sync(held, self.run.work)

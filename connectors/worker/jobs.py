@@ -70,4 +70,5 @@ class ConnectorJobs:
             source=source,
             may_write=held.may_write,
             tell=held.tell,
+            created=held.created,
         )

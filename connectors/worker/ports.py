@@ -12,7 +12,7 @@ from headwater.clients.kafka.records import Item, Offsets, Outgoing
 from headwater.errors import HeadwaterError
 from schemas.events.directory import Source
 from schemas.events.syncs import SyncProgressed, SyncRequested
-from schemas.ids import SourceId, TenantId
+from schemas.ids import Revision, SourceId, TenantId
 
 Key: TypeAlias = tuple[TenantId, SourceId]
 Tell: TypeAlias = Callable[[SyncReport], Awaitable[None]]
@@ -80,6 +80,10 @@ class Sources(Protocol):
         """Return a source as of now."""
         ...
 
+    def created(self, key: Key) -> Revision | None:
+        """Return what tells this life of a source from an earlier one of the same name; None: there is no telling."""
+        ...
+
     def items(self) -> Iterable[tuple[Key, Source]]:
         """Return all of them."""
         ...
@@ -94,6 +98,7 @@ class Held:
     fence: Fence
     may_write: Callable[[], None]
     tell: Tell
+    created: Revision | None = None  # see `Sources`
 
 
 class Jobs(Protocol):

@@ -12,7 +12,7 @@ from headwater.settings import Settings
 from headwater.telemetry.management import Health
 from schemas.codec import decode
 from schemas.events.directory import DirectoryChanged, DirectoryKind, DirectoryOp, Source
-from schemas.ids import SourceId
+from schemas.ids import Revision, SourceId
 
 _INFIX = f"/{DirectoryKind.SOURCE}/".encode()
 
@@ -22,11 +22,16 @@ class FollowedSources:
 
     def __init__(self) -> None:
         self._sources: dict[Key, Source] = {}
+        self._created: dict[Key, Revision | None] = {}
         self.current = asyncio.Event()  # what was in the log when it was opened has been read
 
     def get(self, key: Key) -> Source | None:
         """See the port."""
         return self._sources.get(key)
+
+    def created(self, key: Key) -> Revision | None:
+        """See the port."""
+        return self._created.get(key)
 
     def items(self) -> Iterable[tuple[Key, Source]]:
         """See the port."""
@@ -53,6 +58,6 @@ class FollowedSources:
             return
         key = (event.tenant_id, SourceId(event.record_id))
         if event.op is DirectoryOp.PUT and isinstance(event.record, Source):
-            self._sources[key] = event.record
+            self._sources[key], self._created[key] = event.record, event.created
         else:
             self._sources.pop(key, None)

@@ -8,11 +8,15 @@ from typing import Annotated, Any, Final
 import typer
 import yaml
 
+from headwater.cli import source_deletions, source_undo
 from headwater.cli.api_client import ApiClient, ApiProblemError, open_api
 from headwater.cli.output import AsJson, print_json, print_table, say
 from headwater.settings import Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Sources and their syncs.")
+app.command("approve")(source_deletions.approve)
+app.command("remove")(source_deletions.remove)
+app.command("undo")(source_undo.undo)
 PAGE: Final = 500
 NOT_FOUND: Final = 404
 COLUMNS: Final = ("source", "kind", "knowledge_base", "schedule", "paused", "sync", "updated_at")
@@ -36,9 +40,13 @@ def list_sources(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(source: Name, *, as_json: AsJson = False) -> None:
-    """Show a source, and its newest sync: ending or progress, what is left, items that failed and why."""
+    """Show a source, its newest sync (ending or progress, what failed and why) and its deletions that wait."""
     with open_api(Settings().api) as api:
-        found = {**api.call("GET", f"/directory/sources/{source}"), "sync": _sync(api, source)}
+        found = {
+            **api.call("GET", f"/directory/sources/{source}"),
+            "sync": _sync(api, source),
+            "deletions": api.call("GET", f"/directory/sources/{source}/deletions"),
+        }
     if as_json:
         print_json(found)
     else:

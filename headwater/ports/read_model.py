@@ -21,7 +21,7 @@ from schemas.events.documents import (
 )
 from schemas.events.parked import EventParked, EventResolved, LetterState
 from schemas.events.queries import FeedbackReceived, FeedbackType, QueryExecuted
-from schemas.ids import DocumentId, GenerationName, Principal, Revision, TenantId
+from schemas.ids import DocumentId, GenerationName, Principal, Revision, SourceId, TenantId
 
 
 class DocumentStatus(StrEnum):
@@ -208,6 +208,10 @@ class DocumentReadModel(Protocol):
         self, scope: Scope, listing: Listing, *, generation: GenerationName, limit: int, cursor: str | None = None
     ) -> DocumentPage:
         """Return a page of the documents in scope, a superset of what the gate admits; deletions are in no scope."""
+        ...
+
+    async def count_documents(self, tenant: TenantId, source: SourceId) -> int:
+        """Return how many documents of a source exist, as of a second ago or so."""
         ...
 
     async def lineage(self, tenant: TenantId, document: DocumentId) -> Sequence[LineageRow]:

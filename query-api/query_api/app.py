@@ -20,6 +20,7 @@ from query_api.limits import add_limits
 from query_api.openapi import DESCRIPTION, install_openapi
 from query_api.parked import endpoints as parked
 from query_api.problems import COMMON, problems, register_problems
+from query_api.quarantine import endpoints as quarantine
 from query_api.refusals import register_refusals
 from query_api.runtime import Runtime
 from query_api.search import endpoints as search
@@ -55,6 +56,7 @@ def _v1() -> APIRouter:
         explain,
         directory,
         syncs,
+        quarantine,
         keys,
         parked,
         freshness,

@@ -10,6 +10,7 @@ from headwater.clients.elasticsearch.read_model import ElasticsearchDocuments
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.originals import KafkaOriginals
 from headwater.clients.kafka.producer import EventProducer
+from headwater.clients.kafka.quarantine import KafkaQuarantine
 from headwater.clients.kafka.syncs import KafkaSyncStates
 from headwater.clients.redis_cache import RedisCache
 from headwater.heads.view import LmdbHeads
@@ -47,6 +48,7 @@ async def open_runtime(settings: Settings, models: Models) -> AsyncIterator[Runt
             lags=await stack.enter_async_context(KafkaLags.open(settings)),
             consistency=await stack.enter_async_context(ElasticsearchConsistency.open(settings.elasticsearch)),
             syncs=KafkaSyncStates(settings, admin),
+            quarantine=KafkaQuarantine(settings, admin),
             generations=await stack.enter_async_context(OpenedGenerations.open(settings)),
             models=models,
         )

@@ -13,6 +13,7 @@ from headwater.ports.freshness import FreshnessReadModel, Lags
 from headwater.ports.heads import Directory, Heads, Positions
 from headwater.ports.models import Embedder, Generator, Reranker
 from headwater.ports.originals import Originals
+from headwater.ports.quarantine import Quarantine
 from headwater.ports.read_model import DocumentReadModel
 from headwater.ports.rows import KeywordIndex, VectorIndex
 from headwater.ports.syncs import SyncStates
@@ -84,6 +85,7 @@ class Runtime:
     lags: Lags
     consistency: ConsistencyReports
     syncs: SyncStates
+    quarantine: Quarantine
     generations: Generations
     models: Models
     breakers: Breakers = field(default_factory=Breakers)

@@ -103,10 +103,11 @@ class Source:
     kind: str  # filesystem, api, s3, ...
     knowledge_base: KnowledgeBaseId
     settings: Mapping[str, str] = field(default_factory=dict)
-    max_deletions_per_hour: int | None = None  # shared out over partitions by admission
+    max_deletions_per_hour: int | None = None  # shared out over partitions by admission; past it deletions wait
     paused: bool = False
     secrets: Mapping[str, str] = field(default_factory=dict)  # name -> where it is (`env:NAME`, `file:NAME`)
     schedule: str | None = None  # cron of five fields, in UTC; None: synced on request alone
+    max_deletions_per_day: int | None = None  # None: a tenth of the source's documents, or 100 where that is more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +159,7 @@ class DirectorySubmitted(Event):
     record: DirectoryRecord | None
     expected_revision: Revision | None  # 0: must not exist yet
     actor: Principal | None
+    with_documents: bool = False  # deleting a source: its documents are deleted as well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,3 +174,5 @@ class DirectoryChanged(Event):
     record: DirectoryRecord | None
     admitted_at: datetime
     submitted: Position
+    with_documents: bool = False  # of a deleted source, whose documents admission deletes as well
+    created: Revision | None = None  # of the record that came first since there was none; None: before v4

@@ -121,6 +121,8 @@ class DocumentSubmitted(Event):
     actor: Principal | None  # who asked, for the audit trail
     state: DocumentState | None
     patch: DocumentPatch | None
+    # With op `delete`, by an administrator: which waiting deletion is approved, by its `submitted`. Since v3.
+    approves: Position | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +159,26 @@ class DocumentChanged(Event):
     # The newest submission of each lane that was decided when this was written; None: none, or written before v2.
     live_offset: int | None = None
     backfill_offset: int | None = None
+    approved: bool = False  # a deletion that waited until an administrator approved it: it costs no budget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletionQuarantined(Event):
+    """A deletion past its source's budget waits: written, and taken back, by `admit` alone. Key: tenant/document_id.
+
+    The document stays as it is. A null value: it waits no longer, because it was approved or the document was
+    submitted again.
+    """
+
+    topic: ClassVar[Topic] = Topic.DELETIONS_QUARANTINED
+    document_id: DocumentId
+    source: SourceId
+    external_id: str
+    source_version: int | None
+    actor: Principal | None  # who wanted it
+    reason: str  # which budget, in words
+    quarantined_at: datetime
+    submitted: Position  # names the deletion: an approval says which one it approves
 
 
 class ProgressOutcome(StrEnum):

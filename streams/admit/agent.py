@@ -253,6 +253,7 @@ class Admission:
                     self._admin,
                     self._heads,
                     changed=self._topics.changed,
+                    quarantined=self._topics.quarantined,
                     partitions=sorted(partitions),
                     beat=self._health.beat,
                 )

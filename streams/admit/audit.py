@@ -17,6 +17,7 @@ from streams.admit.outcomes import (
     DocumentDecision,
     Drop,
     Dropped,
+    Quarantined,
     Refusal,
     Refused,
 )
@@ -36,6 +37,8 @@ def outcome_of(decision: DocumentDecision | DirectoryDecision) -> str:
             return "superseded"
         case Refused():
             return "refused"
+        case Quarantined():
+            return "quarantined"
 
 
 def audit_document(submission: DocumentSubmitted, decision: DocumentDecision, context: Context) -> AuditRecorded | None:
@@ -93,6 +96,6 @@ def _recorded(
         action=action,
         resource=resource,
         outcome=outcome_of(decision),
-        reason=f"{decision.reason.value}: {decision.detail}" if isinstance(decision, Refused) else None,
+        reason=f"{decision.reason.value}: {decision.detail}" if isinstance(decision, Refused | Quarantined) else None,
         client_address=None,
     )

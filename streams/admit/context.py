@@ -22,11 +22,13 @@ class ControlData(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What one partition holds of a tenant, and what a source has deleted in it during the current hour."""
+    """What one partition holds of a tenant and of a source, and what the source has deleted in it."""
 
-    documents: int = 0
-    content_bytes: int = 0
-    deletions: int = 0
+    documents: int = 0  # of the tenant
+    content_bytes: int = 0  # of the tenant
+    source_documents: int = 0
+    deletions: int = 0  # of the source, during the current hour
+    deletions_today: int = 0  # of the source; days are those of UTC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

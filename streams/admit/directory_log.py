@@ -25,10 +25,15 @@ _PARTITION_EOF = KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's own co
 _HIDES_DOCUMENTS = frozenset({DirectoryKind.TENANT, DirectoryKind.KNOWLEDGE_BASE})
 
 
+def deletes_documents(change: DirectoryChanged) -> bool:
+    """Say whether documents are to be deleted because of this change."""
+    return change.op is DirectoryOp.DELETE and (change.kind in _HIDES_DOCUMENTS or change.with_documents)
+
+
 class DirectoryLog:
     """Follows the directory. `table` is what has been read, `position` the next offset behind its last record.
 
-    `deletions` are the newest deletions of knowledge bases and tenants with their offsets, recreated ones included:
+    `deletions` are the newest deletions that documents follow, with their offsets, recreated ones included:
     what was in them before is to be deleted all the same.
     """
 
@@ -52,7 +57,7 @@ class DirectoryLog:
 
     @property
     def deletions(self) -> Mapping[tuple[TenantId, DirectoryKind, str], tuple[int, DirectoryChanged]]:
-        """Deleted knowledge bases and tenants: offset and record of the newest deletion."""
+        """Deleted knowledge bases, tenants, and sources deleted with their documents: offset and newest deletion."""
         return self._deletions
 
     def read_ready(self) -> None:
@@ -93,5 +98,5 @@ class DirectoryLog:
         except ContractError as error:
             raise FatalError(f"{record.position}: this build cannot read it; roll out readers first") from error
         self.table.apply(change)
-        if change.op is DirectoryOp.DELETE and change.kind in _HIDES_DOCUMENTS:
+        if deletes_documents(change):
             self._deletions[change.tenant_id, change.kind, change.record_id] = (offset, change)

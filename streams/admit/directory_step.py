@@ -74,6 +74,7 @@ def decide_directory(
             _check_references(command, context)
     except RefusedError as error:
         return error.refused
+    revision = next_revision(None if latest is None else latest.revision, context.now_ms)
     return AdmittedDirectory(
         record=DirectoryChanged(
             event_id=event_id_of(context.position, "directory"),
@@ -83,10 +84,12 @@ def decide_directory(
             kind=command.kind,
             record_id=command.record_id,
             op=command.op,
-            revision=next_revision(None if latest is None else latest.revision, context.now_ms),
+            revision=revision,
             record=command.record,
             admitted_at=context.now,
             submitted=context.position,
+            with_documents=command.with_documents,
+            created=revision if present is None else present.created,
         )
     )
 
@@ -102,6 +105,8 @@ def _check_form(command: DirectorySubmitted) -> None:
             raise _invalid("record: leave it out of a deletion")
     elif not isinstance(command.record, RECORD_TYPES[command.kind]):
         raise _invalid(f"record: kind {command.kind.value!r} takes a {RECORD_TYPES[command.kind].__name__}")
+    if command.with_documents and (command.kind, command.op) != (DirectoryKind.SOURCE, DirectoryOp.DELETE):
+        raise _invalid("with_documents: only a source is deleted with its documents")
     if command.kind in _SYSTEM_KINDS and command.tenant_id != SYSTEM_TENANT:
         raise _invalid(f"tenant_id: {command.kind.value} belong to the tenant {SYSTEM_TENANT!r}")
     _check_id(command)

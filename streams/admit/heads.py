@@ -4,11 +4,13 @@ Decisions of a transaction go to an overlay, which the decisions after them see.
 position once the transaction is committed, `discard` forgets it, so the store holds committed records only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from headwater.heads.checkpoints import Checkpoints
 from headwater.heads.environment import Environment, writing
+from schemas.codec import encode
 from schemas.events.base import Lane, Position
 from schemas.events.documents import DocumentChanged, DocumentOp
 from schemas.ids import DocumentId, SourceId, TenantId
@@ -16,7 +18,7 @@ from streams.admit import stored
 from streams.admit.context import Usage
 from streams.admit.outcomes import DocumentHead
 
-LAYOUT = "admission-1"
+LAYOUT = "admission-2"
 
 
 class AdmissionHeads:
@@ -27,6 +29,7 @@ class AdmissionHeads:
         self._changed = changed
         self._directory = directory
         self._heads = environment.open_db(b"heads")
+        self._waiting = environment.open_db(b"waiting")  # deletions, as their topic has them
         self._counters = environment.open_db(b"counters")
         self._purges = environment.open_db(b"purges")
         self._checkpoints = Checkpoints(environment, create=True)
@@ -40,14 +43,17 @@ class AdmissionHeads:
         if key in self._new_heads:
             new = self._new_heads[key]
             return None if new is None else new[0]
-        value = self._value(key)
-        return None if value is None else stored.decode_head(value)
+        with self._environment.begin() as txn:
+            value = txn.get(key, db=self._heads)
+            return None if value is None else stored.decode_head(value, txn.get(key, db=self._waiting))
 
     def usage(self, partition: int, tenant: TenantId, source: SourceId, *, now_ms: int) -> Usage:
-        """Return what a partition holds of a tenant and what the source has deleted in it this hour."""
+        """Return what a partition holds of a tenant and a source, and what the source has deleted in it lately."""
         return stored.usage_of(
             self._pair(stored.tenant_key(partition, tenant)),
             self._pair(stored.source_key(partition, tenant, source)),
+            self._pair(stored.hour_key(partition, tenant, source)),
+            self._pair(stored.day_key(partition, tenant, source)),
             now_ms=now_ms,
         )
 
@@ -83,6 +89,14 @@ class AdmissionHeads:
         previous = self.get(partition, record.document_id)
         self.put(partition, _restored(record, previous, directory=self._directory), value, previous=previous)
 
+    def restore_waiting(self, partition: int, deletions: Mapping[str, bytes]) -> None:
+        """Know these deletions to wait, by document, and no others: all that their topic has of the partition."""
+        prefix = stored.partition_prefix(partition)
+        with writing(self._environment) as txn:
+            _clear(txn.cursor(db=self._waiting), prefix)
+            for document, value in deletions.items():
+                txn.put(stored.head_key(partition, document), value, db=self._waiting)
+
     def advance(self, partition: int, next_offset: int) -> None:
         """Note how far the log is known."""
         self._next[partition] = max(next_offset, self._next.get(partition, 0))
@@ -101,6 +115,10 @@ class AdmissionHeads:
                         txn.delete(key, db=self._heads)
                     else:
                         txn.put(key, stored.encode_head(*new), db=self._heads)
+                    if new is None or new[0].waiting is None:
+                        txn.delete(key, db=self._waiting)
+                    else:
+                        txn.put(key, encode(new[0].waiting), db=self._waiting)
                 for key, pair in self._new_counters.items():
                     txn.put(key, stored.pack_pair(*pair), db=self._counters)
                 self._checkpoints.set_positions(txn, {self._changed: self._next})
@@ -116,17 +134,14 @@ class AdmissionHeads:
         """Throw away what is known of one partition, before it is read from the beginning."""
         prefix = stored.partition_prefix(partition)
         with writing(self._environment) as txn:
-            for db in (self._heads, self._counters, self._purges):
-                cursor = txn.cursor(db=db)
-                found = cursor.set_range(prefix)
-                while found and cursor.key().startswith(prefix):
-                    found = cursor.delete()
+            for db in (self._heads, self._waiting, self._counters, self._purges):
+                _clear(txn.cursor(db=db), prefix)
             self._checkpoints.set_positions(txn, {self._changed: {partition: 0}})
 
     def forget_all(self) -> None:
         """Throw away everything: it was made from another log."""
         with writing(self._environment) as txn:
-            for db in (self._heads, self._counters, self._purges, self._checkpoints.db):
+            for db in (self._heads, self._waiting, self._counters, self._purges, self._checkpoints.db):
                 txn.drop(db, delete=False)
 
     def topic_ids(self) -> dict[str, str]:
@@ -146,7 +161,8 @@ class AdmissionHeads:
             cursor = txn.cursor(db=self._heads)
             found = cursor.set_range(max(prefix, after + b"\0" if after else b""))
             while found and limit > 0 and cursor.key().startswith(prefix):
-                yield bytes(cursor.key()), stored.decode_head(cursor.value())
+                key = bytes(cursor.key())
+                yield key, stored.decode_head(cursor.value(), txn.get(key, db=self._waiting))
                 limit -= 1
                 found = cursor.next()
 
@@ -177,11 +193,23 @@ class AdmissionHeads:
             key = stored.tenant_key(partition, record.tenant_id)
             documents, size = self._pair(key)
             self._new_counters[key] = (documents + after[0] - before[0], size + after[1] - before[1])
-        if _is_deleting(previous, record) and not stored.is_purge(record, self._directory):
+        if before[0] != after[0]:
             key = stored.source_key(partition, record.tenant_id, record.source)
-            hour = stored.hour_of(int(record.admitted_at.timestamp() * 1000))
-            known_hour, deletions = self._pair(key)
-            self._new_counters[key] = (hour, deletions + 1 if hour == known_hour else 1)
+            self._new_counters[key] = (self._pair(key)[0] + after[0] - before[0], 0)
+        if _is_deleting(previous, record) and not record.approved and not stored.is_purge(record, self._directory):
+            at_ms = int(record.admitted_at.timestamp() * 1000)
+            self._count_deletion(stored.hour_key(partition, record.tenant_id, record.source), stored.hour_of(at_ms))
+            self._count_deletion(stored.day_key(partition, record.tenant_id, record.source), stored.day_of(at_ms))
+
+    def _count_deletion(self, key: bytes, period: int) -> None:
+        known_period, deletions = self._pair(key)
+        self._new_counters[key] = (period, deletions + 1 if period == known_period else 1)
+
+
+def _clear(cursor: Any, prefix: bytes) -> None:
+    found = cursor.set_range(prefix)
+    while found and cursor.key().startswith(prefix):
+        found = cursor.delete()
 
 
 def _weight(record: DocumentChanged | None) -> tuple[int, int]:

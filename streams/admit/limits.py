@@ -2,14 +2,18 @@
 
 Counters belong to one partition, and each partition enforces its share of a limit, rounded up: no worker has to ask
 another. Documents spread by hash, so refusals may begin a little before the whole limit is used, and a limit smaller
-than the number of partitions admits up to one per partition.
+than the number of partitions admits up to one per partition. What goes beyond the budget of deletions is not refused:
+it waits.
 """
 
 from datetime import datetime
 
 from schemas.events.documents import DocumentChanged, DocumentState, DocumentSubmitted
-from streams.admit.context import Context
+from streams.admit.context import Context, Usage
 from streams.admit.outcomes import Refusal, RefusedError
+
+# What a source may delete in a day where it has no tenth of more: a folder of a few files may be emptied.
+DELETIONS_PER_DAY = 100
 
 
 def check_quota(
@@ -47,17 +51,28 @@ def check_file(
         )
 
 
-def check_deletion_budget(submission: DocumentSubmitted, context: Context) -> None:
-    """Refuse what goes beyond a source's deletions per hour: to a listing that broke, everything looks deleted."""
+def beyond_deletion_budget(submission: DocumentSubmitted, context: Context) -> str | None:
+    """Say which of its source's budgets a deletion exceeds, None for none.
+
+    To a listing that broke, everything looks deleted. The day's budget is of what the source had when the day began.
+    """
     source = context.source(submission.tenant_id, submission.source)
-    limit = None if source is None else source.max_deletions_per_hour
-    if limit is None:
-        return
-    if context.usage(submission.tenant_id, submission.source).deletions >= context.share(limit):
-        raise RefusedError(
-            Refusal.DELETION_BUDGET,
-            f"the source may delete {limit} documents an hour: check its listing, then raise max_deletions_per_hour",
-        )
+    if source is None:
+        return None
+    usage = context.usage(submission.tenant_id, submission.source)
+    hourly, daily = source.max_deletions_per_hour, source.max_deletions_per_day
+    if hourly is not None and usage.deletions >= context.share(hourly):
+        return f"more than max_deletions_per_hour of the source, {hourly}"
+    if daily is not None:
+        return f"more than max_deletions_per_day of the source, {daily}" if _is_used(usage, context, daily) else None
+    tenth = (usage.source_documents + usage.deletions_today) // 10
+    if usage.deletions_today >= tenth and _is_used(usage, context, DELETIONS_PER_DAY):
+        return f"more than a tenth of the source's documents, and more than {DELETIONS_PER_DAY}, in a day"
+    return None
+
+
+def _is_used(usage: Usage, context: Context, daily: int) -> bool:
+    return usage.deletions_today >= context.share(daily)
 
 
 def check_deletable(record: DocumentChanged, now: datetime) -> None:

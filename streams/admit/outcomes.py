@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from schemas.events.base import Lane
 from schemas.events.directory import DirectoryChanged
-from schemas.events.documents import DocumentChanged, DocumentOp
+from schemas.events.documents import DeletionQuarantined, DocumentChanged, DocumentOp
 
 NEVER = -1  # no submission of this lane has been seen
 
@@ -42,7 +42,10 @@ class Drop(StrEnum):
     UNCHANGED = "unchanged"
     REPLAYED = "replayed"
     GONE_ALREADY = "gone_already"
-    SUPERSEDED = "superseded"  # a rerun of what is not the newest revision (any more)
+    SUPERSEDED = (
+        "superseded"  # a rerun of what is not the newest revision (any more), an approval of what waits no more
+    )
+    WAITING = "waiting"  # its deletion waits already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,7 @@ class DocumentHead:
     seen_version: int | None
     live_offset: int = NEVER
     backfill_offset: int = NEVER
+    waiting: DeletionQuarantined | None = None  # a deletion past its source's budget; the document exists meanwhile
 
     @property
     def exists(self) -> bool:
@@ -101,13 +105,26 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """Nothing is appended. `detail` names the field and the remedy; it never quotes the document."""
+    """Nothing is appended. `detail` names the field and the remedy; it never quotes the document.
+
+    `head` is set where admission has learnt something all the same: a document that is submitted is there.
+    """
 
     reason: Refusal
     detail: str
+    head: DocumentHead | None = None
 
 
-DocumentDecision: TypeAlias = Admitted | Dropped | Refused
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """The document stays, its deletion waits for an administrator: it is `head.waiting`."""
+
+    head: DocumentHead
+    detail: str
+    reason: Refusal = Refusal.DELETION_BUDGET
+
+
+DocumentDecision: TypeAlias = Admitted | Dropped | Refused | Quarantined
 DirectoryDecision: TypeAlias = AdmittedDirectory | Dropped | Refused
 
 

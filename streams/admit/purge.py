@@ -1,8 +1,8 @@
-"""Deletes the documents of a deleted knowledge base or tenant.
+"""Deletes the documents of a deleted knowledge base or tenant, and of a source that was deleted with its documents.
 
-The gate hides them as soon as it has read the directory. The deletions follow here, a bounded transaction at a time
-between two polls, so that live submissions wait for one of them at the most. Where it stopped is not written down: a
-scan that begins anew finds what is deleted already and passes over it.
+The gate hides those of a knowledge base or a tenant as soon as it has read the directory. The deletions follow here, a
+bounded transaction at a time between two polls, so that live submissions wait for one of them at the most. Where it
+stopped is not written down: a scan that begins anew finds what is deleted already and passes over it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -39,13 +39,14 @@ class Purge:
     def concerns(self, record: DocumentChanged) -> bool:
         """Say whether a document was in what is deleted, admitted before the writer had seen the deletion.
 
-        What was admitted later lies in a knowledge base of the same name that was created anew.
+        What was admitted later lies in a knowledge base, or comes from a source, that was created anew under its name.
         """
         if record.directory_position > self.offset:
             return False
         if self.change.kind is DirectoryKind.TENANT:
             return record.tenant_id == self.change.record_id
-        return record.tenant_id == self.change.tenant_id and record.knowledge_base == self.change.record_id
+        container = record.source if self.change.kind is DirectoryKind.SOURCE else record.knowledge_base
+        return record.tenant_id == self.change.tenant_id and container == self.change.record_id
 
 
 class Purges:

@@ -1,6 +1,7 @@
 """Brings a worker's heads to the end of the log before it decides anything."""
 
 from collections.abc import Callable, Collection
+from typing import TypeAlias
 
 import structlog
 
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 _MAX_RECORDS = 2_000
 _WAIT_S = 0.25
 
+_Waiting: TypeAlias = dict[int, dict[str, bytes]]  # deletions that wait, by partition and document
+
 
 async def restore_heads(
     settings: KafkaSettings,
@@ -27,36 +30,52 @@ async def restore_heads(
     heads: AdmissionHeads,
     *,
     changed: str,
+    quarantined: str,
     partitions: Collection[int],
     beat: Callable[[], None],
 ) -> None:
-    """Read these partitions of the log from where the store knows them to their ends.
+    """Read these partitions of the log from where the store knows them to their ends, and all deletions that wait.
 
     What a predecessor left open is waited for: it is ended by its transaction's timeout at the latest. A store that
     knows another log (the topic was created anew, or is shorter) is thrown away first.
     """
-    ends = await ask_ends(admin, {changed: partitions}, transactional={changed}, open_too=True)
+    topics = {changed: partitions, quarantined: partitions}
+    ends = await ask_ends(admin, topics, transactional=set(topics), open_too=True)
     _forget_strangers(heads, await admin.topic_ids((changed,)))
-    oldest = (await admin.start_offsets((changed,)))[changed]
+    oldest = await admin.start_offsets((changed, quarantined))
     newest = (await admin.log_ends({changed: partitions}, committed=False))[changed]
-    start: Offsets = {changed: {}}
+    # Read whole: what is remembered of it might lack a null that compaction has removed since.
+    start: Offsets = {changed: {}, quarantined: {each: oldest[quarantined][each] for each in partitions}}
     for partition in partitions:
         known = heads.position(partition)
-        if known and not oldest[partition] <= known <= newest[partition]:
+        if known and not oldest[changed][partition] <= known <= newest[partition]:
             log.warning("heads_rebuild", partition=partition, reason="the log was cut since")
             heads.forget(partition)
             known = 0
-        start[changed][partition] = known or oldest[partition]
-    if ends.reached(start):
-        return
-    async with RecordStream.assign_all(settings, start, client_id="headwater-admit-restore") as stream:
-        while not ends.reached(start):
-            items = await stream.read(max_records=_MAX_RECORDS, wait_s=_WAIT_S)
-            _take(heads, items)
-            for topic, by_partition in next_offsets(items).items():
-                start[topic] |= by_partition
-            beat()
+        start[changed][partition] = known or oldest[changed][partition]
+    waiting: _Waiting = {each: {} for each in partitions}
+    if not ends.reached(start):
+        async with RecordStream.assign_all(settings, start, client_id="headwater-admit-restore") as stream:
+            while not ends.reached(start):
+                items = await stream.read(max_records=_MAX_RECORDS, wait_s=_WAIT_S)
+                _take(heads, [each for each in items if each.position.topic == changed])
+                _collect(waiting, [each for each in items if each.position.topic == quarantined])
+                for topic, by_partition in next_offsets(items).items():
+                    start[topic] |= by_partition
+                beat()
+    for partition, deletions in waiting.items():
+        heads.restore_waiting(partition, deletions)
     log.info("heads_restored", partitions=len(partitions))
+
+
+def _collect(waiting: _Waiting, items: Collection[Item]) -> None:
+    for item in items:
+        if isinstance(item, Record):
+            document = (item.key or b"").decode().rpartition("/")[2]
+            if item.value is None:
+                waiting[item.position.partition].pop(document, None)
+            else:
+                waiting[item.position.partition][document] = item.value
 
 
 def _take(heads: AdmissionHeads, items: Collection[Item]) -> None:

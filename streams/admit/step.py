@@ -11,6 +11,7 @@ from datetime import timedelta
 from schemas.events.base import Lane, Position
 from schemas.events.documents import (
     NOBODY,
+    DeletionQuarantined,
     DocumentChanged,
     DocumentOp,
     DocumentState,
@@ -19,13 +20,14 @@ from schemas.events.documents import (
 )
 from schemas.ids import Revision
 from streams.admit.context import Context
-from streams.admit.limits import check_deletable, check_deletion_budget, check_file, check_quota
+from streams.admit.limits import beyond_deletion_budget, check_deletable, check_file, check_quota
 from streams.admit.outcomes import (
     Admitted,
     DocumentDecision,
     DocumentHead,
     Drop,
     Dropped,
+    Quarantined,
     Refusal,
     RefusedError,
 )
@@ -51,6 +53,8 @@ def decide(submission: DocumentSubmitted, head: DocumentHead | None, context: Co
         _check_order(submission, head)
         if submission.op is SubmissionOp.DELETE:
             return _delete(submission, head, context)
+        if submission.op is SubmissionOp.PUT:
+            return _put(submission, head, context)
         return _upsert(submission, head, context)
     except RefusedError as error:
         return error.refused
@@ -89,6 +93,7 @@ def deletion_of(record: DocumentChanged, context: Context, *, lane: Lane) -> Doc
         admitted_at=context.now,
         directory_position=context.directory_position,
         submitted=context.position,
+        approved=False,
     )
 
 
@@ -116,6 +121,17 @@ def _check_order(submission: DocumentSubmitted, head: DocumentHead | None) -> No
     seen = None if head is None else head.seen_version
     if submission.source_version is not None and seen is not None and submission.source_version < seen:
         raise RefusedError(Refusal.STALE, f"source_version: {seen} was seen already; only newer states are admitted")
+
+
+def _put(submission: DocumentSubmitted, head: DocumentHead | None, context: Context) -> DocumentDecision:
+    """A full state says that the document is there, also where it is refused: its deletion waits no longer."""
+    if head is None or head.waiting is None:
+        return _upsert(submission, head, context)
+    there = replace(head, waiting=None)
+    try:
+        return _upsert(submission, there, context)
+    except RefusedError as error:
+        return replace(error.refused, head=there)
 
 
 def _upsert(submission: DocumentSubmitted, head: DocumentHead | None, context: Context) -> DocumentDecision:
@@ -172,15 +188,42 @@ def _delete(submission: DocumentSubmitted, head: DocumentHead | None, context: C
         return Dropped(reason=Drop.GONE_ALREADY)
     if not head.exists:
         return Dropped(reason=Drop.GONE_ALREADY, head=_learnt(submission, head, context))
+    waits = None if head.waiting is None else head.waiting.submitted
+    if submission.approves is not None and submission.approves != waits:
+        return Dropped(reason=Drop.SUPERSEDED, head=_learnt(submission, head, context))
     check_deletable(head.record, context.now)
-    check_deletion_budget(submission, context)
+    if submission.approves is None:
+        if waits is not None:
+            return Dropped(reason=Drop.WAITING, head=_learnt(submission, head, context))
+        beyond = beyond_deletion_budget(submission, context)
+        if beyond is not None:
+            return _quarantined(submission, head, context, beyond)
     record = replace(
         deletion_of(head.record, context, lane=submission.lane),
         occurred_at=submission.occurred_at,
         observed_at=submission.observed_at,
         source_version=_version(submission, head),
+        approved=submission.approves is not None,
     )
-    return _admitted(record, submission, head, context)
+    return _admitted(record, submission, replace(head, waiting=None), context)
+
+
+def _quarantined(submission: DocumentSubmitted, head: DocumentHead, context: Context, reason: str) -> Quarantined:
+    waiting = DeletionQuarantined(
+        event_id=event_id_of(context.position, "quarantined"),
+        tenant_id=submission.tenant_id,
+        occurred_at=submission.occurred_at,
+        observed_at=submission.observed_at,
+        document_id=submission.document_id,
+        source=submission.source,
+        external_id=submission.external_id,
+        source_version=submission.source_version,
+        actor=submission.actor,
+        reason=reason,
+        quarantined_at=context.now,
+        submitted=context.position,
+    )
+    return Quarantined(head=replace(_learnt(submission, head, context), waiting=waiting), detail=reason)
 
 
 def _rerun(submission: DocumentSubmitted, head: DocumentHead | None, context: Context) -> DocumentDecision:

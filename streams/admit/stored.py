@@ -4,7 +4,7 @@ import struct
 
 from schemas.codec import decode
 from schemas.events.directory import DirectoryChanged
-from schemas.events.documents import DocumentChanged
+from schemas.events.documents import DeletionQuarantined, DocumentChanged
 from streams.admit.context import Usage
 from streams.admit.outcomes import DocumentHead
 
@@ -12,6 +12,7 @@ _LEARNT = struct.Struct(">qq?q")  # live offset, backfill offset, whether a vers
 _PARTITION = struct.Struct(">H")
 _PAIR = struct.Struct(">qq")
 _HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
 
 
 def partition_prefix(partition: int) -> bytes:
@@ -30,14 +31,22 @@ def encode_head(head: DocumentHead, record: bytes) -> bytes:
     return _LEARNT.pack(head.live_offset, head.backfill_offset, seen is not None, seen or 0) + record
 
 
-def decode_head(value: bytes) -> DocumentHead:
-    """Decode what `encode_head` made."""
+def decode_head(value: bytes, waiting: bytes | None) -> DocumentHead:
+    """Decode what `encode_head` made, and the deletion that waits, as its topic has it.
+
+    A version that only the waiting deletion names was seen too: that is not in the log of documents.
+    """
     live, backfill, has_version, version = _LEARNT.unpack_from(value)
+    deletion = None if waiting is None else decode(waiting, DeletionQuarantined)
+    seen = [version] if has_version else []
+    if deletion is not None and deletion.source_version is not None:
+        seen.append(deletion.source_version)
     return DocumentHead(
         record=decode(record_bytes(value), DocumentChanged),
-        seen_version=version if has_version else None,
+        seen_version=max(seen, default=None),
         live_offset=live,
         backfill_offset=backfill,
+        waiting=deletion,
     )
 
 
@@ -52,8 +61,18 @@ def tenant_key(partition: int, tenant: str) -> bytes:
 
 
 def source_key(partition: int, tenant: str, source: str) -> bytes:
+    """Return the key of a source's counter: its documents, and nothing."""
+    return _PARTITION.pack(partition) + b"n" + f"{tenant}/{source}".encode()
+
+
+def hour_key(partition: int, tenant: str, source: str) -> bytes:
     """Return the key of a source's counters: the hour, and its deletions within it."""
     return _PARTITION.pack(partition) + b"s" + f"{tenant}/{source}".encode()
+
+
+def day_key(partition: int, tenant: str, source: str) -> bytes:
+    """Return the key of a source's counters: the day, and its deletions within it."""
+    return _PARTITION.pack(partition) + b"d" + f"{tenant}/{source}".encode()
 
 
 def pack_pair(first: int, second: int) -> bytes:
@@ -71,10 +90,22 @@ def hour_of(at_ms: int) -> int:
     return at_ms // _HOUR_MS
 
 
-def usage_of(tenant: tuple[int, int], source: tuple[int, int], *, now_ms: int) -> Usage:
-    """Return counters as the decision sees them: deletions of a past hour are forgotten."""
-    hour, deletions = source
-    return Usage(documents=tenant[0], content_bytes=tenant[1], deletions=deletions if hour == hour_of(now_ms) else 0)
+def day_of(at_ms: int) -> int:
+    """Return the day that an instant lies in, in UTC."""
+    return at_ms // _DAY_MS
+
+
+def usage_of(
+    tenant: tuple[int, int], source: tuple[int, int], hour: tuple[int, int], day: tuple[int, int], *, now_ms: int
+) -> Usage:
+    """Return counters as the decision sees them: deletions of a past hour or day are forgotten."""
+    return Usage(
+        documents=tenant[0],
+        content_bytes=tenant[1],
+        source_documents=source[0],
+        deletions=hour[1] if hour[0] == hour_of(now_ms) else 0,
+        deletions_today=day[1] if day[0] == day_of(now_ms) else 0,
+    )
 
 
 def is_purge(record: DocumentChanged, directory_topic: str) -> bool:

@@ -19,6 +19,7 @@ class AdmissionTopics:
     directory_submitted: str
     changed: str
     directory_changed: str
+    quarantined: str
     audit: str
     parked: str
     partitions: int
@@ -36,7 +37,12 @@ class AdmissionTopics:
 async def admission_topics(settings: Settings, admin: KafkaAdmin) -> AdmissionTopics:
     """Look at the topics. Raises FatalError unless a worker can own the same partitions of all document topics."""
     names = {topic: topic_of(settings, topic) for topic in Topic}
-    documents = (Topic.DOCUMENTS_SUBMITTED, Topic.DOCUMENTS_BACKFILL, Topic.DOCUMENTS_CHANGED)
+    documents = (
+        Topic.DOCUMENTS_SUBMITTED,
+        Topic.DOCUMENTS_BACKFILL,
+        Topic.DOCUMENTS_CHANGED,
+        Topic.DELETIONS_QUARANTINED,
+    )
     counts = {names[topic]: await admin.partition_count(names[topic]) for topic in documents}
     if len(set(counts.values())) != 1:
         raise FatalError(f"these topics must have equal partition counts: {counts}; recreate the one that differs")
@@ -49,6 +55,7 @@ async def admission_topics(settings: Settings, admin: KafkaAdmin) -> AdmissionTo
         directory_submitted=names[Topic.DIRECTORY_SUBMITTED],
         changed=names[Topic.DOCUMENTS_CHANGED],
         directory_changed=names[Topic.DIRECTORY_CHANGED],
+        quarantined=names[Topic.DELETIONS_QUARANTINED],
         audit=names[Topic.AUDIT_RECORDED],
         parked=names[Topic.EVENTS_PARKED],
         partitions=counts[names[Topic.DOCUMENTS_CHANGED]],

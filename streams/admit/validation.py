@@ -28,6 +28,8 @@ def check_submission(submission: DocumentSubmitted) -> None:
         raise _invalid("patch: give it for op `patch`, and only there")
     if submission.op is SubmissionOp.RERUN:
         _check_rerun(submission)
+    if submission.approves is not None:
+        _check_approval(submission)
 
 
 def check_state(state: DocumentState) -> None:
@@ -52,6 +54,15 @@ def _check_rerun(submission: DocumentSubmitted) -> None:
         raise _invalid("actor: say who asks; a source never asks for a rerun")
     if submission.source_version is not None:
         raise _invalid("source_version: leave it out; a rerun says nothing of the source")
+
+
+def _check_approval(submission: DocumentSubmitted) -> None:
+    if submission.op is not SubmissionOp.DELETE:
+        raise _invalid("approves: only a deletion approves a deletion")
+    if submission.actor is None:
+        raise _invalid("actor: say who approves")
+    if submission.source_version is not None:
+        raise _invalid("source_version: leave it out; an approval says nothing of the source")
 
 
 def _check_attributes(state: DocumentState) -> None:

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from headwater.clients.kafka.config import topic_of
-from headwater.clients.kafka.records import Headers, Offsets, Record
+from headwater.clients.kafka.records import Offsets, Record
 from headwater.errors import PoisonError, RetryableError
-from headwater.heads.directory_table import DirectoryTable
 from headwater.settings import Settings
 from headwater.telemetry.metrics import ADMISSION_ABORTS, ADMISSION_DECISIONS, EVENTS_PARKED, EVENTS_SETTLED
 from headwater.telemetry.tracing import inject_headers, span
@@ -38,41 +37,15 @@ from streams.admit.outcomes import (
     DocumentDecision,
     DocumentHead,
     Dropped,
+    Quarantined,
     Refused,
 )
+from streams.admit.ports import FollowsDirectory, Writer
 from streams.admit.purge import Purge, Purges
 from streams.admit.step import decide
 from streams.admit.topics import AdmissionTopics
 
 log = structlog.get_logger(__name__)
-
-
-class Writer(Protocol):
-    """The part of `TransactionalWriter` that the worker needs."""
-
-    def begin(self) -> None: ...
-
-    def produce(
-        self, topic: str, *, key: bytes, value: bytes | None, partition: int = -1, headers: Headers = ()
-    ) -> None: ...
-
-    def commit(self, positions: Mapping[tuple[str, int], Place], group: Any) -> Offsets: ...
-
-    def abort(self) -> None: ...
-
-
-class FollowsDirectory(Protocol):
-    """Control data as far as it has been read, and a way to read on to its end."""
-
-    @property
-    def table(self) -> DirectoryTable:
-        """What has been read."""
-        ...
-
-    @property
-    def position(self) -> int:
-        """Next offset behind the last record that was read."""
-        ...
 
 
 class AdmissionWorker:
@@ -129,10 +102,9 @@ class AdmissionWorker:
             topic, partition, offset = position
             with self._all_or_nothing():
                 for previous, record in deletions:
-                    value = encode(record)
-                    key = document_key(record.tenant_id, record.document_id)
-                    self._writer.produce(self._topics.changed, key=key, value=value, partition=purge.partition)
-                    self._heads.put(purge.partition, replace(previous, record=record), value, previous=previous)
+                    head = replace(previous, record=record, waiting=None)
+                    self._append_head(head, purge.partition, previous=previous)
+                    self._append_waiting(head, purge.partition, previous=previous)
                 self._remember(self._writer.commit({(topic, partition): Place(offset=offset)}, group))
         purges.advance(purge, after, now_ms=self._now_ms())
 
@@ -222,16 +194,28 @@ class AdmissionWorker:
     def _append(self, decision: DocumentDecision, partition: int, *, previous: DocumentHead | None) -> None:
         match decision:
             case Admitted(record=record, head=head):
-                value = encode(record)
-                key = document_key(record.tenant_id, record.document_id)
-                self._writer.produce(
-                    self._topics.changed, key=key, value=value, partition=partition, headers=inject_headers()
-                )
-                self._heads.put(partition, head, value, previous=previous)
+                self._append_head(head, partition, previous=previous)
                 if record.lane is Lane.BACKFILL:
                     self._on_backfill(0 if record.content is None else record.content.size_bytes)
-            case Dropped(head=head) if head is not None:
+            case Dropped(head=head) | Refused(head=head) | Quarantined(head=head) if head is not None:
                 self._heads.learn(partition, head)
+            case _:
+                return
+        self._append_waiting(head, partition, previous=previous)
+
+    def _append_head(self, head: DocumentHead, partition: int, *, previous: DocumentHead | None) -> None:
+        value = encode(head.record)
+        key = document_key(head.record.tenant_id, head.record.document_id)
+        self._writer.produce(self._topics.changed, key=key, value=value, partition=partition, headers=inject_headers())
+        self._heads.put(partition, head, value, previous=previous)
+
+    def _append_waiting(self, head: DocumentHead, partition: int, *, previous: DocumentHead | None) -> None:
+        """Say that a deletion waits, or waits no longer, where that has changed."""
+        if head.waiting == (None if previous is None else previous.waiting):
+            return
+        key = document_key(head.record.tenant_id, head.record.document_id)
+        value = None if head.waiting is None else encode(head.waiting)
+        self._writer.produce(self._topics.quarantined, key=key, value=value, partition=partition)
 
     def _settle_command(self, record: Record) -> str:
         try:
@@ -296,6 +280,6 @@ def _places(records: Sequence[Record]) -> dict[tuple[str, int], Place]:
 
 def _counted(decision: DocumentDecision | DirectoryDecision) -> str:
     outcome = outcome_of(decision)
-    reason = decision.reason.value if isinstance(decision, Dropped | Refused) else "none"
+    reason = decision.reason.value if isinstance(decision, Dropped | Refused | Quarantined) else "none"
     ADMISSION_DECISIONS.labels(outcome, reason).inc()
     return outcome

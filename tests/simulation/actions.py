@@ -114,7 +114,7 @@ class Actions:
 
     def do(self, step: Step) -> None:
         """Carry out a step."""
-        if step.do not in {"put", "patch", "delete", "ask", "group", "guest", "knowledge_base"}:
+        if step.do not in {"put", "patch", "delete", "ask", "group", "guest", "knowledge_base", "budget", "approve"}:
             self._world.faults += 1
         getattr(self, f"_do_{step.do}")(**step.what)
 
@@ -147,6 +147,16 @@ class Actions:
 
     def _do_delete(self, *, document: int) -> None:
         self._submit(document, SubmissionOp.DELETE)
+
+    def _do_budget(self, *, document: int, per_day: int) -> None:
+        source = Source(name="Files", kind="filesystem", knowledge_base=HANDBOOK, max_deletions_per_day=per_day)
+        self._direct(DirectoryKind.SOURCE, FILES, source, tenant=tenant_of(document))
+
+    def _do_approve(self, *, document: int) -> None:
+        """Approve what was seen to wait; meanwhile it may wait no longer."""
+        waiting = self._truth.waiting.get(id_of(document))
+        if waiting is not None:
+            self._submit(document, SubmissionOp.DELETE, approves=waiting.submitted, actor=Principal("user:ann"))
 
     def _do_group(self, *, name: str, members: list[str]) -> None:
         self._group(name, tuple(members))

@@ -234,3 +234,12 @@ def forget_the_note(stack: contextlib.ExitStack) -> None:
         begin(self, {partition: replace(place, note="") for partition, place in places.items()})
 
     patch_in(stack, streams.admit.backlog.Backlog, "begin", without_notes)
+
+
+def forget_what_waits(stack: contextlib.ExitStack) -> None:
+    restored = streams.admit.heads.AdmissionHeads.restore_waiting
+
+    def forgetful(self: streams.admit.heads.AdmissionHeads, partition: int, deletions: object) -> None:
+        restored(self, partition, {})
+
+    patch_in(stack, streams.admit.heads.AdmissionHeads, "restore_waiting", forgetful)

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from schemas.events import DocumentChanged
-from schemas.events.base import Lane, Store
-from schemas.events.documents import DocumentOp, DocumentSubmitted, ProgressOutcome
+from schemas.events.base import Lane, Position, Store
+from schemas.events.documents import DocumentOp, DocumentSubmitted, ProgressOutcome, SubmissionOp
 from schemas.ids import DocumentId, Revision
 from schemas.topics import Topic
 from streams.admit.step import event_id_of
@@ -30,6 +30,7 @@ class OfEndings(Evidence):
             *(f"(c) {each}" for each in self._read_model()),
             *(f"(c) {each}" for each in self._needlessly_parked()),
             *(f"(f) {each}" for each in self._lost()),
+            *(f"(f) {each}" for each in self._waiting()),
         ]
 
     def findable(self, answer: Answer, document: int, identity: DocumentId) -> Iterator[str]:
@@ -151,6 +152,44 @@ class OfEndings(Evidence):
                 sound = not self._is_flawed(self._of_revision(letter.document_id, letter.revision))
             if sound and letter.error not in excused:
                 yield f"{letter.stage} parked {letter.origin} without need: {letter.error}"
+
+    def _waiting(self) -> Iterator[str]:
+        """What waits is there and was not submitted again since; a deletion that waited waits still, or was ended."""
+        for document in {event.document_id for event in self._truth.submissions.values()}:
+            head, waiting = self._truth.head(document), self._truth.waiting.get(document)
+            last = self._last_word(document)
+            is_there = head is not None and head.op is not DocumentOp.DELETED
+            if waiting is not None and not is_there:
+                yield f"{waiting.external_id}: its deletion waits, and it is gone"
+            if waiting is not None and last != waiting.submitted:
+                yield f"{waiting.external_id}: was submitted again, and its deletion waits still"
+            if waiting is None and is_there and last in self._truth.waited and not self._was_backfilled(document):
+                yield f"{document[:6]}: its deletion, {last}, neither waits nor has happened"
+
+    def _last_word(self, document: DocumentId) -> Position | None:
+        """Return the newest full state or quarantined deletion: a source's audit events come in their order."""
+        audits = {
+            event_id_of(position, "audit"): (position, event.op)
+            for position, event in self._truth.submissions.items()
+            if event.document_id == document
+        }
+        last: Position | None = None
+        for each in self._truth.audits:
+            position, op = audits.get(each.event_id, (None, None))
+            is_put = op is SubmissionOp.PUT and each.outcome in {"accepted", "unchanged"}
+            if is_put or (position is not None and each.outcome == "quarantined"):
+                last = position
+        return last
+
+    def _was_backfilled(self, document: DocumentId) -> bool:
+        """Say whether a state may have come that nothing tells of, because it was there already."""
+        known = {each.event_id for each in self._truth.audits}
+        return any(
+            event.document_id == document
+            and event.lane is Lane.BACKFILL
+            and event_id_of(position, "audit") not in known
+            for position, event in self._truth.submissions.items()
+        )
 
     def _lost(self) -> Iterator[str]:
         newest: dict[DocumentId, Revision] = {}

@@ -177,6 +177,13 @@ MUTANTS: Sequence[Mutant] = (
         seed=140,
         apply=defects.forget_the_note,
     ),
+    Mutant(
+        name="forget-waiting",
+        defect="a successor forgets which deletions wait",
+        found_by="f",
+        seed=27,
+        apply=defects.forget_what_waits,
+    ),
 )
 
 

@@ -11,7 +11,14 @@ from schemas.codec import decode
 from schemas.events import AuditRecorded, DocumentChanged, DocumentIngested, DocumentProgressed, EventParked
 from schemas.events.base import Position, Store
 from schemas.events.directory import DirectoryChanged, DirectoryKind, DirectoryOp, Group, User
-from schemas.events.documents import Access, DocumentOp, DocumentSubmitted, ProgressOutcome, SubmissionOp
+from schemas.events.documents import (
+    Access,
+    DeletionQuarantined,
+    DocumentOp,
+    DocumentSubmitted,
+    ProgressOutcome,
+    SubmissionOp,
+)
 from schemas.ids import DocumentId, Revision, TenantId
 from schemas.topics import Topic
 from tests.simulation.broker import Entry, Partition
@@ -38,6 +45,8 @@ class Truth:
     by_document: dict[DocumentId, list[Visible]] = field(default_factory=dict)
     directory: list[tuple[int, float, DirectoryChanged]] = field(default_factory=list)
     progress: dict[DocumentId, list[tuple[int, int, DocumentProgressed]]] = field(default_factory=dict)
+    waiting: dict[DocumentId, DeletionQuarantined] = field(default_factory=dict)
+    waited: set[Position] = field(default_factory=set)  # submissions of all deletions that ever waited
     audits: list[AuditRecorded] = field(default_factory=list)
     letters: list[EventParked] = field(default_factory=list)
     announced: dict[tuple[DocumentId, Revision], DocumentIngested] = field(default_factory=dict)
@@ -49,6 +58,8 @@ class Truth:
         topic = self.topics[partition[0]]
         if topic in {Topic.DOCUMENTS_CHANGED, Topic.DIRECTORY_CHANGED}:
             self.appended.setdefault(partition, []).append((entry.offset, entry.at_s))
+        if topic is Topic.DELETIONS_QUARANTINED:
+            self._quarantined(entry)
         if entry.value is None:
             return
         if topic is Topic.DOCUMENTS_CHANGED:
@@ -136,6 +147,16 @@ class Truth:
         self.log.append(seen)
         self.by_document.setdefault(record.document_id, []).append(seen)
 
+    def _quarantined(self, entry: Entry) -> None:
+        document = DocumentId((entry.key or b"").decode().rpartition("/")[2])
+        if entry.value is None:
+            self.waiting.pop(document, None)
+            return
+        waiting = self.waiting[document] = decode(entry.value, DeletionQuarantined)
+        if waiting.submitted in self.waited:
+            self.violations.append(f"(c) {waiting.external_id}: its deletion was quarantined twice")
+        self.waited.add(waiting.submitted)
+
     def _follows(self, record: DocumentChanged, before: DocumentChanged | None, submission: DocumentSubmitted) -> None:
         """Check that a record is what its submission makes of the state before."""
         name = f"{record.external_id} at revision {record.revision}"
@@ -150,6 +171,10 @@ class Truth:
             self.violations.append(
                 f"(f) {name}: version {submission.source_version} of the source after {max(versions)}"
             )
+        if record.op is DocumentOp.DELETED and submission.approves is None and record.submitted in self.waited:
+            self.violations.append(f"(f) {name}: a deletion that waited was admitted without approval")
+        if submission.approves is not None and submission.approves not in self.waited:
+            self.violations.append(f"(f) {name}: approved is a deletion that never waited")
         wanted = _wanted(before, submission)
         if wanted is not None and wanted != _told(record):
             self.violations.append(f"(f) {name}: the state is {_told(record)}, its submission makes {wanted}")

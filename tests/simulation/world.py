@@ -225,6 +225,11 @@ class World:
 
     def _create_topics(self) -> None:
         one = {Topic.DIRECTORY_SUBMITTED, Topic.DIRECTORY_CHANGED}
-        compacted = {Topic.DOCUMENTS_CHANGED, Topic.DIRECTORY_CHANGED, Topic.DOCUMENTS_PROGRESSED}
+        compacted = {
+            Topic.DELETIONS_QUARANTINED,
+            Topic.DOCUMENTS_CHANGED,
+            Topic.DIRECTORY_CHANGED,
+            Topic.DOCUMENTS_PROGRESSED,
+        }
         for topic in Topic:
             self.broker.create(self.topic(topic), partitions=1 if topic in one else None, compact=topic in compacted)

@@ -27,7 +27,15 @@ from schemas.events.directory import (
     User,
 )
 from schemas.ids import SYSTEM_TENANT, KnowledgeBaseId, TenantId
-from tests.support.api_log import FakeClock, FakeDirectory, FakeHeads, FakeLog, FakeOriginals, FakeSyncStates
+from tests.support.api_log import (
+    FakeClock,
+    FakeDirectory,
+    FakeHeads,
+    FakeLog,
+    FakeOriginals,
+    FakeQuarantine,
+    FakeSyncStates,
+)
 from tests.support.backlogs import FakeBacklogs
 from tests.support.blobs import FakeBlobStore
 from tests.support.cache import FakeCache
@@ -54,6 +62,7 @@ class FakeApi:
     originals: FakeOriginals
     backlogs: FakeBacklogs
     syncs: FakeSyncStates
+    quarantine: FakeQuarantine
     client: httpx.AsyncClient
 
     async def put(
@@ -116,6 +125,7 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
     clock, directory, blobs, documents = FakeClock(), FakeDirectory(), FakeBlobStore(), FakeDocuments()
     heads, originals, backlogs = FakeHeads(clock), FakeOriginals(), FakeBacklogs()
     syncs = FakeSyncStates()
+    quarantine = FakeQuarantine()
     log = FakeLog(clock=clock, directory=directory, heads=heads)
     runtime = Runtime(
         settings=settings,
@@ -133,6 +143,7 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
         lags=FakeLags(),
         consistency=KeptReports(),
         syncs=syncs,
+        quarantine=quarantine,
         generations=create_autospec(Generations, instance=True),
         models=create_autospec(Models, instance=True),
         now=clock,
@@ -153,6 +164,7 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
             originals=originals,
             backlogs=backlogs,
             syncs=syncs,
+            quarantine=quarantine,
             client=client,
         )
         await api.tenant(ACME)

@@ -8,7 +8,7 @@ from headwater.errors import RetryableError
 from headwater.ports.heads import DirectoryEntry, Head, Positions
 from schemas.events import DirectorySubmitted, DocumentSubmitted, Event, Position, SyncProgressed
 from schemas.events.directory import DirectoryKind, DirectoryOp, Group, User
-from schemas.events.documents import NOBODY, Access, DocumentOp, SubmissionOp
+from schemas.events.documents import NOBODY, Access, DeletionQuarantined, DocumentOp, SubmissionOp
 from schemas.ids import EVERYONE, DocumentId, GenerationName, KnowledgeBaseId, Principal, Revision, SourceId, TenantId
 
 
@@ -92,6 +92,16 @@ class FakeOriginals:
 
     async def read(self, position: Position) -> bytes | None:
         return self.values.get(position)
+
+
+class FakeQuarantine:
+    """Quarantine port in memory."""
+
+    def __init__(self) -> None:
+        self.events: list[DeletionQuarantined] = []
+
+    async def waiting(self, tenant: TenantId, source: SourceId) -> Sequence[DeletionQuarantined]:
+        return [each for each in self.events if (each.tenant_id, each.source) == (tenant, source)]
 
 
 class FakeSyncStates:

@@ -40,7 +40,8 @@ class MemoryLog:
         )
 
     async def records(self, topic: Topic, start: Mapping[int, int], ends: Mapping[int, int]) -> AsyncIterator[Record]:
-        for number, records in enumerate(self._records(topic)):
+        for number in start:
+            records = self._records(topic)[number]
             for record in records[start[number] : ends[number]]:
                 if record is not None:
                     yield record

@@ -32,10 +32,10 @@ from headwater.ports.rows import Scope
 from headwater.rows.conditions import FACETS, holds, scope_condition
 from headwater.rows.facets import facets
 from schemas.events.base import Event, Position, Store, place_of
-from schemas.events.documents import DocumentChanged, DocumentIngested, DocumentProgressed, ProgressOutcome
+from schemas.events.documents import DocumentChanged, DocumentIngested, DocumentOp, DocumentProgressed, ProgressOutcome
 from schemas.events.parked import EventParked, EventResolved
 from schemas.events.queries import FeedbackReceived, QueryExecuted
-from schemas.ids import DocumentId, GenerationName, Revision, TenantId
+from schemas.ids import DocumentId, GenerationName, Revision, SourceId, TenantId
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
@@ -104,6 +104,10 @@ class FakeDocuments:
 
     def _store_states(self, tenant: TenantId, document: DocumentId, generation: GenerationName) -> StoreStates:
         return {store: self._store_state(tenant, document, generation, store) for store in Store}
+
+    async def count_documents(self, tenant: TenantId, source: SourceId) -> int:
+        here = (each for each in self.states.values() if each.op is DocumentOp.UPSERTED)
+        return sum((each.tenant_id, each.source) == (tenant, source) for each in here)
 
     async def list_documents(
         self, scope: Scope, listing: Listing, *, generation: GenerationName, limit: int, cursor: str | None = None

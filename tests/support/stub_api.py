@@ -78,6 +78,6 @@ def stub_api() -> Iterator[StubApi]:
         thread.join()
 
 
-def run(api: StubApi, *arguments: str) -> Result:
-    """Run `headwater` against it."""
-    return CliRunner().invoke(app, list(arguments), env=dict(api.environment()))
+def run(api: StubApi, *arguments: str, typed: str | None = None) -> Result:
+    """Run `headwater` against it; `typed` is what its questions are answered with."""
+    return CliRunner().invoke(app, list(arguments), input=typed, env=dict(api.environment()))

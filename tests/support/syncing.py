@@ -18,7 +18,7 @@ from schemas.codec import decode, encode
 from schemas.events.base import Position
 from schemas.events.directory import Source
 from schemas.events.syncs import SyncMode, SyncProgressed, SyncRequested
-from schemas.ids import KnowledgeBaseId, SourceId, TenantId, scoped_key
+from schemas.ids import KnowledgeBaseId, Revision, SourceId, TenantId, scoped_key
 
 TOPIC = "rag.syncs.requested"
 WIKI: Key = (TenantId("acme"), SourceId("wiki"))
@@ -159,6 +159,9 @@ def _record(offset: int, request: SyncRequested) -> Record:
 
 class FakeSources(dict[Key, Source]):
     """Implements Sources."""
+
+    def created(self, key: Key) -> Revision | None:
+        return None
 
 
 @dataclass

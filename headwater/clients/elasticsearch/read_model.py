@@ -36,9 +36,9 @@ from headwater.rows.conditions import FACETS, scope_condition
 from headwater.rows.facets import facets
 from schemas.conversion import READABLE
 from schemas.events.base import Position
-from schemas.events.documents import DocumentChanged, DocumentProgressed
+from schemas.events.documents import DocumentChanged, DocumentOp, DocumentProgressed
 from schemas.events.parked import EventParked, EventResolved
-from schemas.ids import DocumentId, GenerationName, TenantId
+from schemas.ids import DocumentId, GenerationName, SourceId, TenantId
 
 _MAX_PAGE: Final = 200
 _MAX_PAGES: Final = 10  # looked through for a status before a caller gets a short page and a cursor
@@ -109,6 +109,15 @@ class ElasticsearchDocuments(SharedAdapter):
             if len(hits) < size:
                 return DocumentPage(documents=tuple(wanted), cursor=None)
         return DocumentPage(documents=tuple(wanted), cursor=None if after is None else encode_cursor(after))
+
+    async def count_documents(self, tenant: TenantId, source: SourceId) -> int:
+        """See the port."""
+        here = [{"term": {"tenant_id": tenant}}, {"term": {"source": source}}, {"term": {"op": DocumentOp.UPSERTED}}]
+        async with translated(self._settings):
+            found = await self._client.count(
+                index=index_name(self._settings, Index.DOCUMENTS), query={"bool": {"filter": here}}
+            )
+        return int(found["count"])
 
     async def lineage(self, tenant: TenantId, document: DocumentId) -> Sequence[LineageRow]:
         """See the port. Refreshes first: people ask for it about what has just happened."""

@@ -22,7 +22,7 @@ from query_api.directory.schemas import (
 )
 from query_api.directory.service import DirectoryService
 from query_api.preconditions import Expected, etag
-from query_api.problems import NotFoundError, RevisionMismatchError, problems
+from query_api.problems import ConflictError, NotFoundError, RevisionMismatchError, problems
 from schemas.events.directory import DirectoryKind
 from schemas.ids import Revision
 
@@ -43,14 +43,13 @@ class ReadableKind(StrEnum):
     GENERATION = "generations"
 
 
-class WritableKind(StrEnum):
-    """Kinds that can be changed here; generations change by migrations."""
+class DeletableKind(StrEnum):
+    """Kinds that are deleted alike: sources have a deletion of their own, generations change by migrations."""
 
     TENANT = "tenants"
     USER = "users"
     GROUP = "groups"
     KNOWLEDGE_BASE = "knowledge-bases"
-    SOURCE = "sources"
     RETRIEVAL_PROFILE = "retrieval-profiles"
 
 
@@ -83,9 +82,32 @@ async def get_record(kind: ReadableKind, record_id: RecordId, service: Service, 
     return RecordView.of(entry)
 
 
+@router.delete(
+    "/sources/{record_id}",
+    status_code=202,
+    summary="Delete a source",
+    responses=problems(NotFoundError, RevisionMismatchError, ConflictError),
+)
+async def delete_source(
+    record_id: RecordId,
+    service: Service,
+    expected: Expected,
+    documents: Annotated[
+        int | None,
+        Query(ge=0, description="Delete its documents as well, if there are no more than these; else they stay."),
+    ] = None,
+) -> RecordAccepted:
+    """Submit a deletion. Its documents follow one after the other; what is under a hold stays until it is released."""
+    if documents is None:
+        positions = await service.delete(DirectoryKind.SOURCE, record_id, expected=expected)
+    else:
+        positions = await service.remove_source(record_id, expected=expected, confirmed=documents)
+    return RecordAccepted(kind=DirectoryKind.SOURCE.value, id=record_id, token=token_of(positions))
+
+
 @router.delete("/{kind}/{record_id}", status_code=202, summary="Delete a record", responses=WRITE_PROBLEMS)
 async def delete_record(
-    kind: WritableKind, record_id: RecordId, service: Service, expected: Expected
+    kind: DeletableKind, record_id: RecordId, service: Service, expected: Expected
 ) -> RecordAccepted:
     """Submit a deletion. Deleting a knowledge base or a tenant hides all its documents at once."""
     positions = await service.delete(DirectoryKind(kind.value), record_id, expected=expected)

@@ -92,7 +92,12 @@ class SourceBody(RecordBody):
     kind: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")] = Field(examples=["api", "filesystem"])
     knowledge_base: Reference
     settings: dict[Name, Annotated[str, StringConstraints(max_length=4_000)]] = {}
-    max_deletions_per_hour: int | None = Field(default=None, ge=0)
+    max_deletions_per_hour: int | None = Field(
+        default=None, ge=0, description="Past it deletions wait until an administrator approves them."
+    )
+    max_deletions_per_day: int | None = Field(
+        default=None, ge=0, description="The same for a day; none: a tenth of its documents, or 100 where that is more."
+    )
     paused: bool = False
     secrets: dict[Name, SecretReference] = Field(
         default={}, description="Where each credential is, `env:NAME` or `file:NAME`; never the credential itself."

@@ -8,10 +8,11 @@ from typing import Final
 from uuid import uuid4
 
 from headwater.ports.heads import Directory, DirectoryEntry, Positions
+from headwater.ports.read_model import DocumentReadModel
 from query_api.authorization import Action, Resource, authorize
 from query_api.changes import ChangeLog, Origin
 from query_api.preconditions import ABSENT, check_expected
-from query_api.problems import InvalidRequestError, NotFoundError
+from query_api.problems import ConflictError, InvalidRequestError, NotFoundError
 from query_api.runtime import Runtime
 from schemas.events.directory import (
     DirectoryKind,
@@ -21,7 +22,7 @@ from schemas.events.directory import (
     KnowledgeBase,
     Source,
 )
-from schemas.ids import SYSTEM_TENANT, Revision, TenantId
+from schemas.ids import SYSTEM_TENANT, Revision, SourceId, TenantId
 
 _SYSTEM_KINDS: Final = frozenset({DirectoryKind.TENANT, DirectoryKind.GENERATION})
 _OPEN_KINDS: Final = frozenset({DirectoryKind.KNOWLEDGE_BASE, DirectoryKind.RETRIEVAL_PROFILE})
@@ -41,12 +42,13 @@ class DirectoryService:
     origin: Origin
     changes: ChangeLog
     directory: Directory
+    documents: DocumentReadModel
 
     @classmethod
     def of(cls, runtime: Runtime, origin: Origin) -> "DirectoryService":
         """Build one for a request."""
         changes = ChangeLog(events=runtime.events, now=runtime.now)
-        return cls(origin=origin, changes=changes, directory=runtime.directory)
+        return cls(origin=origin, changes=changes, directory=runtime.directory, documents=runtime.documents)
 
     def get(self, kind: DirectoryKind, record_id: str) -> DirectoryEntry:
         """Return a record; raise NotFoundError where there is none."""
@@ -91,6 +93,27 @@ class DirectoryService:
         check_expected(expected, current)
         return await self.submit(resource, kind, DirectoryOp.DELETE, record=None, expected=expected)
 
+    async def remove_source(self, record_id: str, *, expected: Revision | None, confirmed: int) -> Positions:
+        """Submit the deletion of a source and of its documents; ConflictError where it has more than `confirmed`."""
+        kind = DirectoryKind.SOURCE
+        resource = self._authorize_write(kind, record_id)
+        current = self._current(resource.tenant_id, kind, record_id)
+        if current == ABSENT:
+            raise NotFoundError(f"{resource}: not found")
+        check_expected(expected, current)
+        count = await self.documents.count_documents(resource.tenant_id, SourceId(record_id))
+        if count > confirmed:
+            raise ConflictError(f"{resource}: has {count} documents, and {confirmed} are confirmed", field="documents")
+        return await self.submit(
+            resource,
+            kind,
+            DirectoryOp.DELETE,
+            record=None,
+            expected=expected,
+            with_documents=True,
+            action="sources.remove",
+        )
+
     async def submit(
         self,
         resource: Resource,
@@ -100,6 +123,7 @@ class DirectoryService:
         record: DirectoryRecord | None,
         expected: Revision | None = None,
         action: str | None = None,
+        with_documents: bool = False,
     ) -> Positions:
         """Append a command that was authorized."""
         now = self.changes.now()
@@ -114,6 +138,7 @@ class DirectoryService:
             record=record,
             expected_revision=expected,
             actor=self.origin.caller.principal,
+            with_documents=with_documents,
         )
         return await self.changes.append(
             wish, action=action or f"directory.{op.value}", resource=resource, origin=self.origin

@@ -166,6 +166,7 @@ class DocumentReadModelContract:
     async def test_a_deletion_leaves_the_listing(self, model: DocumentReadModel, corner: Corner) -> None:
         await model.record_states([(corner.state("a"), at(1))])
         await listed(model, corner.scope(), expected=1)
+        assert await model.count_documents(corner.tenant, corner.state("a").source) == 1
         gone = replace(
             golden(DocumentChanged, "deleted"),
             tenant_id=corner.tenant,
@@ -177,6 +178,7 @@ class DocumentReadModelContract:
             [corner.progress("a", store, revision=8, outcome=ProgressOutcome.GONE) for store in Store]
         )
         await listed(model, corner.scope(), expected=0)
+        assert await model.count_documents(corner.tenant, corner.state("a").source) == 0
         view = await model.get_document(corner.tenant, corner.document("a"), generation=G1)
         assert view is not None
         assert (view.state.op, view.status) == (DocumentOp.DELETED, DocumentStatus.DELETED)

@@ -9,7 +9,7 @@ import pytest
 from headwater.heads.directory_table import DirectoryTable
 from headwater.settings import LimitSettings, TenantLimits
 from schemas.events.base import Lane, Position
-from schemas.events.directory import DirectoryKind, Source, Tenant
+from schemas.events.directory import DirectoryKind, Tenant
 from schemas.events.documents import NOBODY, Access, Clause, DocumentOp, DocumentSubmitted
 from schemas.ids import EVERYONE, SYSTEM_TENANT, KnowledgeBaseId, Principal, Revision, SourceId, TenantId
 from streams.admit.context import Context, Usage
@@ -291,14 +291,6 @@ class TestRights:
 
 
 class TestLimits:
-    def test_a_source_s_deletions_are_shared_out_over_partitions(self) -> None:
-        files = Source(name="Files", kind="filesystem", knowledge_base=HANDBOOK, max_deletions_per_hour=10)
-        directory = world(source=files)
-        used = context(1, directory=directory, usage=lambda tenant, source: Usage(deletions=3))
-        left = context(1, directory=directory, usage=lambda tenant, source: Usage(deletions=2))
-        assert refusal(decide(delete(), head_of(put()), used)) is Refusal.DELETION_BUDGET
-        admitted(decide(delete(), head_of(put()), left))
-
     def test_a_full_tenant_takes_no_new_document_but_edits(self) -> None:
         full = context(
             1,

@@ -1,5 +1,6 @@
 """What a directory command becomes."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from schemas.events.directory import (
     User,
 )
 from schemas.ids import SYSTEM_TENANT, KnowledgeBaseId, Principal, Revision, TenantId
+from streams.admit.directory_log import deletes_documents
 from streams.admit.directory_step import decide_directory
 from streams.admit.outcomes import AdmittedDirectory, Drop, Dropped, Refusal, Refused
 from tests.support.heads import HANDBOOK, NOON, NOON_MS, command
@@ -68,6 +70,36 @@ def test_revisions_grow_across_a_deletion() -> None:
     back = record(decide_directory(command(DirectoryKind.GROUP, "files:staff", STAFF), gone, context(2)))
     assert (gone.op, gone.record) == (DirectoryOp.DELETE, None)
     assert [first.revision, gone.revision, back.revision] == [NOON_MS, NOON_MS + 1, NOON_MS + 2]
+
+
+def test_a_life_of_a_record_is_told_from_the_next_one() -> None:
+    wiki = Source(name="Wiki", kind="s3", knowledge_base=HANDBOOK)
+    first = record(decide_directory(command(DirectoryKind.SOURCE, "wiki", wiki), None, context()))
+    edited = command(DirectoryKind.SOURCE, "wiki", replace(wiki, paused=True))
+    second = record(decide_directory(edited, first, context(1)))
+    assert (first.created, second.created) == (first.revision, first.revision)
+    removal = command(DirectoryKind.SOURCE, "wiki", None, with_documents=True)
+    gone = record(decide_directory(removal, second, context(2)))
+    assert deletes_documents(gone)
+    assert not deletes_documents(replace(gone, with_documents=False))
+    again = record(decide_directory(command(DirectoryKind.SOURCE, "wiki", wiki), gone, context(3)))
+    assert (again.created, again.with_documents) == (again.revision, False)
+    assert again.revision > first.revision
+    of_before = record(decide_directory(edited, replace(first, created=None), context(1)))
+    assert of_before.created is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        command(
+            DirectoryKind.SOURCE, "wiki", Source(name="W", kind="s3", knowledge_base=HANDBOOK), with_documents=True
+        ),
+        command(DirectoryKind.KNOWLEDGE_BASE, HANDBOOK, None, with_documents=True),
+    ],
+)
+def test_only_a_source_is_deleted_with_its_documents(wrong: DirectorySubmitted) -> None:
+    assert refusal(decide_directory(wrong, None, context())) is Refusal.INVALID
 
 
 def test_what_is_not_there_needs_no_deletion() -> None:

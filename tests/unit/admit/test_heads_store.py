@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from schemas.codec import encode
 from schemas.events.base import Lane, Position
 from schemas.events.directory import DirectoryChanged, DirectoryKind
 from schemas.events.documents import DocumentChanged, DocumentOp
-from schemas.ids import DocumentId, KnowledgeBaseId, Revision, document_key
+from schemas.ids import DocumentId, KnowledgeBaseId, Revision, SourceId, document_key
 from streams.admit.context import Usage
 from streams.admit.heads import LAYOUT, AdmissionHeads
 from streams.admit.outcomes import DocumentHead
@@ -38,7 +39,7 @@ def heads(environment: WritableEnvironment) -> AdmissionHeads:
     return open_heads(environment)
 
 
-def put(heads: AdmissionHeads, record: DocumentChanged, partition: int = 0, **learnt: int) -> DocumentHead:
+def put(heads: AdmissionHeads, record: DocumentChanged, partition: int = 0, **learnt: Any) -> DocumentHead:
     previous = heads.get(partition, record.document_id)
     head = DocumentHead(record=record, seen_version=record.source_version, **learnt)
     heads.put(partition, head, encode(record), previous=previous)
@@ -79,18 +80,21 @@ def test_counters_follow_documents_their_content_and_their_deletion(heads: Admis
     put(heads, changed(ONE, content=blob("12345")))
     put(heads, changed(TWO, content=blob("123")))
     heads.persist()
-    assert usage(heads) == Usage(documents=2, content_bytes=8)
+    assert usage(heads) == Usage(documents=2, content_bytes=8, source_documents=2)
     put(heads, changed(ONE, content=blob("1")))
     put(heads, changed(TWO, op=DocumentOp.DELETED, content=None))
-    assert usage(heads) == Usage(documents=1, content_bytes=1, deletions=1)
+    left = Usage(documents=1, content_bytes=1, source_documents=1, deletions=1, deletions_today=1)
+    assert usage(heads) == left
     assert usage(heads, 1) == Usage()
 
 
-def test_the_deletion_budget_is_renewed_with_the_hour(heads: AdmissionHeads) -> None:
+def test_the_deletion_budgets_are_renewed_with_the_hour_and_the_day(heads: AdmissionHeads) -> None:
     put(heads, changed(ONE))
     put(heads, changed(ONE, op=DocumentOp.DELETED, content=None))
-    assert usage(heads).deletions == 1
-    assert usage(heads, now_ms=NOON_MS + 3_600_000).deletions == 0
+    assert (usage(heads).deletions, usage(heads).deletions_today) == (1, 1)
+    later = usage(heads, now_ms=NOON_MS + 3_600_000)
+    assert (later.deletions, later.deletions_today) == (0, 1)
+    assert usage(heads, now_ms=NOON_MS + 12 * 3_600_000).deletions_today == 0
 
 
 def test_a_purge_costs_no_budget(heads: AdmissionHeads) -> None:
@@ -104,7 +108,13 @@ def test_a_deletion_that_runs_again_costs_no_budget(heads: AdmissionHeads) -> No
     put(heads, changed(ONE))
     for revision in (NOON_MS + 1, NOON_MS + 2):
         put(heads, changed(ONE, op=DocumentOp.DELETED, content=None, revision=Revision(revision)))
-    assert usage(heads) == Usage(deletions=1)
+    assert usage(heads) == Usage(deletions=1, deletions_today=1)
+
+
+def test_an_approved_deletion_costs_no_budget(heads: AdmissionHeads) -> None:
+    put(heads, changed(ONE))
+    put(heads, changed(ONE, op=DocumentOp.DELETED, content=None, approved=True))
+    assert usage(heads) == Usage()
 
 
 def test_the_log_restores_heads_offsets_and_counters(heads: AdmissionHeads) -> None:
@@ -188,6 +198,16 @@ class TestPurges:
         deleted = self.carry_out(heads, self.plan(heads))
         assert [(record.document_id, record.op) for record in deleted] == [(ONE, DocumentOp.DELETED)]
         assert self.plan(heads).due(NOON_MS) is None
+
+    def test_a_source_is_deleted_with_its_documents_and_no_others(self, heads: AdmissionHeads) -> None:
+        put(heads, changed(ONE))
+        put(heads, changed(TWO, source=SourceId("wiki")))
+        put(heads, changed(DocumentId("03" * 16), directory_position=4))  # of the source that has its name since
+        heads.persist()
+        purges = Purges(heads, DIRECTORY)
+        gone = directory_record(DirectoryKind.SOURCE, FILES, None, with_documents=True)
+        purges.plan({(ACME, DirectoryKind.SOURCE, FILES): (3, gone)}, [0])
+        assert [record.document_id for record in self.carry_out(heads, purges)] == [ONE]
 
     def test_spares_what_was_admitted_after_the_deletion(self, heads: AdmissionHeads) -> None:
         put(heads, changed(ONE, directory_position=4))

@@ -34,6 +34,7 @@ TOPICS = AdmissionTopics(
     directory_submitted="directory.submitted",
     changed="changed",
     directory_changed="directory.changed",
+    quarantined="quarantined",
     audit="audit",
     parked="parked",
     partitions=4,

@@ -41,6 +41,8 @@ def test_list_shows_every_page_with_the_newest_sync(api: StubApi) -> None:
 def test_show_adds_the_sync_and_does_without_one(api: StubApi) -> None:
     api.answers[f"GET {PATH}"] = (200, RECORD)
     api.answers[f"GET {PATH}/sync"] = (200, SYNC)
+    api.answers[f"GET {PATH}/deletions"] = (200, {"waiting": 3, "newest_at": None})
+    assert "waiting: 3" in run(api, "sources", "show", "handbook").output
     assert "1 failed" in run(api, "sources", "show", "handbook").output
     api.answers[f"GET {PATH}/sync"] = (404, {"code": "not_found", "detail": "never", "remedy": "sync it"})
     assert json.loads(run(api, "sources", "show", "handbook", "--json").output)["sync"] is None

@@ -1,0 +1,1 @@
+"""Deletions of sources that wait for an administrator."""
