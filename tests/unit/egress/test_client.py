@@ -132,7 +132,7 @@ async def test_endless_redirects_end() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        reply(200, gzip.compress(bytes(1_000_000)), Content_Encoding="gzip"),  # 1 kB that becomes 1 MB
+        reply(200, gzip.compress(bytes(1_000_000), mtime=0), Content_Encoding="gzip"),  # 1 kB that becomes 1 MB
         reply(200, bytes(60_000)),
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"ffff\r\n" + bytes(0xFFFF) + b"\r\n0\r\n\r\n",
     ],
