@@ -1,18 +1,23 @@
 """A bucket behind a server that speaks S3, synced by a connector worker: how fast, and what it asks for."""
 
 import asyncio
+import hmac
+import json
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
+
+import httpx
 
 from headwater.cli.api_client import ApiProblemError
 from headwater.clients.kafka.config import topic_of
 from headwater.errors import FatalError
+from headwater.local.ports import free_ports
 from schemas.codec import decode
 from schemas.events.documents import DocumentIngested
 from schemas.ids import SourceId, TenantId, document_id
@@ -28,6 +33,8 @@ ITEMS: Final = 2_000
 _EDITS: Final = 30
 _WORDS: Final = 12  # of a page, repeated to 2 kB
 _SOURCE: Final = "bench-bucket"
+_HOOK_SECRET: Final = secrets.token_hex(16)
+ALLOWED: Final = {"HEADWATER_EGRESS__ALLOWED_HOSTS": '["127.0.0.1"]'}
 _POLL_S: Final = 0.02
 _NOT_FOUND: Final = 404
 
@@ -47,21 +54,25 @@ class Synced:
 
 
 def measure_sources(components: Components) -> list[Figure]:
-    """Sync 2,000 objects of 2 kB, then nothing new, then single ones that a notification names, one at a time.
+    """Sync 2,000 objects of 2 kB, then nothing new, then single ones that a signed notification names, one at a time.
 
     The submissions of a sync and what the pipeline makes of them are timed apart. `--documents` for fewer.
     """
     items = components.documents or ITEMS
     with own_installation(components) as (platform, bench), _serving(items) as server:
         _connect(platform, server)
-        allowed = {"HEADWATER_EGRESS__ALLOWED_HOSTS": '["127.0.0.1"]'}
-        with worker(platform, *CONNECT, "worker", log="bench-connectors", **_secrets(), **allowed):
+        port = free_ports()["webhooks"]
+        with (
+            worker(platform, *CONNECT, "worker", log="bench-connectors", **_secrets(), **ALLOWED),
+            worker(platform, *CONNECT, "webhooks", log="bench-webhooks", **_secrets(), **_listening(port)),
+        ):
             first = _synced(bench, mode="full")
             searchable_s = _searchable(bench, items, since=first.started_at)
             server.requests.clear()
             again = _synced(bench, mode="incremental")
             asked = len(server.requests)
-            edits = [_edited(bench, server, number) for number in range(1, _EDITS + 1)]
+            hook = f"http://127.0.0.1:{port}/hooks/{bench.settings.api.default_tenant}/{_SOURCE}"
+            edits = [_edited(bench, server, hook, number) for number in range(1, _EDITS + 1)]
     if (first.upserted, again.ending) != (items, "nothing_new"):
         raise FatalError(f"the first sync wrote {first.upserted} of {items}, the second ended {again.ending}")
     return [
@@ -69,7 +80,8 @@ def measure_sources(components: Components) -> list[Figure]:
         Figure(name="initial sync, all submitted", value=items / first.took_s, unit="objects/s"),
         Figure(name="initial sync, all searchable in both stores", value=items / searchable_s, unit="objects/s"),
         Figure(name="requests of an incremental sync with nothing new", value=asked, unit="requests"),
-        *spread("a named object: asked for until searchable in both stores", edits),
+        *spread("webhook answered", [each.answered_s for each in edits]),
+        *spread("webhook until searchable in both stores", [each.searchable_s for each in edits]),
     ]
 
 
@@ -109,7 +121,12 @@ def _secrets() -> dict[str, str]:
     return {
         "HEADWATER_SECRET__DEFAULT__KEY": CREDENTIALS.access_key_id,
         "HEADWATER_SECRET__DEFAULT__SECRET": CREDENTIALS.secret_access_key.get_secret_value(),
+        "HEADWATER_SECRET__DEFAULT__HOOK": _HOOK_SECRET,
     }
+
+
+def _listening(port: int) -> dict[str, str]:
+    return {"HEADWATER_WEBHOOKS__PORT": str(port)}
 
 
 def _connect(platform: Platform, server: BucketServer) -> None:
@@ -125,7 +142,7 @@ def _connect(platform: Platform, server: BucketServer) -> None:
         "kind": "objects",
         "knowledge_base": _SOURCE,
         "settings": settings,
-        "secrets": {"access_key_id": "env:key", "secret_access_key": "env:secret"},
+        "secrets": {"access_key_id": "env:key", "secret_access_key": "env:secret", "webhook": "env:hook"},
     }
     platform.directory((f"knowledge-bases/{_SOURCE}", {"name": _SOURCE}), (f"sources/{_SOURCE}", body))
 
@@ -174,19 +191,35 @@ def _searchable(bench: Bench, items: int, *, since: datetime) -> float:
     return float((max(_until(all_facts, every_s=1.0)) - since).total_seconds())
 
 
-def _edited(bench: Bench, server: BucketServer, number: int) -> float:
-    """Edit an object, name it as its notification does, and return the seconds until both stores had it."""
-    key, edition = f"docs/{number:05}.md", secrets.token_hex(8)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Seconds from before a delivery until it was answered, and until both stores had what it told of."""
+
+    answered_s: float
+    searchable_s: float
+
+
+def _edited(bench: Bench, server: BucketServer, hook: str, number: int) -> Told:
+    """Edit an object, tell of it as a relay of the store's events does, and wait until both stores have it."""
+    key = f"docs/{number:05}.md"
     before = _times(bench, key)
-    server.put(key, _text(number, edition))
-    began = datetime.now().astimezone()
-    bench.api.call("POST", f"/directory/sources/{_SOURCE}/sync", json={"mode": "items", "items": [key]})
+    server.put(key, _text(number, secrets.token_hex(8)))
+    body = json.dumps({"Records": [{"s3": {"bucket": {"name": BUCKET}, "object": {"key": key}}}]}).encode()
+    began, ticks = datetime.now(UTC), time.perf_counter()
+    httpx.post(hook, content=body, headers=_signature(body, began)).raise_for_status()
+    answered_s = time.perf_counter() - ticks
 
     def both() -> list[datetime] | None:
         times = _times(bench, key)
         return times if len(times) == len(before) and min(times) > max(before) else None
 
-    return float((max(_until(both)) - began).total_seconds())
+    return Told(answered_s=answered_s, searchable_s=(max(_until(both)) - began).total_seconds())
+
+
+def _signature(body: bytes, at: datetime) -> dict[str, str]:
+    now = str(int(at.timestamp()))
+    mac = hmac.digest(_HOOK_SECRET.encode(), f"{now}.".encode() + body, "sha256").hex()
+    return {"Headwater-Signature": f"t={now},v1={mac}"}
 
 
 def _times(bench: Bench, key: str) -> list[datetime]:

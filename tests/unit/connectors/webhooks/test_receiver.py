@@ -57,7 +57,8 @@ async def test_what_cannot_be_read_is_named_and_not_remembered(post: Post) -> No
 async def test_github_and_atlassian_sign_in_their_own_ways(post: Post) -> None:
     for kind, header in (("github", "X-Hub-Signature-256"), ("confluence", "X-Hub-Signature")):
         post.sources[WIKI] = source(kind)
-        assert (await post.send(b"{}", {header: f"sha256={digest(b'{}')}"})).status_code == 202
+        headers = {header: f"sha256={digest(b'{}')}", "X-GitHub-Event": "organization"}
+        assert (await post.send(b"{}", headers)).status_code == 202
         assert (await post.tell()).status_code == 401
     assert len(post.asked()) == 2
 
@@ -123,7 +124,7 @@ async def test_memory_of_deliveries_is_bounded(tmp_path: Path) -> None:
 
 async def test_deliveries_without_a_name_are_all_taken(post: Post) -> None:
     post.sources[WIKI] = source("github")
-    headers = {"X-Hub-Signature-256": f"sha256={digest(b'{}')}"}
+    headers = {"X-Hub-Signature-256": f"sha256={digest(b'{}')}", "X-GitHub-Event": "organization"}
     assert [(await post.send(b"{}", headers)).json()["status"] for _ in range(2)] == ["accepted", "accepted"]
 
 
@@ -239,3 +240,13 @@ def test_names_that_no_record_holds_become_a_pass_over_changes() -> None:
     names = frozenset(f"{n:04}" + "x" * 1_000 for n in range(MAX_ITEMS))
     [request] = requests_of(Work(items=names), WIKI, Clock().now())
     assert (request.mode.value, request.items) == ("incremental", ())
+
+
+async def test_a_delivery_of_github_asks_for_what_it_names(post: Post) -> None:
+    post.sources[WIKI] = source("github")
+    body = b'{"repository": {"id": 7}, "issue": {"number": 3}}'
+    signature = {"X-Hub-Signature-256": f"sha256={digest(body)}"}
+    assert (await post.send(body, {**signature, "X-GitHub-Event": "issues"})).json()["status"] == "accepted"
+    assert post.asked() == [("items", ("repo:7/issue/3",))]
+    assert (await post.send(body, {**signature, "X-GitHub-Event": "star"})).json()["status"] == "nothing"
+    assert (await post.send(body, signature)).status_code == 400
