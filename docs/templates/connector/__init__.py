@@ -1,1 +1,1 @@
-"""A connector to begin with: copy this folder to connectors/NAME, and test_contract.py beside the other suites."""
+"""A connector to begin with: copy this folder to connectors/NAME (docs/connectors.md, "A new source")."""

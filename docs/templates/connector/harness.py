@@ -1,18 +1,14 @@
-"""The contract suite on a source in memory. A real connector's harness is a server that speaks the source's API."""
+"""A source in memory for the contract suite. A real connector's is a server that speaks the source's API."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 
-import pytest
-
 from docs.templates.connector.client import Page
 from docs.templates.connector.connector import TemplateConnector
 from headwater.errors import PoisonError, RetryableError
 from schemas.ids import KnowledgeBaseId
-from tests.contract.connectors.contract import ConnectorContract
-from tests.support.sources import SourceHarness
 
 EPOCH = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -99,12 +95,3 @@ class MemorySource:
 
     def name_of(self, external_id: str) -> str:
         return external_id
-
-
-class TestTemplate(ConnectorContract):
-    """The suite; add what the source has of its own: repeated pages, clocks, expiring tokens, groups."""
-
-    @pytest.fixture
-    def source(self) -> SourceHarness:
-        """Return an empty source of the test's own."""
-        return MemorySource()

@@ -1,0 +1,1 @@
+"""Guides, and examples that are run or checked by tests."""
