@@ -63,7 +63,13 @@ class Scope:
     async def one(self, repository_id: int) -> Repository | None:
         """Return a repository of this source; None where it is gone or another's."""
         found = await self.client.repository_by_id(repository_id)
-        return found if found is not None and self._is_ours(found) and self._is_wanted(found) else None
+        if found is None or not self._is_wanted(found):
+            return None
+        if self._is_ours(found):
+            return found
+        # A list may lead to it by a name that it had.
+        listed = () if self.settings.organisation is not None else (await self._listed())[0]
+        return found if any(each.id == repository_id for each in listed) else None
 
     @property
     def named(self) -> str:

@@ -76,6 +76,10 @@ async def test_a_repository_of_a_list_that_is_not_there_is_named(
     source.state.rename(repo, "renamed")  # the list still leads to it
     await follower.follow()
     assert follower.view() == source.truth()
+    repo.put("b.md", b"text\n")
+    named = [f"repo:{repo.id}", f"repo:{source.state.add_repo('other').id}"]
+    assert len(await follower.submit(source.connector().items(named, dict(follower.cursor)))) == 1
+    assert follower.view() == {each: said for each, said in source.truth().items() if f"repo:{repo.id}/" in each}
     source.settings["repositories"] = "[acme/none]"
     with pytest.raises(SourceGoneError, match=r"settings\.repositories: acme/none"):
         await source.connector().check()

@@ -34,10 +34,10 @@ async def test_what_is_updated_while_pages_are_read_hides_nothing(
     source: OrganisationSource, follower: Follower
 ) -> None:
     state, repo = source.state, source.state.add_repo("code")
-    issues = [state.new_issue(repo, f"Title {number}", "Body") for number in range(6)]
+    issues = [state.new_issue(repo, f"Title {number}", "Body") for number in range(8)]
     await follower.follow()
-    state.tick(600)
     for issue in issues:
+        state.tick(600)  # farther apart than looks overlap
         state.edit(issue, "Edited")
     passing = source.connector().changes(dict(follower.cursor))
     async for change in passing:  # the first page was read: its issues now move behind all others
