@@ -122,6 +122,12 @@ class Stated(Part):
     version: Version
 
 
+class Existing(Part):
+    """Version 2: whether a content is there."""
+
+    status: str
+
+
 class Label(Part):
     """One label."""
 

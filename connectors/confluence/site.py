@@ -24,7 +24,7 @@ from headwater.clients.egress.errors import ForbiddenError, MissingError
 from headwater.errors import PoisonError, UnauthorisedError
 
 _READERS: Final = "restrictions.read.restrictions.user,restrictions.read.restrictions.group"
-_OF_PAGES: Final = f"space,version,ancestors,history,metadata.labels,{_READERS}"
+OF_PAGES: Final = f"space,version,ancestors,history,metadata.labels,{_READERS}"
 _OF_PARTS: Final = "space,version,history,container,metadata.labels"
 _HIDDEN: Final = (MissingError, ForbiddenError)  # Confluence answers 404 for what one may not know of
 
@@ -71,7 +71,7 @@ class Site:
                 spaceKey=space.key,
                 type=kind,
                 status=CURRENT,
-                expand=_OF_PAGES,
+                expand=OF_PAGES,
                 limit=self.settings.page_size,
             )
             async for item in rows:
@@ -115,7 +115,7 @@ class Site:
 
     async def content(self, content_id: str) -> Content | None:
         """Look at one content; None where it is not there, in the trash, or not to be viewed."""
-        expand = f"{_OF_PAGES},container"
+        expand = f"{OF_PAGES},container"
         try:
             found = await self.rest.read(Content, f"rest/api/content/{segment(content_id)}", expand=expand)
         except _HIDDEN:
@@ -131,7 +131,7 @@ class Site:
     async def with_body(self, content: Content) -> tuple[Content, str] | None:
         """Return a content as it is by now with its body in storage format: all of one look. None where it is gone."""
         try:
-            expand = f"body.storage,{_OF_PAGES},container"
+            expand = f"body.storage,{OF_PAGES},container"
             found = await self.rest.read(Content, f"rest/api/content/{segment(content.id)}", expand=expand)
         except _HIDDEN:
             return None

@@ -6,6 +6,7 @@ from pydantic import SecretStr
 
 from connectors.confluence.access import Readers
 from connectors.confluence.client import Rest
+from connectors.confluence.cloud import CloudSite
 from connectors.confluence.connector import ConfluenceConnector
 from connectors.confluence.settings import ConfluenceSettings
 from connectors.confluence.site import Site
@@ -32,7 +33,8 @@ def confluence_of(
     credential: Credential = BearerCredential(name=_TOKEN, read=token)
     if settings.is_cloud:
         credential = BasicCredential(name=_TOKEN, user=settings.email or "", read=token)
-    site = Site(
+    kind = CloudSite if settings.is_cloud else Site
+    site = kind(
         Rest(egress.source(home=settings.url, credential=credential), url=settings.url),
         Rest(egress.source(home=settings.url), url=settings.url),
         settings,

@@ -22,7 +22,8 @@ _KEPT: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _EMPTY: Final = frozenset({"br", "hr"})
 _DROPPED: Final = frozenset(
-    {"style", "script", "colgroup", "col", "input", "template", "ac:parameter", "ac:placeholder", "ac:task-id"}
+    {"style", "script", "colgroup", "col", "input", "template", "noscript", "head", "nav", "svg", "object", "iframe"}
+    | {"select", "button", "ac:parameter", "ac:placeholder", "ac:task-id"}
     | {"ac:task-uuid", "ac:task-status", "ac:adf-attribute", "ac:adf-fallback"}
 )
 _BLOCKS: Final = frozenset({"ac:layout", "ac:layout-section", "ac:layout-cell", "ac:rich-text-body", "ac:adf-content"})

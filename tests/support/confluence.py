@@ -15,6 +15,7 @@ from connectors.confluence.source import confluence_of
 from connectors.protocol import Cursor, Observed, SourceChange, Upserted
 from headwater.clients.egress.client import Egress
 from schemas.ids import KnowledgeBaseId, SourceId
+from tests.support.confluence_cloud import EMAIL, CloudServer
 from tests.support.confluence_server import TOKEN, ConfluenceServer, address, serving
 from tests.support.confluence_wiki import Group, Restricted, Space, Wiki
 from tests.support.egress import FakeClock, egress
@@ -25,7 +26,10 @@ SOURCE = SourceId("wiki")
 
 def connected(server: ConfluenceServer, way_out: Egress, **settings: Any) -> ConfluenceConnector:
     """Return the connector of a site."""
-    chosen = ConfluenceSettings.model_validate({"url": address(server), "by_username": True, **settings})
+    dialect: dict[str, Any] = {"by_username": True}
+    if isinstance(server, CloudServer):
+        dialect = {"deployment": "cloud", "email": EMAIL}
+    chosen = ConfluenceSettings.model_validate({"url": address(server), **dialect, **settings})
     connector = confluence_of(
         chosen,
         source=SOURCE,
@@ -92,7 +96,7 @@ class ConfluenceSource:
         self._titles: dict[str, str] = {}  # of what is gone as well
         server.on_read = self._about_to_read
         self.wiki.spaces[SPACE] = Space(key=SPACE, readers=Restricted(groups={"staff"}))
-        self.wiki.users = {"ann": "", "bob": ""}
+        self.wiki.users = {"ann": "ann", "bob": "bob"}  # the address is the id here
         self.wiki.groups = {"staff": Group(users={"ann", "bob"}), "leads": Group(users={"bob"})}
 
     @property
@@ -154,8 +158,12 @@ class ConfluenceSource:
         if piece_id in self.server.no_permissions:
             return ()
         own = self.wiki.pieces[piece_id].restriction
-        named = {f"user:{each}" for each in own.users} | {f"group:wiki:group:{each}" for each in own.groups}
+        named = {f"user:{each}" for each in own.users} | {f"group:wiki:group:{self._key(each)}" for each in own.groups}
         return tuple(sorted(named)) or (f"group:wiki:space:{SPACE}",)
+
+    def _key(self, group: str) -> str:
+        told = self.server.group(group)
+        return told.get("id", told["name"])
 
     def _id(self, name: str) -> str | None:
         return next((each.id for each in self.server.current() if each.title == name), None)
@@ -165,8 +173,8 @@ class ConfluenceSource:
 
 
 @asynccontextmanager
-async def confluence_source(clock: FakeClock | None = None) -> AsyncIterator[ConfluenceSource]:
+async def confluence_source(kind: type[ConfluenceServer] = ConfluenceServer) -> AsyncIterator[ConfluenceSource]:
     """Run a site until the end of the block, and yield a source of it."""
-    time = clock or FakeClock()
-    async with serving(ConfluenceServer(Wiki(clock=time))) as server, egress(time) as way_out:
+    time = FakeClock()
+    async with serving(kind(Wiki(clock=time))) as server, egress(time) as way_out:
         yield ConfluenceSource(server, way_out)

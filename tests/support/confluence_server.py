@@ -30,6 +30,7 @@ class ConfluenceServer:
 
     wiki: Wiki
     url: str = ""
+    context: str = CONTEXT
     page_size: int = 3
     requests: list[str] = field(default_factory=list)
     bodies: list[str] = field(default_factory=list)  # ids of what was read
@@ -45,7 +46,7 @@ class ConfluenceServer:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
-        path = request.path.removeprefix(CONTEXT)
+        path = request.path.removeprefix(self.context)
         self.requests.append(f"{path}?{request.query_string}" if request.query_string else path)
         if self.answers:
             status, headers = self.answers.pop(0)
@@ -93,13 +94,13 @@ class ConfluenceServer:
         """Answer a page by offset, as `start` and `limit` ask."""
         start = int(request.query.get("start", "0"))
         size = min(self.page_size, int(request.query.get("limit", "25")))
-        page, links = list(items[start : start + size]), {"base": f"{self.url}{CONTEXT}", "context": CONTEXT}
-        by_links = request.path != f"{CONTEXT}/rest/api/content"  # contents are asked for by offset
+        page, links = list(items[start : start + size]), {"base": f"{self.url}{self.context}", "context": self.context}
+        by_links = request.path != f"{self.context}/rest/api/content"  # contents are asked for by offset
         again = self.duplicates_pages and by_links and "again" not in request.query
         if again or start + size < len(items):
             asked = {**request.query, "start": str(start if again else start + size)}
             asked = {**asked, "again": "1"} if again else {key: it for key, it in asked.items() if key != "again"}
-            links["next"] = f"{request.path.removeprefix(CONTEXT)}?{urlencode(asked)}"
+            links["next"] = f"{request.path.removeprefix(self.context)}?{urlencode(asked)}"
         return web.json_response({"results": page, "start": start, "limit": size, "size": len(page), "_links": links})
 
     def _spaces(self, request: web.Request, user: str | None) -> web.Response:
@@ -135,19 +136,24 @@ class ConfluenceServer:
         return self.paged(request, [self.told(each, request.query.get("expand", "")) for each in shown])
 
     def _search(self, request: web.Request, user: str | None) -> web.Response:
-        cql = request.query["cql"]
+        found = self.found(request.query["cql"])
+        return self.paged(request, [self.told(each, request.query.get("expand", "")) for each in found])
+
+    def found(self, cql: str) -> list[Piece]:
+        """Return what the search index has."""
+        if self.lists_nothing:
+            return []
+        indexed = [each for each in self.current() if each.id not in self.search_is_behind]
+        if one := re.fullmatch(r'id = "([^"]*)"', cql):
+            return [each for each in indexed if each.id == one[1]]
         kinds, spaces, minutes = _TYPES.search(cql), _SPACES.search(cql), _MINUTES.search(cql)
         assert kinds is not None, cql
         named = re.findall(r'"([^"]*)"', spaces[1]) if spaces else list(self.wiki.spaces)
-        shown = [
-            each
-            for each in ([] if self.lists_nothing else self.current())
-            if each.kind in kinds[1].split(", ") and each.space in named and each.id not in self.search_is_behind
-        ]
+        shown = [each for each in indexed if each.kind in kinds[1].split(", ") and each.space in named]
         if minutes:
             since = self.wiki.clock.now() - timedelta(minutes=int(minutes[1]))
             shown = sorted((each for each in shown if each.modified_at >= since), key=lambda each: each.modified_at)
-        return self.paged(request, [self.told(each, request.query.get("expand", "")) for each in shown])
+        return shown
 
     def _content(self, request: web.Request, user: str | None, content_id: str) -> web.Response:
         expand = request.query.get("expand", "")
@@ -269,4 +275,4 @@ async def serving(server: ConfluenceServer) -> AsyncIterator[ConfluenceServer]:
 
 def address(server: ConfluenceServer) -> str:
     """Return what a source is connected with."""
-    return f"{server.url}{quote(CONTEXT)}/"
+    return f"{server.url}{quote(server.context)}/"

@@ -5,9 +5,20 @@ from collections.abc import AsyncIterator
 import pytest
 
 from headwater.errors import FatalError
-from tests.contract.connectors.contract import ConnectorContract, fill, live
+from tests.contract.connectors.contract import AccessContract, ConnectorContract, fill, live
 from tests.support.confluence import ConfluenceSource, confluence_source
+from tests.support.confluence_cloud import CloudServer
 from tests.support.sources import Follower, SourceHarness
+
+NARROW = {"blog_posts": False, "comments": False, "attachments": False}
+
+
+class TestCloud(AccessContract):
+    @pytest.fixture
+    async def source(self) -> AsyncIterator[SourceHarness]:
+        async with confluence_source(CloudServer) as source:
+            source.settings, source.server.page_size = NARROW, 4
+            yield source
 
 
 class TestConfluence(ConnectorContract):
@@ -18,8 +29,7 @@ class TestConfluence(ConnectorContract):
     @pytest.fixture
     async def wiki(self) -> AsyncIterator[ConfluenceSource]:
         async with confluence_source() as source:
-            source.settings = {"nested_groups": False, "blog_posts": False, "comments": False, "attachments": False}
-            source.server.page_size = 4
+            source.settings, source.server.page_size = NARROW | {"nested_groups": False}, 4
             yield source
 
     async def test_pages_that_come_twice_change_nothing(self, wiki: ConfluenceSource) -> None:

@@ -10,6 +10,8 @@ from headwater.access.clauses import permits
 from headwater.errors import RetryableError
 from schemas.ids import EVERYONE, Principal
 from tests.support.confluence import ConfluenceSource, confluence_source
+from tests.support.confluence_cloud import CloudServer
+from tests.support.confluence_server import ConfluenceServer
 from tests.support.confluence_wiki import Group, Piece, Restricted, Space, Wiki
 from tests.support.sources import Follower
 
@@ -19,7 +21,7 @@ SPACES = ("ENG", "HR", "~ann")
 
 
 def settle(wiki: Wiki) -> None:
-    wiki.users = dict.fromkeys(PEOPLE, "")
+    wiki.users = {name: name for name in PEOPLE}  # the address is the id here
     wiki.groups = {name: Group() for name in GROUPS}
     wiki.spaces = {key: Space(key=key, readers=Restricted(groups={"staff"})) for key in SPACES}
     wiki.groups["staff"].users |= set(PEOPLE[:2])
@@ -30,8 +32,8 @@ def settle(wiki: Wiki) -> None:
 class Life:
     """What may happen to a site, one thing at a time."""
 
-    def __init__(self, wiki: Wiki, dice: random.Random) -> None:
-        self.wiki, self.dice = wiki, dice
+    def __init__(self, wiki: Wiki, dice: random.Random, *, nests: bool) -> None:
+        self.wiki, self.dice, self.nests = wiki, dice, nests
 
     def step(self) -> None:
         things: list[tuple[int, Callable[[], None]]] = [
@@ -42,7 +44,7 @@ class Life:
             (2, self.label),
             (3, self.open_space),
             (3, self.join),
-            (2, self.nest),
+            (2 * self.nests, self.nest),
             (2, self.trash),
             (2, self.restore),
             (1, self.purge),
@@ -152,13 +154,17 @@ async def one_pass(source: ConfluenceSource, follower: Follower, dice: random.Ra
         assert source.server.answers == []
 
 
-@pytest.mark.parametrize("seed", range(6))
-async def test_it_ends_where_the_site_is(seed: int) -> None:
+@pytest.mark.parametrize("kind", [ConfluenceServer, CloudServer])
+@pytest.mark.parametrize("seed", range(4))
+async def test_it_ends_where_the_site_is(seed: int, kind: type[ConfluenceServer]) -> None:
     dice = random.Random(seed)
-    async with confluence_source() as source:
+    async with confluence_source(kind) as source:
         settle(source.wiki)
         source.server.page_size = dice.choice((2, 5, 50))
-        life, follower = Life(source.wiki, dice), Follower(source, batch=dice.choice((1, 3)))
+        life, follower = (
+            Life(source.wiki, dice, nests=kind is ConfluenceServer),
+            Follower(source, batch=dice.choice((1, 3))),
+        )
         for _ in range(8):
             for _ in range(dice.randrange(1, 8)):
                 life.step()
