@@ -100,7 +100,7 @@ class Site:
         The time is relative: an absolute one would be read in a time zone that the site does not tell.
         """
         where = f"type in ({', '.join(self.kinds)}) and lastmodified >= now({quoted(f'-{minutes}m')})"
-        if self.settings.spaces:
+        if self.settings.spaces and spaces:
             where += f" and space in ({', '.join(quoted(space.key) for space in spaces)})"
         async for item in self.search(f"{where} order by lastmodified asc", "version"):
             found = parsed(Stated, item, "content")
