@@ -6,6 +6,8 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from connectors.confluence.settings import ConfluenceSettings
+from connectors.confluence.source import confluence_of
 from connectors.filesystem.connector import FilesystemConnector
 from connectors.filesystem.settings import FilesystemSettings
 from connectors.github.settings import GithubSettings
@@ -82,7 +84,19 @@ def _github(of: Description) -> Connected:
     )
 
 
+def _confluence(of: Description) -> Connected:
+    connector = confluence_of(
+        of.settings(ConfluenceSettings),
+        source=of.source_id,
+        knowledge_base=of.source.knowledge_base,
+        token=lambda: of.secret("token"),
+        egress=of.egress,
+    )
+    return Connected(connector=connector)
+
+
 KINDS: Final[Mapping[str, Callable[[Description], Connected]]] = {
+    "confluence": _confluence,
     "filesystem": _filesystem,
     "github": _github,
     "objects": _objects,

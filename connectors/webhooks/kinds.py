@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
+from connectors.confluence import webhooks as confluence
 from connectors.github import webhooks as github
 from connectors.objects.notifications import keys_to_look_at
 from connectors.webhooks.signatures import Headers, Scheme
@@ -41,11 +42,16 @@ def _github(source: Source, headers: Headers, body: bytes) -> Work:
     return github.work_of_delivery(headers, body)
 
 
+def _confluence(source: Source, headers: Headers, body: bytes) -> Work:
+    del source
+    return confluence.work_of_delivery(headers, body)
+
+
 OTHER: Final = Kind(scheme=Scheme.HEADWATER, work=_incremental, delivery="headwater-delivery")
 KINDS: Final[Mapping[str, Kind]] = {
     "objects": Kind(scheme=Scheme.HEADWATER, work=_objects, delivery="headwater-delivery"),
     "github": Kind(scheme=Scheme.GITHUB, work=_github, delivery="x-github-delivery"),
-    "confluence": Kind(scheme=Scheme.ATLASSIAN, work=_incremental, delivery="x-atlassian-webhook-identifier"),
+    "confluence": Kind(scheme=Scheme.ATLASSIAN, work=_confluence, delivery="x-atlassian-webhook-identifier"),
 }
 
 

@@ -55,10 +55,14 @@ async def test_what_cannot_be_read_is_named_and_not_remembered(post: Post) -> No
 
 
 async def test_github_and_atlassian_sign_in_their_own_ways(post: Post) -> None:
-    for kind, header in (("github", "X-Hub-Signature-256"), ("confluence", "X-Hub-Signature")):
+    for kind, header, event in (
+        ("github", "X-Hub-Signature-256", "organization"),
+        ("confluence", "X-Hub-Signature", "group_updated"),
+    ):
         post.sources[WIKI] = source(kind)
-        headers = {header: f"sha256={digest(b'{}')}", "X-GitHub-Event": "organization"}
-        assert (await post.send(b"{}", headers)).status_code == 202
+        body = f'{{"event": "{event}"}}'.encode()
+        headers = {header: f"sha256={digest(body)}", "X-GitHub-Event": event}
+        assert (await post.send(body, headers)).status_code == 202
         assert (await post.tell()).status_code == 401
     assert len(post.asked()) == 2
 

@@ -1,0 +1,121 @@
+"""Who may read a content, as Confluence decides: the space AND each restricted ancestor AND the content itself.
+
+Where it cannot be read it is nobody. Restrictions to edit take nothing from readers.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from connectors.confluence.rest import Content, GroupRef, Subjects, User
+from connectors.confluence.settings import ConfluenceSettings
+from connectors.confluence.site import Site
+from headwater.access.clauses import check_access
+from headwater.errors import PoisonError
+from schemas.events.documents import NOBODY, Access, Clause
+from schemas.ids import Principal, SourceId
+
+UNRESTRICTED: Final = Subjects()
+_USER: Final = re.compile(r"user:\S{1,200}")
+
+
+class PermissionsUnknownError(PoisonError):
+    """Who may read a content cannot be told. Until it can, it is for nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readers:
+    """Turns what Confluence names into principals."""
+
+    source: SourceId
+    settings: ConfluenceSettings
+
+    def user(self, account: User) -> Principal | None:
+        """Return the user of the directory that an account is; None: it is nobody here."""
+        identities = self.settings.identities
+        found = [identities.user_of(name, email=None) for name in account.names]
+        found.append(identities.user_of("", email=account.email))
+        if self.settings.by_username and account.username:
+            found.append(Principal(f"user:{account.username}"))
+        return next((each for each in found if each is not None and _USER.fullmatch(each)), None)
+
+    def group(self, group_id: str) -> Principal:
+        """Return the principal of a mirrored group."""
+        return Principal(f"group:{self.source}:{group_id}")
+
+    def members(self, subjects: Subjects) -> tuple[Principal, ...]:
+        """Return whom a restriction or a permission names, in one order."""
+        users = {found for account in subjects.user.results if (found := self.user(account)) is not None}
+        groups = {self.group(group.group_id) for group in subjects.group.results}
+        return tuple(sorted(users | groups))
+
+    def access(self, space_key: str, restrictions: Sequence[Subjects]) -> Access:
+        """Return the access of a content below these restrictions, from the top down.
+
+        A restriction to accounts that are nobody here makes it nobody's. Raises PermissionsUnknownError for more
+        clauses or principals than a rule may have.
+        """
+        clauses = [Clause(principals=(self.group(space_group(space_key)),))]
+        for restriction in restrictions:
+            clause = Clause(principals=self.members(restriction))
+            if not clause.principals:
+                return NOBODY
+            if clause not in clauses:
+                clauses.append(clause)
+        access = Access(clauses=tuple(clauses))
+        try:
+            check_access(access)
+        except PoisonError as error:
+            raise PermissionsUnknownError(str(error)) from error
+        return access
+
+
+class Restrictions:
+    """The read restrictions met in one pass. Those of ancestors that were not met are asked for, once."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._known: dict[str, Subjects] = {}
+
+    async def above_and_of(self, content: Content) -> list[Subjects]:
+        """Return the restrictions that a reader of a page or blog post must satisfy, from the top down.
+
+        Raises PermissionsUnknownError where one cannot be read.
+        """
+        told = content.read_restriction
+        if told is not None:
+            self._known[content.id] = UNRESTRICTED if told.is_empty else told
+        else:
+            self._known.pop(content.id, None)
+        chain = [await self._of(each) for each in (*(above.id for above in content.ancestors), content.id)]
+        return [restriction for restriction in chain if not restriction.is_empty]
+
+    async def _of(self, content_id: str) -> Subjects:
+        known = self._known.get(content_id)
+        if known is None:
+            try:
+                known = await self._site.restriction(content_id)
+            except PoisonError as error:
+                raise PermissionsUnknownError(
+                    f"the restrictions of content {content_id} cannot be read ({error}); let the account view it"
+                ) from error
+            self._known[content_id] = known
+        return known
+
+
+def groups_of(restrictions: Sequence[Subjects]) -> list[GroupRef]:
+    """Return the groups that restrictions name."""
+    return [group for restriction in restrictions for group in restriction.group.results]
+
+
+def space_group(space_key: str) -> str:
+    """Return the id of the group of those who may view a space."""
+    return f"space:{quote(space_key, safe='~@.-_')}"
+
+
+def access_token(access: Access) -> str:
+    """Return what tells whether an access changed."""
+    return hashlib.sha256(repr(access).encode()).hexdigest()[:16]

@@ -1,0 +1,127 @@
+"""A Confluence site over HTTP: paging and expansion. Rate limits, retries and conditions are the egress client's."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Final, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+from pydantic import ValidationError
+
+from connectors.confluence.rest import Part, Rows
+from headwater.clients.egress.client import EgressSource
+from headwater.clients.egress.requests import EgressRequest, Fetched, Streamed
+from headwater.errors import PoisonError, RetryableError
+
+P = TypeVar("P", bound=Part)
+MOST_PAGES: Final = 100_000  # of one listing: a site that never comes to an end is not believed
+
+
+class AnswerError(PoisonError):
+    """The site answered, and not in the form that the REST API has."""
+
+
+class EndlessListingError(RetryableError):
+    """A listing that does not come to an end. Nothing is deleted on its word."""
+
+
+class Rest:
+    """Reads a site's REST API below its address."""
+
+    def __init__(self, source: EgressSource, *, url: str) -> None:
+        self._source, self._context = source, urlsplit(url).path
+
+    async def fetch(self, path: str, **query: str | int) -> bytes:
+        """Return a body. Raises as `EgressSource.fetch`."""
+        answer = await self._source.fetch(EgressRequest(url=_url(path, query), headers={"Accept": "*/*"}))
+        if not isinstance(answer, Fetched):  # nothing was asked conditionally
+            raise AnswerError(f"{path}: the site says that nothing changed, and was not asked")
+        return answer.content
+
+    async def read(self, form: type[P], path: str, **query: str | int) -> P:
+        """Return an answer in its form. Raises AnswerError, and as `EgressSource.fetch`."""
+        return parsed(form, _json(await self.fetch(path, **query), path), path)
+
+    async def read_list(self, form: type[P], path: str, **query: str | int) -> list[P]:
+        """Return an answer that is a bare list, or one page of `results`."""
+        answer = _json(await self.fetch(path, **query), path)
+        items = answer.get("results", ()) if isinstance(answer, Mapping) else answer
+        if not isinstance(items, list | tuple):
+            raise AnswerError(f"{path}: no list; is this a Confluence site?")
+        return [parsed(form, item, path) for item in items]
+
+    async def pages(self, path: str, **query: str | int) -> AsyncIterator[list[object]]:
+        """Yield a listing page by page, items as they came. Follows `next` as it is told, below the site's address."""
+        url = _url(path, query)
+        for _ in range(MOST_PAGES):
+            answer = _json(await self.fetch(url), path)
+            if not isinstance(answer, Mapping) or not isinstance(answer.get("results"), list):
+                raise AnswerError(f"{path}: no listing; is this a Confluence site?")
+            yield answer["results"]
+            links = answer.get("_links")
+            following = links.get("next") if isinstance(links, Mapping) else None
+            if not following:
+                return
+            url = self._relative(str(following))
+        raise EndlessListingError(f"{path}: the listing does not end")
+
+    async def rows(self, path: str, **query: str | int) -> AsyncIterator[object]:
+        """Yield a listing that is paged by offset, without gaps; an item may come twice.
+
+        What is deleted meanwhile moves the rest up by one. So each page begins with an item that was seen before; where
+        it does not, the listing goes back until it does.
+        """
+        start, seen = 0, set[str]()
+        for _ in range(MOST_PAGES):
+            page = parsed(Rows, _json(await self.fetch(path, **query, start=start), path), path)
+            ids = [str(item.get("id")) for item in page.results]
+            if start and (not ids or ids[0] not in seen):
+                start = max(0, start - max(len(ids), 1))
+                continue
+            seen.update(ids)
+            for item in page.results:
+                yield item
+            if not page.links.next:
+                return
+            start += max(1, len(ids) - 1)
+        raise EndlessListingError(f"{path}: the listing does not end")
+
+    async def stream(self, link: str, *, max_bytes: int) -> AsyncIterator[bytes]:
+        """Yield a body as it comes. Raises as `EgressSource.stream`."""
+        request = EgressRequest(url=self._relative(link), max_bytes=max_bytes)
+        async with self._source.stream(request) as answer:
+            if isinstance(answer, Streamed):
+                async for piece in answer.pieces:
+                    yield piece
+
+    def _relative(self, link: str) -> str:
+        """Return a link below the site's address, whatever host it names: credentials go nowhere else."""
+        parts = urlsplit(link)
+        path = parts.path.removeprefix(self._context) if parts.path.startswith(self._context) else parts.path
+        return f"{path.lstrip('/')}?{parts.query}" if parts.query else path.lstrip("/")
+
+
+def parsed(form: type[P], item: object, name: str) -> P:
+    """Read a part of an answer. Raises AnswerError naming the field."""
+    try:
+        return form.model_validate(item)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise AnswerError(f"{name}: {field or 'answer'}: {first['msg']}; is this a Confluence site?") from error
+
+
+def segment(text: str) -> str:
+    """Return text as one segment of a path."""
+    return quote(text, safe="~@")
+
+
+def _url(path: str, query: Mapping[str, str | int]) -> str:
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+def _json(raw: bytes, name: str) -> object:
+    try:
+        found: object = json.loads(raw)
+    except ValueError as error:
+        raise AnswerError(f"{name.partition('?')[0]}: not JSON; is this a Confluence site?") from error
+    return found

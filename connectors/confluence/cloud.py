@@ -1,0 +1,105 @@
+"""What Cloud answers otherwise than Data Center: spaces by version 2 of its interface, contents by search.
+
+Version 1 lists and gives contents by search alone any more; what is found comes from the database, as it is now. Only
+whether something is gone is not to be learned there, for the index is written late: version 2 says that.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from connectors.confluence.client import Rest, parsed, segment
+from connectors.confluence.rest import (
+    BLOG_POST,
+    CURRENT,
+    PAGE,
+    Content,
+    Existing,
+    GroupRef,
+    SpacePermission,
+    SpaceRef,
+    Subjects,
+    User,
+)
+from connectors.confluence.site import OF_PAGES, Site, quoted
+from headwater.clients.egress.errors import ForbiddenError, MissingError, RequestRefusedError
+from headwater.errors import PoisonError
+
+_FOLDERS: Final = ("pages", "blogposts", "footer-comments", "inline-comments", "attachments")
+
+
+class NotFoundYetError(PoisonError):
+    """A content that is there, and that the search does not find: it was just made, or just changed its place."""
+
+
+class CloudSite(Site):
+    """A Cloud site. Groups do not nest there."""
+
+    async def contents(self, space: SpaceRef) -> AsyncIterator[object]:
+        """Yield the pages and blog posts of a space, unread."""
+        kinds = f"{PAGE}, {BLOG_POST}" if self.settings.blog_posts else PAGE
+        where = f"space = {quoted(space.key)} and type in ({kinds}) order by created asc"
+        async for item in self.search(where, OF_PAGES):
+            yield item
+
+    async def space_readers(self, space: SpaceRef) -> Subjects:
+        """Return who may view a space. Raises ForbiddenError, MissingError where that cannot be read."""
+        path = f"api/v2/spaces/{segment(space.id or '')}/permissions"
+        granted = [
+            parsed(SpacePermission, item, path) async for page in self.rest.pages(path, limit=250) for item in page
+        ]
+        named = [each.principal for each in granted if each.operation.opens_space and each.principal is not None]
+        users = [await self._account(each.id) for each in named if each.type.lower() == "user"]
+        groups = [GroupRef(id=each.id) for each in named if each.type.lower() == "group"]
+        return Subjects.model_validate({"user": {"results": users}, "group": {"results": groups}})
+
+    async def content(self, content_id: str) -> Content | None:
+        """Look at one content; None where it is not there, in the trash, or not to be viewed.
+
+        Raises NotFoundYetError where the search is behind.
+        """
+        found = await self._found(content_id, f"{OF_PAGES},container")
+        if found is None and await self._exists(content_id):
+            raise NotFoundYetError(f"content {content_id}: the site's search does not find it yet; the next pass does")
+        return found
+
+    async def with_body(self, content: Content) -> tuple[Content, str] | None:
+        """Return a content as it is by now with its body in storage format: all of one look. None where it is gone."""
+        found = await self._found(content.id, f"body.storage,{OF_PAGES},container")
+        if found is None or found.body is None or found.body.storage is None:
+            return None
+        return found, found.body.storage.value
+
+    async def members(self, group: GroupRef) -> list[User]:
+        """Return the users in a group. Raises MissingError where there is no such group."""
+        path = f"rest/api/group/{segment(group.key)}/membersByGroupId"
+        return [parsed(User, item, path) async for page in self.rest.pages(path, limit=200) for item in page]
+
+    async def groups_above(self) -> dict[str, list[GroupRef]]:
+        """Return nothing: groups of Cloud hold users alone."""
+        return {}
+
+    async def _found(self, content_id: str, expand: str) -> Content | None:
+        async for item in self.search(f"id = {quoted(content_id)}", expand):
+            found = parsed(Content, item, "content")
+            return found if found.status == CURRENT else None
+        return None
+
+    async def _exists(self, content_id: str) -> bool:
+        for folder in _FOLDERS:
+            try:
+                found = await self.rest.read(Existing, f"api/v2/{folder}/{segment(content_id)}")
+            except (MissingError, ForbiddenError, RequestRefusedError):  # the last: an id of another kind's form
+                continue
+            return found.status == CURRENT
+        return False
+
+    async def _account(self, account_id: str) -> User:
+        try:
+            return await self.rest.read(User, "rest/api/user", accountId=account_id)
+        except PoisonError:
+            return User(account_id=account_id)
+
+    async def _spaces(self, rest: Rest) -> AsyncIterator[SpaceRef]:
+        async for page in rest.pages("api/v2/spaces", limit=250, status=CURRENT):
+            for item in page:
+                yield parsed(SpaceRef, item, "api/v2/spaces")

@@ -1,0 +1,156 @@
+"""A Confluence site as a source: its listing compared with the cursor, what was edited lately first."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from connectors.confluence.access import Readers
+from connectors.confluence.cursor import LISTED, SEARCHED, moment, now
+from connectors.confluence.groups import GroupMirror
+from connectors.confluence.judging import Judge
+from connectors.confluence.reading import Reader
+from connectors.confluence.rest import SpaceRef
+from connectors.confluence.site import Site
+from connectors.confluence.walk import Walk
+from connectors.protocol import Cursor, Observed, SourceGoneError
+from headwater.clients.egress.errors import ForbiddenError, MissingError
+from headwater.errors import FatalError, PoisonError, UnauthorisedError
+from schemas.ids import KnowledgeBaseId
+
+
+class ListingError(FatalError):
+    """A listing that cannot be believed. Nothing is deleted on its word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfluenceConnector:
+    """Implements Connector, FullConnector, ItemConnector and PermissionsConnector; one pass at a time."""
+
+    site: Site
+    readers: Readers
+    knowledge_base: KnowledgeBaseId
+    clock: Callable[[], datetime] = now
+
+    async def check(self) -> None:
+        """See the protocol."""
+        try:
+            await self.site.whoami()
+            spaces = await self.site.spaces()
+        except MissingError as error:
+            raise SourceGoneError(
+                f"settings.url: no Confluence answers there ({error}); Cloud's address ends in /wiki/, and Data "
+                "Center's in its context path if it has one"
+            ) from error
+        except ForbiddenError as error:
+            raise UnauthorisedError(
+                f"{error}; let the account of secrets.token use Confluence, and the token read it"
+            ) from error
+        missing = sorted(set(self.site.settings.spaces) - {space.key for space in spaces})
+        if missing:
+            raise SourceGoneError(
+                f"settings.spaces: {', '.join(missing)}: not there, archived, or not to be viewed by the account of "
+                "secrets.token; correct the keys (they have upper and lower case) or let the account view them"
+            )
+        if not spaces:
+            raise UnauthorisedError("the account of secrets.token may view no space; let it view those to connect")
+        await self._check_permissions(spaces)
+
+    async def _check_permissions(self, spaces: Collection[SpaceRef]) -> None:
+        """Raise UnauthorisedError where no space tells who may view it: all would be for nobody."""
+        last: ForbiddenError | MissingError | None = None
+        for space in spaces:
+            try:
+                readers = await self.site.space_readers(space)
+                if readers.group.results:
+                    await self.site.members(readers.group.results[0])
+            except (ForbiddenError, MissingError) as error:
+                last = error
+            else:
+                return
+        raise UnauthorisedError(
+            f"who may view the spaces cannot be read ({last}), so that all would be for nobody; make the account of "
+            "secrets.token an administrator of the spaces (Data Center 9.1 or later), and let it see groups"
+        )
+
+    async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
+        """Yield what was edited since the last search, then what differs in the listing, where that is due."""
+        began, last = self.clock(), moment(since, LISTED)
+        every = timedelta(seconds=self.site.settings.listing_every_s)
+        due = not every or last is None or began - last >= every
+        walk, spaces = self._walk(since), await self._spaces()
+        async for change in walk.groups.all(spaces):
+            yield change
+        if (start := moment(since, SEARCHED) if due else last) is not None:
+            minutes = int((began - start).total_seconds() // 60) + self.site.settings.overlap_minutes
+            async for change in _believed(walk.searched(max(minutes, 1), spaces)):
+                yield change
+        if due:
+            # Where every pass lists, this time saves looks and nothing hangs on it: any change may carry it.
+            walk.mark = {SEARCHED: began.isoformat().encode()}
+            async for change in self._listed(walk, spaces, began):
+                yield change
+
+    async def everything(self, since: Cursor) -> AsyncIterator[Observed]:
+        """List everything and yield what differs."""
+        began = self.clock()
+        walk, spaces = self._walk(since), await self._spaces()
+        async for change in walk.groups.all(spaces):
+            yield change
+        async for change in self._listed(walk, spaces, began):
+            yield change
+
+    async def permissions(self, since: Cursor) -> AsyncIterator[Observed]:
+        """List everything and yield whose readers differ; nothing is read, nothing deleted."""
+        walk, spaces = self._walk(since), await self._spaces()
+        async for change in walk.groups.all(spaces):
+            yield change
+        async for change in _believed(walk.listed(spaces, walk.access_of_held)):
+            yield change
+
+    async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[Observed]:
+        """Look at these contents alone, as webhooks ask."""
+        walk = self._walk(since)
+        walk.groups.trust_cursor()
+        for content_id in dict.fromkeys(external_ids):
+            async for change in walk.looked_at(content_id):
+                yield change
+
+    async def _listed(self, walk: Walk, spaces: Sequence[SpaceRef], began: datetime) -> AsyncIterator[Observed]:
+        async for change in _believed(walk.listed(spaces, walk.differences)):
+            yield change
+        if not walk.seen and walk.held:
+            raise ListingError(
+                f"{self.site.settings.url}: lists no content where there was some; nothing is deleted. If it is really "
+                "gone, remove the source; else check spaces, and what the account of secrets.token may view"
+            )
+        for content_id in sorted(walk.held.keys() - walk.seen):
+            async for change in walk.looked_at(content_id):
+                yield change
+        if self.site.settings.listing_every_s and spaces:
+            # It changes nothing but the cursor: it carries the time of a listing that is complete.
+            again = walk.groups.again(spaces[0].key)
+            yield replace(again, cursor={**again.cursor, LISTED: began.isoformat().encode()})
+
+    async def _spaces(self) -> list[SpaceRef]:
+        try:
+            return await self.site.spaces()
+        except PoisonError as error:
+            raise ListingError(f"the spaces cannot be listed: {error}") from error
+
+    def _walk(self, since: Cursor) -> Walk:
+        return Walk(
+            site=self.site,
+            judge=Judge(self.site, self.readers),
+            reader=Reader(site=self.site, knowledge_base=self.knowledge_base, names={}),
+            groups=GroupMirror(self.site, self.readers, since),
+            since=since,
+        )
+
+
+async def _believed(listing: AsyncIterator[Observed]) -> AsyncIterator[Observed]:
+    """Yield what a listing comes to. Raise ListingError where a part of it is refused: it is not complete then."""
+    try:
+        async for change in listing:
+            yield change
+    except PoisonError as error:
+        raise ListingError(f"a listing is refused, nothing is deleted: {error}") from error

@@ -1,0 +1,80 @@
+"""What a document is, of a content: its id is the content's, whatever it is called and wherever it is moved."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from connectors.confluence.references import Reference
+from connectors.confluence.rest import ATTACHMENT, COMMENT, Content
+from connectors.confluence.settings import ConfluenceSettings
+from schemas.events.documents import Access, AttributeValue, DocumentState, Link
+from schemas.ids import KnowledgeBaseId
+
+_HTML = "text/html"
+
+
+def facts_token(content: Content) -> str:
+    """Return what tells whether something beside the body changed: labels and moves have no version."""
+    told = [content.space.key, content.title, content.labels, [each.id for each in content.ancestors], _home(content)]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+
+def title_of(content: Content) -> str:
+    """Return the title; of a comment that of its page."""
+    if content.type == COMMENT and content.container is not None:
+        return f"Comment on {content.container.title}" if content.container.title else "Comment"
+    return content.title or content.id
+
+
+def attributes_of(content: Content) -> dict[str, AttributeValue]:
+    """Return what can be filtered by."""
+    made_by = content.history.created_by if content.history is not None else None
+    people = {"author": made_by, "edited_by": content.version.by}
+    named = {name: user.display_name for name, user in people.items() if user is not None and user.display_name}
+    return {
+        "type": content.type,
+        "space": content.space.key,
+        "labels": content.labels,
+        "ancestors": tuple(above.title or above.id for above in content.ancestors),
+        **named,
+    }
+
+
+def links_of(content: Content, references: Sequence[Reference], *, settings: ConfluenceSettings) -> tuple[Link, ...]:
+    """Return the edges of the graph: where the content belongs, and what it refers to."""
+    links = []
+    if content.ancestors:
+        links.append(Link(relation="child_of", target=content.ancestors[-1].id))
+    if home := _home(content):
+        links.append(Link(relation="comments_on" if content.type == COMMENT else "attached_to", target=home))
+    for each in references:
+        target = each.target.content_id or each.target.url(site_url=settings.url, space=content.space.key)
+        links.append(Link(relation=each.relation, target=target or each.target.name))
+    return tuple(dict.fromkeys(links))
+
+
+def state_of(
+    content: Content,
+    references: Sequence[Reference],
+    access: Access,
+    *,
+    settings: ConfluenceSettings,
+    knowledge_base: KnowledgeBaseId,
+) -> DocumentState:
+    """Describe a content's document."""
+    told = content.extensions or content.metadata
+    return DocumentState(
+        knowledge_base=knowledge_base,
+        title=title_of(content),
+        url=settings.url + content.links.webui.lstrip("/") if content.links.webui else None,
+        media_type=(told.media_type if told is not None else None) if content.type == ATTACHMENT else _HTML,
+        access=access,
+        attributes=attributes_of(content),
+        links=links_of(content, references, settings=settings),
+    )
+
+
+def _home(content: Content) -> str:
+    """Return the id of what a comment or an attachment belongs to."""
+    is_part = content.type in {COMMENT, ATTACHMENT} and content.container is not None
+    return content.container.id if is_part and content.container is not None else ""

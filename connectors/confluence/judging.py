@@ -1,0 +1,68 @@
+"""Whose a content is, judged once a pass: comments and attachments are their page's readers'."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from connectors.confluence.access import PermissionsUnknownError, Readers, Restrictions, access_token, groups_of
+from connectors.confluence.rest import BLOG_POST, PAGE, Content, GroupRef
+from connectors.confluence.site import Site
+from headwater.errors import PoisonError
+from schemas.events.documents import NOBODY, Access
+
+_DEEPEST: Final = 8  # a reply to a comment on an attachment of a page is three
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """An access, the groups that it names, and why it is nobody's where it cannot be told."""
+
+    access: Access
+    token: str
+    groups: Sequence[GroupRef] = ()
+    error: PermissionsUnknownError | None = None
+
+
+class Judge:
+    """Judges contents of one pass."""
+
+    def __init__(self, site: Site, readers: Readers) -> None:
+        self._site, self._readers = site, readers
+        self._restrictions = Restrictions(site)
+        self._homes: dict[str, Judged] = {}  # by id of a page, for what belongs to it
+        self._same: dict[Access, Judged] = {}  # one object for each access that is met: most pages share one
+
+    async def judged(self, content: Content) -> Judged | None:
+        """Return whose a content is; None where what it belongs to is gone or not to be viewed."""
+        if content.type in {PAGE, BLOG_POST}:
+            found = self._homes[content.id] = await self._of_page(content)
+            return found
+        return await self._of_part(content)
+
+    async def _of_page(self, content: Content) -> Judged:
+        try:
+            restrictions = await self._restrictions.above_and_of(content)
+            access = self._readers.access(content.space.key, restrictions)
+        except PermissionsUnknownError as error:
+            return Judged(access=NOBODY, token=access_token(NOBODY), error=error)
+        fresh = Judged(access=access, token=access_token(access), groups=groups_of(restrictions))
+        return self._same.setdefault(access, fresh)
+
+    async def _of_part(self, content: Content) -> Judged | None:
+        for _ in range(_DEEPEST):
+            home = content.container.id if content.container is not None else ""
+            if not home:
+                return None
+            if (known := self._homes.get(home)) is not None:
+                return known
+            try:
+                above = await self._site.content(home)
+            except PoisonError as error:
+                unknown = PermissionsUnknownError(f"what {content.id} belongs to cannot be read: {error}")
+                return Judged(access=NOBODY, token=access_token(NOBODY), error=unknown)
+            if above is None:
+                return None
+            if above.type in {PAGE, BLOG_POST}:
+                return await self.judged(above)
+            content = above
+        return None

@@ -1,0 +1,143 @@
+"""One pass over a site: each content that is met is compared with what is held of it."""
+
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import Final, TypeAlias
+
+from connectors.confluence.client import parsed
+from connectors.confluence.cursor import CONTENT, Held, held_contents, now
+from connectors.confluence.documents import attributes_of, facts_token, title_of
+from connectors.confluence.groups import GroupMirror
+from connectors.confluence.judging import Judge, Judged
+from connectors.confluence.reading import Reader, is_readable
+from connectors.confluence.rest import ATTACHMENT, Content, SpaceRef
+from connectors.confluence.site import Site
+from connectors.protocol import Cursor, Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
+from headwater.clients.egress.errors import MissingError
+from headwater.errors import PoisonError
+from schemas.events.documents import DocumentPatch
+
+Compare: TypeAlias = Callable[[Content, Judged], AsyncIterator[Observed]]
+_GONE: Final = "gone, or put away, while it was read; the next pass says which"
+
+
+class Walk:
+    """What one pass has met. `mark`: parts of the cursor that any change may carry."""
+
+    def __init__(self, *, site: Site, judge: Judge, reader: Reader, groups: GroupMirror, since: Cursor) -> None:
+        self.groups, self.held = groups, held_contents(since)
+        self.seen: set[str] = set()
+        self.mark: dict[str, bytes | None] = {}
+        self._site, self._judge, self._reader = site, judge, reader
+
+    async def listed(self, spaces: Collection[SpaceRef], compare: Compare) -> AsyncIterator[Observed]:
+        """Yield what comparing each content of the spaces comes to. All of them were met when it ends."""
+        for space in spaces:
+            for listing in (self._site.contents(space), self._site.parts(space)):
+                async for item in listing:
+                    async for change in self._met(item, compare):
+                        yield change
+
+    async def searched(self, minutes: int, spaces: Collection[SpaceRef]) -> AsyncIterator[Observed]:
+        """Yield what differs of what was edited in the last minutes."""
+        async for content_id, version in self._site.changed(minutes, spaces):
+            held = self.held.get(content_id)
+            if held is None or held.version != version:
+                async for change in self.looked_at(content_id):
+                    yield change
+
+    async def looked_at(self, content_id: str) -> AsyncIterator[Observed]:
+        """Yield what differs of one content; Deleted where it is gone, in the trash, or not connected any more."""
+        try:
+            content = await self._site.content(content_id)
+            judged = await self._judge.judged(content) if content is not None else None
+        except PoisonError as error:
+            yield ItemFailed(external_id=content_id, error=error)
+            return
+        if content is not None and judged is not None and self._takes(content):
+            async for change in self.differences(content, judged):
+                yield change
+        elif (held := self.held.pop(content_id, None)) is not None:
+            yield self._change(content_id, Deleted(), held.version, None)
+
+    async def differences(self, content: Content, judged: Judged) -> AsyncIterator[Observed]:
+        """Yield what to submit of a content. A change of access never waits for a body that cannot be read."""
+        async for change in self.access_of_held(content, judged):
+            yield change
+        held, facts, version = self.held.get(content.id), facts_token(content), content.version.number
+        if held is None or held.version != version:
+            async for change in self._read(content, judged):
+                yield change
+        elif held.facts != facts:
+            patch = DocumentPatch(title=title_of(content), access=judged.access, attributes=attributes_of(content))
+            kept = Held(version=version, facts=facts, access=judged.token)
+            yield self._change(content.id, Patched(patch=patch), version, kept)
+
+    async def access_of_held(self, content: Content, judged: Judged) -> AsyncIterator[Observed]:
+        """Yield a Patched where the readers of a content that is held differ, and the groups that they name."""
+        async for group in self.groups.met(judged.groups):
+            yield group
+        if judged.error is not None:
+            yield ItemFailed(external_id=content.id, error=judged.error)
+        held = self.held.get(content.id)
+        if held is not None and held.access != judged.token:
+            kept = Held(version=held.version, facts=held.facts, access=judged.token)
+            patch = DocumentPatch(access=judged.access)
+            yield self._change(content.id, Patched(patch=patch), content.version.number, kept)
+
+    async def _met(self, item: object, compare: Compare) -> AsyncIterator[Observed]:
+        content_id = str(item.get("id")) if isinstance(item, dict) else ""
+        if content_id in self.seen:
+            return  # a page of a listing may come twice
+        try:
+            content = parsed(Content, item, "content")
+            judged = await self._judge.judged(content)
+        except PoisonError as error:
+            self.seen.add(content_id)
+            yield ItemFailed(external_id=content_id, error=error)
+            return
+        if judged is None or not self._takes(content):
+            return  # what is held of it is looked at in the end
+        self.seen.add(content_id)
+        async for change in compare(content, judged):
+            yield change
+
+    def _takes(self, content: Content) -> bool:
+        settings = self._site.settings
+        return settings.takes(content.space.key) and content.type in self._site.kinds and is_readable(content)
+
+    async def _read(self, content: Content, judged: Judged) -> AsyncIterator[Observed]:
+        try:
+            if content.type == ATTACHMENT:
+                what = self._reader.attached(content, judged.access)
+            else:
+                found = await self._site.with_body(content)
+                if found is None:
+                    raise MissingError(f"{content.title}: {_GONE}")
+                content, storage = found
+                # It may be newer than the listing, and lie elsewhere by now: all that is said of it is of one look.
+                again = await self._judge.judged(content)
+                if again is None:
+                    raise MissingError(f"{content.title}: {_GONE}")
+                judged = again
+                what = await self._reader.written(content, storage, judged.access)
+        except PoisonError as error:
+            yield ItemFailed(external_id=content.id, error=error)
+            return
+        async for group in self.groups.met(judged.groups):
+            yield group
+        kept = Held(version=content.version.number, facts=facts_token(content), access=judged.token)
+        yield self._change(content.id, what, kept.version, kept)
+
+    def _change(
+        self, content_id: str, what: Upserted | Patched | Deleted, version: int, kept: Held | None
+    ) -> SourceChange:
+        if kept is not None:
+            self.held[content_id] = kept
+        state = kept.encoded() if kept is not None else None
+        return SourceChange(
+            external_id=content_id,
+            what=what,
+            source_version=version,
+            occurred_at=now(),
+            cursor={CONTENT + content_id: state, **self.mark},
+        )

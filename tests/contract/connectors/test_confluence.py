@@ -1,0 +1,56 @@
+"""The suite on a Confluence site."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from headwater.errors import FatalError
+from tests.contract.connectors.contract import AccessContract, ConnectorContract, fill, live
+from tests.support.confluence import ConfluenceSource, confluence_source
+from tests.support.confluence_cloud import CloudServer
+from tests.support.sources import Follower, SourceHarness
+
+NARROW = {"blog_posts": False, "comments": False, "attachments": False}
+
+
+class TestCloud(AccessContract):
+    @pytest.fixture
+    async def source(self) -> AsyncIterator[SourceHarness]:
+        async with confluence_source(CloudServer) as source:
+            source.settings, source.server.page_size = NARROW, 4
+            yield source
+
+
+class TestConfluence(ConnectorContract):
+    @pytest.fixture
+    def source(self, wiki: ConfluenceSource) -> SourceHarness:
+        return wiki
+
+    @pytest.fixture
+    async def wiki(self) -> AsyncIterator[ConfluenceSource]:
+        async with confluence_source() as source:
+            source.settings, source.server.page_size = NARROW | {"nested_groups": False}, 4
+            yield source
+
+    async def test_pages_that_come_twice_change_nothing(self, wiki: ConfluenceSource) -> None:
+        wiki.server.duplicates_pages = True
+        fill(wiki)
+        follower = Follower(wiki)
+        await follower.follow()
+        for step in live(wiki):
+            await follower.follow()
+            assert follower.view() == wiki.truth(), step
+            assert await follower.follow() == []
+
+    @pytest.mark.parametrize("requests", range(1, 9, 2))
+    async def test_a_token_that_expires_in_mid_sync_deletes_nothing(
+        self, wiki: ConfluenceSource, requests: int
+    ) -> None:
+        fill(wiki)
+        follower = Follower(wiki)
+        await follower.follow()
+        wiki.delete("a/x.md")
+        wiki.server.expires_after = requests
+        with pytest.raises(FatalError, match=r"secrets\.token"):
+            await follower.follow()
+        assert follower.deleted == []

@@ -1,0 +1,117 @@
+"""A Confluence Cloud site: spaces by version 2, contents by search with cursors, accounts with ids and addresses.
+
+What Cloud has taken out of version 1 answers 410.
+"""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from tests.support.confluence_server import BOT, TOKEN, ConfluenceServer
+from tests.support.confluence_wiki import CURRENT
+
+EMAIL: Final = "bot@example.org"
+
+
+@dataclass(slots=True)
+class CloudServer(ConfluenceServer):
+    """Answers as Cloud does."""
+
+    context: str = "/wiki"
+
+    def account(self, request: web.Request) -> str | None:
+        """Return who asks."""
+        pair = base64.b64encode(f"{EMAIL}:{TOKEN}".encode()).decode()
+        expired = self.expires_after is not None and self.expires_after < 0
+        return BOT if request.headers.get("Authorization") == f"Basic {pair}" and not expired else None
+
+    def routes(self) -> Sequence[tuple[str, Callable[..., web.StreamResponse]]]:
+        """Return what is answered, by pattern of the path below the context."""
+        return (
+            (r"/rest/api/user/current", lambda *_: web.json_response({"type": "known", "accountId": BOT})),
+            (r"/rest/api/user", self._account),
+            (r"/rest/api/content/search", self._searched),
+            (r"/rest/api/content/(\d+)/restriction/byOperation/read", self._restriction),
+            (r"/rest/api/group/([^/]+)/membersByGroupId", self._by_group_id),
+            (r"/api/v2/spaces", self._spaces2),
+            (r"/api/v2/spaces/([^/]+)/permissions", self._permissions2),
+            (r"/api/v2/(pages|blogposts|footer-comments|inline-comments|attachments)/(\w+)", self._existing),
+            (r"/download/attachments/(\d+)", self._download),
+            (r"/rest/api/(?:space|content).*", lambda *_: web.json_response({"message": "gone"}, status=410)),
+        )
+
+    def cursored(self, request: web.Request, items: Sequence[Any]) -> web.Response:
+        """Answer a page by cursor; the link begins at the site's host, as Cloud's do in version 2."""
+        start = int(request.query.get("cursor", "0"))
+        page, links = list(items[start : start + self.page_size]), {"base": f"{self.url}{self.context}"}
+        if start + self.page_size < len(items):
+            links["next"] = f"{request.path}?{urlencode({**request.query, 'cursor': start + self.page_size})}"
+        return web.json_response({"results": page, "_links": links})
+
+    def user(self, name: str) -> dict[str, str]:
+        """Return an account as Cloud tells of it."""
+        return {"type": "known", "accountId": f"712020:{name}", "email": self.wiki.users[name], "displayName": name}
+
+    def group(self, name: str) -> dict[str, str]:
+        """Return a group as it is told of."""
+        return {"type": "group", "name": name, "id": name.encode().hex()}
+
+    def _searched(self, request: web.Request, user: str | None) -> web.Response:
+        if self.listing_fails_after is not None:
+            self.listing_fails_after -= 1
+            if self.listing_fails_after < 0:
+                return web.json_response({}, status=500)
+        cql, expand = request.query["cql"], request.query.get("expand", "")
+        found = self.found(cql)
+        if "body" in expand:
+            for each in found:
+                if self.on_read is not None:
+                    self.on_read(each.id)
+                self.bodies.append(each.id)
+            found = self.found(cql)
+        if cql.endswith("order by created asc"):  # a cursor of these is the last content, whatever goes meanwhile
+            after = int(request.query.get("cursor", "0"))
+            found = [each for each in found if int(each.id) > after]
+            page, links = found[: self.page_size], {}
+            if len(found) > len(page):
+                asked = {**request.query, "cursor": page[-1].id}
+                links["next"] = f"{request.path.removeprefix(self.context)}?{urlencode(asked)}"
+            return web.json_response({"results": [self.told(each, expand) for each in page], "_links": links})
+        return self.cursored(request, [self.told(each, expand) for each in found])
+
+    def _spaces2(self, request: web.Request, user: str | None) -> web.Response:
+        spaces = [each for each in self.wiki.spaces.values() if user == BOT or (self.wiki.anonymous and each.anonymous)]
+        told = [
+            {"id": each.key.encode().hex(), "key": each.key, "name": each.key, "status": "current"} for each in spaces
+        ]
+        return self.cursored(request, told)
+
+    def _permissions2(self, request: web.Request, user: str | None, space_id: str) -> web.Response:
+        readers = self.wiki.spaces[bytes.fromhex(space_id).decode()].readers
+        principals = [{"type": "user", "id": f"712020:{name}"} for name in sorted(readers.users)]
+        principals += [{"type": "group", "id": name.encode().hex()} for name in sorted(readers.groups)]
+        view, other = {"key": "read", "targetType": "space"}, {"key": "create", "targetType": "page"}
+        granted = [{"id": "1", "principal": each, "operation": view} for each in principals]
+        granted.append({"id": "2", "principal": {"type": "user", "id": "712020:editor"}, "operation": other})
+        return self.cursored(request, granted)
+
+    def _existing(self, _: web.Request, user: str | None, folder: str, content_id: str) -> web.Response:
+        piece = self.wiki.pieces.get(content_id)
+        kind = {"pages": "page", "blogposts": "blogpost", "attachments": "attachment"}.get(folder, "comment")
+        if piece is None or piece.kind != kind or folder == "inline-comments":
+            return web.json_response({}, status=404)
+        return web.json_response({"id": content_id, "status": CURRENT if self.wiki.alive(content_id) else "trashed"})
+
+    def _by_group_id(self, request: web.Request, user: str | None, group_id: str) -> web.Response:
+        group = self.wiki.groups.get(bytes.fromhex(group_id).decode())
+        if group is None:
+            return web.json_response({}, status=404)
+        return self.cursored(request, [self.user(each) for each in sorted(group.users)])
+
+    def _account(self, request: web.Request, user: str | None) -> web.Response:
+        name = request.query.get("accountId", "").removeprefix("712020:")
+        return web.json_response(self.user(name)) if name in self.wiki.users else web.json_response({}, status=404)

@@ -1,0 +1,69 @@
+"""Listings by offset have no gaps; links lead nowhere but below the site."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from connectors.confluence.client import AnswerError, EndlessListingError, Rest
+from headwater.clients.egress.client import Egress
+from tests.support.egress import FakeClock, ScriptedServer, egress, reply, scripted
+
+
+@pytest.fixture
+async def way_out() -> AsyncIterator[Egress]:
+    async with egress(FakeClock()) as opened:
+        yield opened
+
+
+def page(*ids: int, more: bool = True) -> bytes:
+    items = ", ".join(f'{{"id": "{each}"}}' for each in ids)
+    following = '"next": "/rest/api/content?start=9"' if more else ""
+    return reply(200, f'{{"results": [{items}], "_links": {{{following}}}}}'.encode())
+
+
+def rest(server: ScriptedServer, way_out: Egress) -> Rest:
+    url = f"http://wiki.test:{server.port}/wiki/"
+    return Rest(way_out.source(home=url), url=url)
+
+
+async def test_what_moves_up_while_it_is_listed_is_not_missed(way_out: Egress) -> None:
+    # 1 and 2 are deleted after the first page: the second begins with 5, which nobody has seen.
+    async with scripted(page(1, 2, 3), page(5, 6), page(3, 4, 5), page(5, 6, more=False)) as server:
+        found = [item async for item in rest(server, way_out).rows("rest/api/content")]
+        starts = [each.target.rpartition("=")[2] for each in server.asked]
+    assert {str(item["id"]) for item in found if isinstance(item, dict)} == {"1", "2", "3", "4", "5", "6"}
+    assert starts == ["0", "2", "0", "2"]
+
+
+async def test_a_listing_that_does_not_end_is_not_believed(way_out: Egress, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.confluence.client.MOST_PAGES", 5)
+    async with scripted(page(1, 2)) as server:
+        with pytest.raises(EndlessListingError):
+            _ = [item async for item in rest(server, way_out).rows("rest/api/content")]
+        with pytest.raises(EndlessListingError):
+            _ = [item async for item in rest(server, way_out).pages("rest/api/content")]
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        ("/rest/api/group?start=2", "/wiki/rest/api/group?start=2"),
+        ("/wiki/rest/api/group?start=2", "/wiki/rest/api/group?start=2"),
+        ("https://evil.test/wiki/rest/api/group?start=2", "/wiki/rest/api/group?start=2"),
+        ("//evil.test/rest/api/group", "/wiki/rest/api/group"),
+    ],
+)
+async def test_links_lead_nowhere_but_below_the_site(way_out: Egress, link: str, target: str) -> None:
+    first = reply(200, f'{{"results": [], "_links": {{"next": "{link}"}}}}'.encode())
+    async with scripted(first, page(more=False)) as server:
+        _ = [each async for each in rest(server, way_out).pages("rest/api/group")]
+        assert server.asked[1].target == target
+
+
+@pytest.mark.parametrize("body", [b"<html>log in</html>", b"[]", b'{"results": 7}', b"{}"])
+async def test_what_is_no_answer_of_the_api_is_said(way_out: Egress, body: bytes) -> None:
+    async with scripted(reply(200, body)) as server:
+        with pytest.raises(AnswerError, match="Confluence"):
+            _ = [each async for each in rest(server, way_out).pages("rest/api/group")]
+        with pytest.raises(AnswerError, match="Confluence"):
+            _ = [each async for each in rest(server, way_out).rows("rest/api/content")]

@@ -1,0 +1,207 @@
+"""What a pass asks for and yields: readers without contents, edits without a listing, nothing that is not proven."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from pydantic import ValidationError
+
+from connectors.confluence.settings import ConfluenceSettings
+from connectors.protocol import Deleted, Patched, SourceGoneError, Upserted
+from headwater.errors import FatalError, UnauthorisedError
+from schemas.events.documents import NOBODY, Link
+from tests.support.confluence import SPACE, ConfluenceSource, confluence_source
+from tests.support.confluence_cloud import CloudServer
+from tests.support.confluence_wiki import Restricted
+from tests.support.sources import Follower
+
+
+@pytest.fixture
+async def wiki() -> AsyncIterator[ConfluenceSource]:
+    async with confluence_source() as source:
+        source.server.page_size = 50
+        yield source
+
+
+def written(wiki: ConfluenceSource, title: str = "Plan", body: str = "text", **how: str | None) -> str:
+    found = wiki.wiki.write(SPACE, title, body, **how)  # type: ignore[arg-type]  # of a test's own
+    wiki._titles[found] = title
+    return found
+
+
+async def followed(wiki: ConfluenceSource) -> Follower:
+    follower = Follower(wiki)
+    await follower.follow()
+    wiki.server.requests.clear()
+    wiki.server.bodies.clear()
+    return follower
+
+
+async def test_a_page_below_another_is_restricted_with_it_and_nothing_is_read(wiki: ConfluenceSource) -> None:
+    top = written(wiki, "Board")
+    moved = written(wiki, "Pay")
+    below = written(wiki, "Bonus", parent=moved)
+    comment = written(wiki, "Re", "hm", parent=below, kind="comment")
+    wiki.wiki.pieces[top].restriction = Restricted(users={"bob"})
+    follower = await followed(wiki)
+    wiki.wiki.move(moved, top)
+    changes = await follower.follow()
+    assert {each.external_id for each in changes if isinstance(each.what, Patched)} == {moved, below, comment}
+    assert wiki.server.bodies == []
+    for each in (moved, below, comment):
+        space, board = follower.documents[each].access.clauses
+        assert [*space.principals, *board.principals] == ["group:wiki:space:ENG", "user:bob"]
+
+
+async def test_members_and_permissions_are_changes_of_the_directory_alone(wiki: ConfluenceSource) -> None:
+    written(wiki)
+    follower = await followed(wiki)
+    assert follower.groups["space:ENG"] == ("group:wiki:group:staff",)
+    wiki.wiki.groups["staff"].users.discard("ann")
+    wiki.wiki.groups["staff"].groups.add("leads")
+    wiki.wiki.spaces[SPACE].readers.users.add("ann")
+    assert await follower.follow() == []
+    assert list(follower.groups["group:staff"]) == ["group:wiki:group:leads", "user:bob"]
+    assert list(follower.groups["space:ENG"]) == ["group:wiki:group:staff", "user:ann"]
+    assert wiki.server.bodies == []
+
+
+@pytest.mark.parametrize(("space", "site", "opened"), [(True, True, True), (True, False, False), (False, True, False)])
+async def test_everyone_reads_only_what_the_site_shows_to_nobody(
+    wiki: ConfluenceSource, *, space: bool, site: bool, opened: bool
+) -> None:
+    wiki.wiki.spaces[SPACE].anonymous, wiki.wiki.anonymous = space, site
+    follower = await followed(wiki)
+    assert ("everyone" in follower.groups["space:ENG"]) is opened
+
+
+async def test_what_cannot_be_told_is_for_nobody(wiki: ConfluenceSource) -> None:
+    stranger = written(wiki, "Only for somebody whom we do not know")
+    wiki.wiki.pieces[stranger].restriction = Restricted(users={"eve"})
+    wiki.settings = {"by_username": False}
+    untold = written(wiki, "Restrictions not told")
+    wiki.server.no_permissions |= {untold, SPACE}
+    follower = await followed(wiki)
+    assert follower.documents[stranger].access == follower.documents[untold].access == NOBODY
+    assert follower.groups["space:ENG"] == ()
+    assert follower.failed.keys() == {untold, "space:ENG"}
+
+
+async def test_a_pass_with_nothing_new_reads_nothing_and_asks_little(wiki: ConfluenceSource) -> None:
+    for number in range(40):
+        written(wiki, f"Page {number}")
+    wiki.settings = {"nested_groups": False}
+    follower = await followed(wiki)
+    assert await follower.follow() == []
+    assert wiki.server.bodies == []
+    # Spaces as ourselves and as nobody, one space's permissions, one group, edits, pages, blog posts, parts.
+    assert len(wiki.server.requests) == 8
+
+
+async def test_between_listings_edits_are_found_by_search_and_the_rest_later(wiki: ConfluenceSource) -> None:
+    wiki.settings = {"listing_every_s": 3600}
+    edited, gone = written(wiki, "A"), written(wiki, "B")
+    follower = await followed(wiki)
+    wiki.wiki.clock.passed_s += 600
+    wiki.wiki.edit(edited, "anew")
+    wiki.wiki.trash(gone)
+    assert [each.external_id for each in await follower.follow()] == [edited]
+    assert follower.documents[edited].text == "anew"
+    assert not [each for each in wiki.server.requests if each.startswith("/rest/api/content?")]
+    wiki.wiki.clock.passed_s += 3600
+    assert [(each.external_id, type(each.what)) for each in await follower.follow()] == [(gone, Deleted)]
+
+
+async def test_a_look_at_single_contents_lists_nothing(wiki: ConfluenceSource) -> None:
+    first, second = written(wiki, "A"), written(wiki, "B")
+    follower = await followed(wiki)
+    wiki.wiki.edit(first, "anew")
+    wiki.wiki.trash(second)
+    changes = await follower.submit(wiki.connector().items([first, second, "999"], dict(follower.cursor)))
+    assert [type(each.what) for each in changes] == [Upserted, Deleted]
+    assert all(each.startswith("/rest/api/content/") for each in wiki.server.requests)
+    wiki.wiki.restore(second)
+    await follower.follow()
+    assert follower.documents[second].text == "text"
+
+
+async def test_labels_people_and_links_are_told(wiki: ConfluenceSource) -> None:
+    top = written(wiki, "Top")
+    link = '<ac:link><ri:page ri:content-title="Top" /></ac:link>'
+    page = written(wiki, "Page", f"<p>{link}</p>", parent=top)
+    file = written(wiki, "notes.txt", "bytes", parent=page, kind="attachment")
+    wiki.wiki.pieces[page].labels = {"red", "blue"}
+    picture = written(wiki, "plan.png", "bytes", parent=page, kind="attachment")
+    wiki.wiki.pieces[picture].media_type = "image/png"
+    found = {each.external_id: each.what for each in await Follower(wiki).follow()}
+    what = found[page]
+    assert isinstance(what, Upserted)
+    told = what.state.attributes
+    assert (told["labels"], told["ancestors"], told["author"], told["space"]) == (
+        ("blue", "red"),
+        ("Top",),
+        "Ann",
+        SPACE,
+    )
+    target = f"{wiki.server.url}/confluence/display/ENG/Top"
+    assert what.state.links == (Link(relation="child_of", target=top), Link(relation="links_to", target=target))
+    attached = found[file]
+    assert isinstance(attached, Upserted)
+    assert (attached.state.media_type, attached.state.links[0].target) == ("text/plain", page)
+    assert picture not in found
+
+
+async def test_an_attachment_that_is_too_large_is_reported(wiki: ConfluenceSource) -> None:
+    page = written(wiki)
+    file = written(wiki, "notes.txt", "12345678", parent=page, kind="attachment")
+    wiki.settings = {"max_bytes": 7}
+    follower = await followed(wiki)
+    assert "max_bytes" in str(follower.failed[file])
+
+
+async def test_what_the_search_of_cloud_does_not_find_yet_is_not_gone() -> None:
+    async with confluence_source(CloudServer) as cloud:
+        page, other = written(cloud, "A"), written(cloud, "B")
+        follower = await followed(cloud)
+        cloud.server.search_is_behind = {page}
+        assert await follower.follow() == []
+        assert "does not find it yet" in str(follower.failed[page])
+        cloud.server.search_is_behind = {page, other}
+        cloud.wiki.purge(other)
+        with pytest.raises(FatalError, match="nothing is deleted"):
+            await follower.follow()
+        cloud.server.search_is_behind = set()
+        assert [(each.external_id, type(each.what)) for each in await follower.follow()] == [(other, Deleted)]
+
+
+async def test_check_names_what_is_missing(wiki: ConfluenceSource) -> None:
+    await wiki.connector().check()
+    wiki.server.no_permissions = {SPACE}
+    with pytest.raises(UnauthorisedError, match="administrator of the spaces"):
+        await wiki.connector().check()
+    wiki.settings = {"spaces": "[ENG, HR]"}
+    with pytest.raises(SourceGoneError, match=r"settings\.spaces: HR"):
+        await wiki.connector().check()
+    wiki.settings = {"exclude_spaces": "[ENG]"}
+    with pytest.raises(UnauthorisedError, match="no space"):
+        await wiki.connector().check()
+    wiki.server.expires_after = 0
+    with pytest.raises(UnauthorisedError, match=r"secrets\.token"):
+        await wiki.connector().check()
+    wiki.server.expires_after, wiki.server.context = None, "/elsewhere"
+    wiki.settings = {"url": f"{wiki.server.url}/confluence/"}
+    with pytest.raises(SourceGoneError, match=r"settings\.url"):
+        await wiki.connector().check()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"url": "wiki.example.com"}, "not an address"),
+        ({"url": "https://example.atlassian.net/wiki/"}, "email is missing"),
+        ({"url": "https://a.atlassian.net/wiki", "email": "a@b.c", "by_username": "true"}, "by_username"),
+        ({"url": "https://wiki.example.com", "space": "ENG"}, "space"),
+    ],
+)
+def test_settings_are_refused_by_name(settings: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        ConfluenceSettings.model_validate(settings)

@@ -1,0 +1,176 @@
+"""A site lives at random; whatever happened, what is held is what the site has, for whom the site would show it."""
+
+import random
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from connectors.protocol import ItemConnector, PermissionsConnector
+from headwater.access.clauses import permits
+from headwater.errors import RetryableError
+from schemas.ids import EVERYONE, Principal
+from tests.support.confluence import ConfluenceSource, confluence_source
+from tests.support.confluence_cloud import CloudServer
+from tests.support.confluence_server import ConfluenceServer
+from tests.support.confluence_wiki import Group, Piece, Restricted, Space, Wiki
+from tests.support.sources import Follower
+
+PEOPLE = ("ann", "bob", "cy", "dee")
+GROUPS = ("staff", "leads", "hr", "all hands/2")
+SPACES = ("ENG", "HR", "~ann")
+
+
+def settle(wiki: Wiki) -> None:
+    wiki.users = {name: name for name in PEOPLE}  # the address is the id here
+    wiki.groups = {name: Group() for name in GROUPS}
+    wiki.spaces = {key: Space(key=key, readers=Restricted(groups={"staff"})) for key in SPACES}
+    wiki.groups["staff"].users |= set(PEOPLE[:2])
+    for key in SPACES:
+        wiki.write(key, f"Home of {key}", "home")
+
+
+class Life:
+    """What may happen to a site, one thing at a time."""
+
+    def __init__(self, wiki: Wiki, dice: random.Random, *, nests: bool) -> None:
+        self.wiki, self.dice, self.nests = wiki, dice, nests
+
+    def step(self) -> None:
+        things: list[tuple[int, Callable[[], None]]] = [
+            (4, self.write),
+            (3, self.edit),
+            (3, self.move),
+            (4, self.restrict),
+            (2, self.label),
+            (3, self.open_space),
+            (3, self.join),
+            (2 * self.nests, self.nest),
+            (2, self.trash),
+            (2, self.restore),
+            (1, self.purge),
+        ]
+        weights = [weight for weight, _ in things]
+        self.dice.choices([thing for _, thing in things], weights)[0]()
+
+    def write(self) -> None:
+        kind = self.dice.choice(("page", "page", "page", "blogpost", "comment", "attachment"))
+        parent = self.some(("page",)) if kind != "blogpost" else None
+        space = parent.space if parent is not None else self.dice.choice(SPACES)
+        if parent is not None or kind in {"page", "blogpost"}:
+            text = f"text {self.dice.random()}"
+            self.wiki.write(space, f"{kind} {text}", text, parent=parent.id if parent else None, kind=kind)
+
+    def edit(self) -> None:
+        if piece := self.some():
+            self.wiki.edit(piece.id, f"edited {self.dice.random()}")
+
+    def move(self) -> None:
+        page, parent = self.some(("page",)), self.some(("page",))
+        if page is not None:
+            self.wiki.move(page.id, parent.id if parent is not None else None)
+
+    def restrict(self) -> None:
+        if piece := self.some(("page", "blogpost")):
+            piece.restriction = self.named() if self.dice.random() < 0.7 else Restricted()
+
+    def label(self) -> None:
+        if piece := self.some():
+            piece.labels ^= {self.dice.choice(("red", "blue"))}
+
+    def open_space(self) -> None:
+        space = self.wiki.spaces[self.dice.choice(SPACES)]
+        space.readers = self.named()
+        space.anonymous = self.dice.random() < 0.3
+        self.wiki.anonymous = self.dice.random() < 0.5
+
+    def join(self) -> None:
+        self.wiki.groups[self.dice.choice(GROUPS)].users ^= {self.dice.choice(PEOPLE)}
+
+    def nest(self) -> None:
+        self.wiki.groups[self.dice.choice(GROUPS)].groups ^= {self.dice.choice(GROUPS)}
+
+    def trash(self) -> None:
+        if piece := self.some():
+            self.wiki.trash(piece.id)
+
+    def restore(self) -> None:
+        away = [each for each in self.wiki.pieces.values() if each.status == "trashed"]
+        if away:
+            self.wiki.restore(self.dice.choice(away).id)
+
+    def purge(self) -> None:
+        if piece := self.some():
+            self.wiki.purge(piece.id)
+
+    def named(self) -> Restricted:
+        users = set(self.dice.sample(PEOPLE, self.dice.randrange(3)))
+        return Restricted(users=users, groups=set(self.dice.sample(GROUPS, self.dice.randrange(3))))
+
+    def some(self, kinds: tuple[str, ...] = ("page", "blogpost", "comment", "attachment")) -> Piece | None:
+        found = [each for each in self.wiki.pieces.values() if each.kind in kinds and self.wiki.alive(each.id)]
+        return self.dice.choice(found) if found else None
+
+
+def principals(groups: Mapping[str, tuple[Principal, ...]], user: str) -> set[Principal]:
+    """Close a user's groups, as the directory does."""
+    found = {Principal(f"user:{user}"), EVERYONE}
+    while True:
+        outer = {Principal(f"group:wiki:{name}") for name, members in groups.items() if found & set(members)} - found
+        if not outer:
+            return found
+        found |= outer
+
+
+def check(source: ConfluenceSource, follower: Follower) -> None:
+    """Compare what is held with the site: contents, texts, and for everybody what may be read."""
+    wiki = source.wiki
+    assert {known: each.text for known, each in follower.documents.items()} == {
+        each.id: each.body for each in source.server.current()
+    }
+    for user in (*PEOPLE, "stranger"):
+        held = principals(follower.groups, user)
+        account = user if user in PEOPLE else None
+        readable = {known for known, each in follower.documents.items() if permits(each.access, held)}
+        assert readable == {each for each in wiki.pieces if wiki.may_view(account, each)}, user
+
+
+async def one_pass(source: ConfluenceSource, follower: Follower, dice: random.Random) -> None:
+    """Make some pass, which may be cut or refused anywhere."""
+    connector, cursor = source.connector(), dict(follower.cursor)
+    assert isinstance(connector, PermissionsConnector)
+    assert isinstance(connector, ItemConnector)
+    ids = dice.sample(sorted(source.wiki.pieces), min(3, len(source.wiki.pieces)))
+    passes = {
+        "changes": lambda: connector.changes(cursor),
+        "everything": lambda: connector.everything(cursor),
+        "permissions": lambda: connector.permissions(cursor),
+        "items": lambda: connector.items([*ids, "999999"], cursor),
+    }
+    source.server.limits_every = dice.choice((0, 0, 7))
+    source.server.answers = [(503, {})] * 4 if dice.random() < 0.2 else []
+    try:
+        await follower.submit(passes[dice.choice(sorted(passes))](), dice.choice((None, None, 1, 4)))
+    except RetryableError:
+        assert source.server.answers == []
+
+
+@pytest.mark.parametrize("kind", [ConfluenceServer, CloudServer])
+@pytest.mark.parametrize("seed", range(4))
+async def test_it_ends_where_the_site_is(seed: int, kind: type[ConfluenceServer]) -> None:
+    dice = random.Random(seed)
+    async with confluence_source(kind) as source:
+        settle(source.wiki)
+        source.server.page_size = dice.choice((2, 5, 50))
+        life, follower = (
+            Life(source.wiki, dice, nests=kind is ConfluenceServer),
+            Follower(source, batch=dice.choice((1, 3))),
+        )
+        for _ in range(8):
+            for _ in range(dice.randrange(1, 8)):
+                life.step()
+            await one_pass(source, follower, dice)
+        source.server.limits_every, source.server.answers = 0, []
+        await follower.follow()
+        check(source, follower)
+        assert await follower.follow() == []
+        assert not follower.failed
