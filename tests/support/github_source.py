@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import SecretStr
 
@@ -24,6 +24,8 @@ S = TypeVar("S", bound="GithubSource")
 
 class GithubSource:
     """Implements SourceHarness on a fake server. `settings` hold from now on."""
+
+    shares_by_group: Final = True
 
     def __init__(self, server: GithubServer, opened: Egress, clock: FakeClock) -> None:
         self.server, self.clock, self._egress = server, clock, opened

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from connectors.protocol import Connector, Deleted, GroupMirrored, ItemFailed, Observed, Patched, SourceChange, Upserted
 from headwater.errors import HeadwaterError, PoisonError
@@ -58,6 +58,13 @@ class SourceHarness(Protocol):
     def name_of(self, external_id: str) -> str:
         """Return the name that a test gave an item."""
         ...
+
+
+@runtime_checkable
+class SharesByGroup(Protocol):
+    """A source whose documents name one group of their readers, where its `truth` names the readers themselves."""
+
+    shares_by_group: Literal[True]
 
 
 @dataclass(slots=True)
@@ -155,9 +162,13 @@ class Follower:
     def view(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         """Return what is known, as the source's `truth`."""
         return {
-            self.source.name_of(external_id): (document.text, resolved(readers_of(document.access), self.groups))
+            self.source.name_of(external_id): (document.text, self._readers(document))
             for external_id, document in self.documents.items()
         }
+
+    def _readers(self, document: Document) -> tuple[str, ...]:
+        readers = readers_of(document.access)
+        return resolved(readers, self.groups) if isinstance(self.source, SharesByGroup) else readers
 
 
 def readers_of(access: Access) -> tuple[str, ...]:
