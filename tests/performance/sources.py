@@ -31,6 +31,7 @@ from tests.support.records import read_topic
 
 ITEMS: Final = 2_000
 _EDITS: Final = 30
+_BYTES: Final = 2_048
 _WORDS: Final = 12  # of a page, repeated to 2 kB
 _SOURCE: Final = "bench-bucket"
 _HOOK_SECRET: Final = secrets.token_hex(16)
@@ -114,7 +115,8 @@ def _serving(items: int) -> Iterator[BucketServer]:
 
 def _text(number: int, edition: str) -> bytes:
     words = " ".join(f"word{number}x{each}" for each in range(_WORDS))
-    return f"# Page {number}\n\nEdition {edition}. {words}. ".encode().ljust(2_048, b"and so on. ")
+    text = f"# Page {number}\n\nEdition {edition}. {words}. " + "And so on. " * 200
+    return text.encode()[:_BYTES]
 
 
 def _secrets() -> dict[str, str]:
