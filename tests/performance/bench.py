@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from redis import Redis
 
@@ -94,6 +95,16 @@ class Bench(Components):
         values = read_topic(self.settings.kafka.bootstrap_servers, topic)
         batches = (decode(value, ChunksEmbedded) for value in values)
         return [batch for batch in batches if batch.knowledge_base == base.name]
+
+
+def until(condition: Callable[[], Any], *, every_s: float) -> Any:
+    """Return the first true value of a condition that is looked at so often; FatalError when none comes in time."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(every_s)
+    raise FatalError(f"not within {PATIENCE_S:.0f} s: `headwater status` shows which stage waits")
 
 
 def page(path: str, text: str) -> Upload:

@@ -10,7 +10,7 @@ from typing import Any
 from headwater.cli.api_client import ApiProblemError, path_id
 from headwater.errors import FatalError
 from headwater.evaluation.knowledge_base import EVERYONE
-from tests.performance.bench import PATIENCE_S, Bench
+from tests.performance.bench import Bench, until
 from tests.performance.figures import Figure, spread
 
 _EDITS = 40
@@ -72,7 +72,7 @@ def measured_edit(bench: Bench, source: str, number: int) -> EditTimes:
         shown = shown or time.perf_counter() - ticks
         return times if all(times[name] for name in _SEARCHABLE) else None  # heads know before the read model does
 
-    times = _until(complete, every_s=_POLL_S)
+    times = until(complete, every_s=_POLL_S)
     words, meaning = ((datetime.fromisoformat(times[name]) - began).total_seconds() for name in _SEARCHABLE)
     return EditTimes(words=words, meaning=meaning, shown=shown)
 
@@ -85,10 +85,10 @@ def _hidden_after(bench: Bench, source: str, number: int, hide: Callable[[Bench,
     """Return the seconds from before the request until the API does not know the document any more."""
     name = f"hidden-{hide.__name__}-{number}"
     document = _put(bench, source, name, _text(number))["document_id"]
-    _until(lambda: (_state(bench, document) or {}).get("status") == "searchable", every_s=_POLL_S)
+    until(lambda: (_state(bench, document) or {}).get("status") == "searchable", every_s=_POLL_S)
     began = time.perf_counter()
     hide(bench, f"/documents/{source}/{path_id(name)}")
-    _until(lambda: _state(bench, document) is None, every_s=_SHARP_POLL_S)
+    until(lambda: _state(bench, document) is None, every_s=_SHARP_POLL_S)
     took = time.perf_counter() - began
     query = {"query": "leave", "filters": {"field": "document_id", "equals": document}}
     if bench.api.call("POST", "/search", json=query)["hits"]:
@@ -127,12 +127,3 @@ def _text(number: int) -> str:
     sections = [f"## {title}\n\n{filler}" for title in _SECTIONS]
     sections[2] = f"## {_SECTIONS[2]}\n\nRevision {number} {secrets.token_hex(8)} says so. {filler}"
     return "# House rules\n\n" + "\n\n".join(sections)
-
-
-def _until(condition: Callable[[], Any], *, every_s: float) -> Any:
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(every_s)
-    raise FatalError(f"not within {PATIENCE_S:.0f} s: `headwater status` shows which stage waits")

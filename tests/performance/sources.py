@@ -6,7 +6,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from schemas.codec import decode
 from schemas.events.documents import DocumentIngested
 from schemas.ids import SourceId, TenantId, document_id
 from schemas.topics import Topic
-from tests.performance.bench import PATIENCE_S, Bench, Components
+from tests.performance.bench import PATIENCE_S, Bench, Components, until
 from tests.performance.figures import Figure, spread
 from tests.performance.installation import own_installation, worker
 from tests.support.bucket_server import BUCKET, CREDENTIALS, REGION, BucketServer, bucket_server
@@ -158,7 +158,7 @@ def _synced(bench: Bench, *, mode: str) -> Synced:
         sync = _sync(bench)
         return sync if sync is not None and sync["ending"] and sync["started_at"] != before else None
 
-    sync = _until(ended)
+    sync = until(ended, every_s=_POLL_S)
     return Synced(
         ending=sync["ending"],
         upserted=sync["upserted"],
@@ -190,7 +190,7 @@ def _searchable(bench: Bench, items: int, *, since: datetime) -> float:
         }
         return list(times.values()) if len(times) == items else None
 
-    return float((max(_until(all_facts, every_s=1.0)) - since).total_seconds())
+    return float((max(until(all_facts, every_s=1.0)) - since).total_seconds())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +215,7 @@ def _edited(bench: Bench, server: BucketServer, hook: str, number: int) -> Told:
         times = _times(bench, key)
         return times if len(times) == len(before) and min(times) > max(before) else None
 
-    return Told(answered_s=answered_s, searchable_s=(max(_until(both)) - began).total_seconds())
+    return Told(answered_s=answered_s, searchable_s=(max(until(both, every_s=_POLL_S)) - began).total_seconds())
 
 
 def _signature(body: bytes, at: datetime) -> dict[str, str]:
@@ -230,12 +230,3 @@ def _times(bench: Bench, key: str) -> list[datetime]:
     times = bench.api.call("GET", f"/documents/{document}")["times"]
     found = [times[f"searchable_by_{way}_at"] for way in ("words", "meaning")]
     return [datetime.fromisoformat(at) for at in found if at is not None]
-
-
-def _until(condition: Callable[[], Any], *, every_s: float = _POLL_S) -> Any:
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(every_s)
-    raise FatalError(f"not within {PATIENCE_S:.0f} s: `headwater status` shows which stage waits")
