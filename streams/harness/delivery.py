@@ -1,7 +1,7 @@
 """One record in hand, from delivery to acknowledgement."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -9,6 +9,7 @@ from headwater.telemetry.tracing import Headers
 from schemas.errors import ContractError
 from schemas.events.base import Lane, Position
 from schemas.topics import Topic
+from streams.harness.handing_over import handed_over_from
 
 
 class Outcome(StrEnum):
@@ -44,6 +45,16 @@ class Delivery:
     settle: Callable[[], None]  # acknowledges: called once, after the effect
     abandon: Callable[[], None]  # lets go without acknowledging: the record is delivered again
     successor: Successor = field(default_factory=Successor)
+
+    @property
+    def work(self) -> Position:
+        """What attempts are counted by: where the work lies in the log, whichever copy of it was delivered.
+
+        Work that was handed over is handed over again when its worker dies before that is committed. Were each copy
+        counted by itself, each would kill its worker as often as is allowed, and every death would make another.
+        """
+        source = handed_over_from(self.headers)
+        return self.origin if source is None else replace(source, topic=self.origin.topic)
 
     def followers(self) -> Iterator["Delivery"]:
         """Yield what is known to lie behind this record in the log, of equal order, oldest first."""

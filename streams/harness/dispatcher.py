@@ -52,8 +52,8 @@ class Dispatcher:
             self._places[topic] = places
         self._ready: dict[Queue, Turns] = {queue: Turns() for queue in self._places}
         self._running: dict[object, Queue] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._suspects: set[Delivery] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in the order of their beginning
+        self._suspects: dict[Delivery, None] = {}  # in the order of delivery
         self._bytes = 0
         self._buffered = BUFFERED_BYTES.labels(stage=stage)
         self._room = asyncio.Event()
@@ -93,9 +93,10 @@ class Dispatcher:
                 delivery.abandon()
         for ready in self._ready.values():
             ready.clear()
-        tasks = set(self._tasks)
+        tasks = list(self._tasks)
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=within_s)
+            await asyncio.wait(tasks, timeout=within_s)
+            late = [task for task in tasks if not task.done()]
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -113,7 +114,7 @@ class Dispatcher:
         self._bytes += delivery.size_bytes
         self._buffered.set(self._bytes)
         if self._is_suspect(delivery):
-            self._suspects.add(delivery)
+            self._suspects[delivery] = None
         if key not in self._running:
             self._make_ready(key)
 
@@ -133,8 +134,8 @@ class Dispatcher:
             self._ready[queue].take(key)
             self._running[key] = queue
             task = asyncio.create_task(self._work(key))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = None
+            task.add_done_callback(self._tasks.pop)
 
     def _choose(self) -> tuple[Queue, object] | None:
         if self._suspects:
@@ -147,7 +148,7 @@ class Dispatcher:
 
     def _first_suspect(self) -> tuple[Queue, object]:
         """Return the oldest suspect's key; what lies before it in its queue is run alone as well."""
-        suspect = min(self._suspects, key=lambda each: each.received_s)
+        suspect = next(iter(self._suspects))
         return next((queue, suspect.order) for queue, ready in self._ready.items() if suspect.order in ready)
 
     async def _work(self, key: object) -> None:
@@ -173,7 +174,7 @@ class Dispatcher:
         queue.remove(delivery)
         if not queue:
             del self._queues[key]
-        self._suspects.discard(delivery)
+        self._suspects.pop(delivery, None)
         self._bytes -= delivery.size_bytes
         self._buffered.set(self._bytes)
         if self._bytes < self._limits.buffer_bytes:

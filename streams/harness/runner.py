@@ -115,7 +115,7 @@ def assemble(
     dispatcher = Dispatcher(
         settler.settle,
         limits=spec.limits(settings),
-        is_suspect=lambda delivery: journal.is_suspect(delivery.origin),
+        is_suspect=lambda delivery: journal.is_suspect(delivery.work),
         on_fatal=keeper.fail,
         stage=spec.name,
     )

@@ -67,15 +67,15 @@ class Settler:
             ),
             span(self.name, headers=delivery.headers, stage=self.name, offset=delivery.origin.offset),
         ):
-            tries = _Tries(count=self.journal.deaths(delivery.origin))
+            tries = _Tries(count=self.journal.deaths(delivery.work))
             try:
                 outcome = await self._end(delivery, tries)
             finally:
                 self._no_longer_waiting(delivery)
             # A killer's count is kept: its position may not be committed before another one kills the worker, and it
             # would be tried three times more (ADR 0072).
-            if tries.count > 1 and self.journal.deaths(delivery.origin) < DEATHS_ALLOWED:
-                self.journal.forget(delivery.origin)
+            if tries.count > 1 and self.journal.deaths(delivery.work) < DEATHS_ALLOWED:
+                self.journal.forget(delivery.work)
             delivery.settle()
             EVENTS_SETTLED.labels(stage=self.name, outcome=outcome.value).inc()
             SETTLE_SECONDS.labels(stage=self.name).observe(time.monotonic() - delivery.received_s)
@@ -134,7 +134,7 @@ class Settler:
                 await self._wait(delay_s)
                 tries.count += 1
                 try:
-                    with self.journal.attempt(delivery.origin):
+                    with self.journal.attempt(delivery.work):
                         return await call()
                 except RetryableError as error:
                     RETRIES.labels(stage=self.name, error=type(error).__name__).inc()

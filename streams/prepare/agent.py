@@ -32,13 +32,14 @@ from schemas.ids import DocumentId, GenerationName, Revision, document_key
 from schemas.topics import Topic
 from streams.harness.delivery import Delivery, Outcome
 from streams.harness.dispatcher import Limits
+from streams.harness.handing_over import position_header
 from streams.harness.publishing import Emission, Publisher
 from streams.harness.recent import Recent
 from streams.harness.stage import Failure, Resources, Stage, StageSpec
 from streams.prepare import step
 from streams.prepare.configuration import heavy_parser_limits, parser_limits
 from streams.prepare.errors import HeavyDocumentError
-from streams.prepare.heavy import HeavyLane, position_header, position_of
+from streams.prepare.heavy import HeavyLane, position_of
 from streams.prepare.pool import ParserPool, open_pool
 from streams.prepare.prepared import Prepared, dump_prepared, load_prepared, prepared_key
 

@@ -12,6 +12,7 @@ from headwater.telemetry.tracing import Headers
 from schemas.events import DocumentChanged
 from schemas.events.base import Position
 from schemas.ids import TenantId
+from streams.harness.handing_over import handed_over_from
 from streams.harness.watchdog import Progress
 from streams.prepare.errors import MalformedDocumentError
 from streams.prepare.pages import load_range
@@ -19,22 +20,15 @@ from streams.prepare.parsing import PARSER_VERSION
 from streams.prepare.pool import ParserPool
 from streams.prepare.prepared import Prepared
 
-POSITION_HEADER: Final = "changed"
 _KEPT_S: Final = 24 * 3600  # a range is needed until its document is prepared, after a crash or two
 
 
-def position_header(position: Position) -> Headers:
-    """Return the header that says where a deferred revision lies in the log."""
-    return ((POSITION_HEADER, f"{position.topic}/{position.partition}/{position.offset}".encode()),)
-
-
 def position_of(headers: Headers) -> Position:
-    """Read what `position_header` wrote. Raises MalformedDocumentError where it is missing: not of our making."""
-    try:
-        topic, partition, offset = dict(headers)[POSITION_HEADER].decode().rsplit("/", 2)
-        return Position(topic=topic, partition=int(partition), offset=int(offset))
-    except (KeyError, ValueError) as error:
-        raise MalformedDocumentError("headers: `changed` is missing; only `prepare` writes to this topic") from error
+    """Return where a deferred revision lies in the log. Raises MalformedDocumentError where nothing says so."""
+    position = handed_over_from(headers)
+    if position is None:
+        raise MalformedDocumentError("headers: `changed` is missing; only `prepare` writes to this topic")
+    return position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

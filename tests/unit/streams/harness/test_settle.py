@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from headwater.errors import FatalError, PoisonError, RetryableError
 from headwater.retry import RetryPolicy
 from headwater.telemetry.management import Health
 from schemas.errors import UndecodableError
+from schemas.events.base import Position
 from schemas.ids import GenerationName
 from schemas.topics import Topic
 from streams.harness.attempts import AttemptJournal
 from streams.harness.breaker import Breaker, BreakerPolicy
 from streams.harness.delivery import Delivery, Outcome, routing_key
 from streams.harness.errors import ReleasedError
+from streams.harness.handing_over import position_header
 from streams.harness.settle import Settler
 from streams.harness.stage import Failure
 from tests.support.events import changed
@@ -182,6 +185,25 @@ async def test_an_event_that_killed_its_worker_three_times_is_not_tried_again(
     assert (letter.error, letter.attempts, one.stage.calls) == ("WorkerKilledError", 3, 0)
     # Its position may not be committed when another one kills the worker: then it must not begin to count anew.
     assert journal.deaths(delivery.origin) == 3
+
+
+async def test_copies_of_work_that_was_handed_over_are_tried_three_times_in_all(
+    tmp_path: Path, bench: Callable[..., Bench]
+) -> None:
+    one = bench()
+    header = position_header(Position(topic="changed", partition=2, offset=29))
+    copies = [one.records.make(changed(), topic=Topic.DOCUMENTS_DEFERRED, headers=header) for _ in range(5)]
+    assert len({each.origin for each in copies}) == 5
+    for each in copies[:3]:
+        AttemptJournal.open(tmp_path).begin(each.work)
+    for each in copies[3:]:
+        await one.settler.settle(each)
+    assert [letter.error for letter in one.letters] == ["WorkerKilledError"] * 2
+    assert one.stage.calls == 0
+    await one.settle(topic=Topic.DOCUMENTS_DEFERRED, headers=position_header(replace(copies[0].work, offset=30)))
+    assert one.stage.calls == 1, "other work of the same topic has a count of its own"
+    await one.settle()
+    assert one.stage.calls == 2, "what hands the work over is not the work: it has a count of its own"
 
 
 def test_a_reports_partition_is_its_documents() -> None:

@@ -14,10 +14,11 @@ from schemas.ids import DocumentId, Revision, TenantId
 from schemas.topics import Topic
 from streams.harness.delivery import Delivery, Outcome
 from streams.harness.dispatcher import Dispatcher, Limits
+from streams.harness.handing_over import position_header
 from streams.harness.watchdog import Progress
 from streams.prepare.agent import PrepareStage
 from streams.prepare.errors import HeavyDocumentError, MalformedDocumentError
-from streams.prepare.heavy import HeavyLane, position_header, position_of
+from streams.prepare.heavy import HeavyLane, position_of
 from streams.prepare.pages import PageRange, join_ranges, load_range
 from streams.prepare.parsed import BlockKind
 from streams.prepare.prepared import Prepared, prepare
