@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
+from connectors.filters import KeyFilter
 from connectors.github.access import AccessMirror
 from connectors.github.checking import check_rights
 from connectors.github.client import GithubClient
@@ -14,7 +15,6 @@ from connectors.github.models import Repository
 from connectors.github.scope import Scope
 from connectors.github.settings import GithubSettings
 from connectors.github.visit import Visit
-from connectors.objects.filters import KeyFilter
 from connectors.protocol import Cursor, GroupMirrored, ItemFailed, Observed, SourceChange
 from headwater.errors import PoisonError
 from schemas.ids import KnowledgeBaseId, SourceId

@@ -1,6 +1,6 @@
 """The cursor: for each repository what was seen last, and leaves of what is held of its files and issues.
 
-`r:ID` a repository, `f:ID:...` and `i:ID:...` leaves (`connectors.objects.leaves`), `g:GROUP` a mirrored group.
+`r:ID` a repository, `f:ID:...` and `i:ID:...` leaves (`connectors.leaves`), `g:GROUP` a mirrored group.
 """
 
 import json
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from connectors.objects.leaves import Held, Leaf, Ledger, Note
+from connectors.leaves import Held, Leaf, Ledger, Note
 from connectors.protocol import Cursor, Deleted, SourceChange
 
 REPOSITORY: Final = "r:"

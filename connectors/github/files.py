@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Final
 
+from connectors.filters import KeyFilter
 from connectors.github.client import FileTooLargeError, GithubClient
 from connectors.github.cursor import FILES, Shelf
 from connectors.github.documents import UNREADABLE, Home
 from connectors.github.ids import file_id
 from connectors.github.models import Comparison, Touched
-from connectors.objects.filters import KeyFilter
-from connectors.objects.leaves import Held, Leaf, Ledger, Note
+from connectors.leaves import Held, Leaf, Ledger, Note
 from connectors.protocol import Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
 
 _FILE_MODES: Final = frozenset({"100644", "100755", "100664"})  # no links (120000), no submodules (160000)

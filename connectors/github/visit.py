@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Self
 
+from connectors.filters import KeyFilter
 from connectors.github.client import GithubClient
 from connectors.github.cursor import FILES, ISSUES, RepositoryState, Shelf, deleted
 from connectors.github.documents import Home, readers_group
@@ -13,7 +14,6 @@ from connectors.github.files import Files
 from connectors.github.ids import Named, issue_id
 from connectors.github.issues import Issues
 from connectors.github.settings import GithubSettings
-from connectors.objects.filters import KeyFilter
 from connectors.protocol import Cursor, ItemFailed, Observed
 from headwater.clients.egress.errors import MissingError, RequestRefusedError
 from headwater.errors import PoisonError

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from connectors.filters import KeyFilter
+from connectors.leaves import Held, Leaf, Ledger, Note
 from connectors.objects.access import PrefixRules
 from connectors.objects.documents import content_token, document_state
-from connectors.objects.filters import KeyFilter
 from connectors.objects.granting import Grant, Granting
-from connectors.objects.leaves import Held, Leaf, Ledger, Note
 from connectors.objects.settings import RULES_KEY, SIDECARS, BucketRules, ObjectsSettings
 from connectors.objects.sidecars import Sidecars, rule_bytes
 from connectors.protocol import Cursor, Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.objects.filters import KeyFilter
+from connectors.filters import KeyFilter
 from headwater.errors import FatalError
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.objects.leaves import LEAF_ITEMS, Held, Ledger, Note, NotedParts, decoded
+from connectors.leaves import LEAF_ITEMS, Held, Ledger, Note, NotedParts, decoded
 
 KEYS = [f"k{n:02d}" for n in range(24)] + ["!", "k05-", "é", "k11\n"]
 Source = Mapping[str, str]
