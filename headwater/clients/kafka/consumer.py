@@ -54,7 +54,8 @@ class RecordStream:
         stream = cls(_open(config), timeout_s=settings.request_timeout_s, client_id=client_id)
         try:
             await stream._call(
-                lambda: stream._consumer.assign(_partitions(offsets)), doing=f"assigning {', '.join(offsets)}"
+                lambda: stream._consumer.assign([stream._begun(each) for each in _partitions(offsets)]),
+                doing=f"assigning {', '.join(offsets)}",
             )
             stream._assigned = frozenset((topic, each) for topic, by in offsets.items() for each in by)
             yield stream
@@ -172,6 +173,15 @@ class RecordStream:
             return await asyncio.get_running_loop().run_in_executor(self._thread, call)
         except KafkaException as error:
             raise translate(error, doing) from error
+
+    def _begun(self, partition: TopicPartition) -> TopicPartition:
+        """Return it with the number of its first offset where BEGINNING is wanted.
+
+        Told BEGINNING, librdkafka asks a leader that a new consumer does not know yet, and again after 500 ms.
+        """
+        if partition.offset == BEGINNING:
+            partition.offset, _ = self._consumer.get_watermark_offsets(partition, timeout=self._timeout_s)
+        return partition
 
     async def _close(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._consumer.close)

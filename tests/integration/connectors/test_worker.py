@@ -17,7 +17,7 @@ from tests.support.wiki import Wiki
 
 pytestmark = pytest.mark.real
 
-PAGES = 600  # ten batches: a sync is still at it when its first cursor is seen
+PAGES = 900  # fourteen batches: a sync is still at it when its first cursor is seen
 
 
 @pytest.fixture
