@@ -3,6 +3,8 @@
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
@@ -181,3 +183,11 @@ class GithubClient:
 
     async def _fetch(self, url: str, etag: str | None) -> Fetched | NotModified:
         return await self._source.fetch(EgressRequest(url=url, headers=_JSON, validators=Validators(etag=etag)))
+
+
+def stated_at(answer: Fetched) -> datetime | None:
+    """Return GitHub's time of an answer; None where it is not told."""
+    try:
+        return parsedate_to_datetime(answer.headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from connectors.github.client import GithubClient
+from connectors.github.client import GithubClient, stated_at
 from connectors.github.cursor import ISSUES, RepositoryState, Shelf
 from connectors.github.documents import Home, issue_text
 from connectors.github.ids import issue_id
@@ -28,13 +28,15 @@ class Issues:
     shelf: Shelf
     seen_ns: int
     newest: datetime | None = None  # of the updates that were seen
+    begun_at: datetime | None = None  # a whole listing, by GitHub's clock
     etag: str | None = None
 
     def mark(self, state: RepositoryState) -> str | None:
         """Return from when on the next look asks: never earlier than this one did."""
         if self.newest is None:
             return state.since
-        mark = _stamp(self.newest - OVERLAP)
+        # What was listed early may have been updated since, before what was listed late.
+        mark = _stamp(min(self.newest, self.begun_at or self.newest) - OVERLAP)
         return max(mark, state.since or mark)
 
     async def whole(self) -> AsyncIterator[Observed]:
@@ -42,6 +44,7 @@ class Issues:
         ledger = self.shelf.ledger(ISSUES)
         last = 0
         async for _, page in self.client.pages(self._path("issues"), _ALL):
+            self.begun_at = self.begun_at or stated_at(page) or self._seen_at()
             for issue in sorted(read_as(tuple[Issue, ...], page.content), key=lambda each: each.number):
                 self._see(issue)
                 if issue.number > last:
@@ -120,7 +123,7 @@ class Issues:
 
     def _deletion(self, at: tuple[Ledger, Leaf], key: str) -> SourceChange:
         _, parts = self.shelf.note(ISSUES, at, key, None, settled=True)
-        return self._change(key, Deleted(), parts, datetime.fromtimestamp(self.seen_ns / 1e9, tz=UTC))
+        return self._change(key, Deleted(), parts, self._seen_at())
 
     def _change(
         self, key: str, what: Upserted | Patched | Deleted, parts: Mapping[str, bytes | None], occurred_at: datetime
@@ -144,6 +147,9 @@ class Issues:
             note.settled = True
 
         return read
+
+    def _seen_at(self) -> datetime:
+        return datetime.fromtimestamp(self.seen_ns / 1e9, tz=UTC)
 
     def _path(self, below: str) -> str:
         return self.client.below(self.home.repository, below)

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -84,7 +85,8 @@ class GithubServer:
         if request.headers.get("If-None-Match") == etag:
             self.not_modified += 1
             return web.Response(status=304, headers={"ETag": etag})
-        return web.Response(body=body, headers={"ETag": etag, **links}, content_type="application/json")
+        headers = {"ETag": etag, "Date": format_datetime(self.state.now, usegmt=True), **links}
+        return web.Response(body=body, headers=headers, content_type="application/json")
 
     def _body(self, parts: Sequence[str], request: web.Request) -> tuple[bytes, dict[str, str]]:
         if parts[:3] and parts[0] == "repos" and parts[3:5] == ["git", "blobs"]:
