@@ -8,16 +8,27 @@ from email.utils import parsedate_to_datetime
 from typing import Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
-from connectors.github.models import Comparison, Entry, Issue, Organisation, Reference, Repository, Tree, read_as
+from connectors.github.models import (
+    Comparison,
+    Entry,
+    InstallationRepositories,
+    Issue,
+    Organisation,
+    Reference,
+    Repository,
+    Tree,
+    read_as,
+)
 from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.conditional import Validators
 from headwater.clients.egress.errors import MissingError, ResponseTooLargeError, SourceAwayError
 from headwater.clients.egress.requests import EgressRequest, Fetched, NotModified
 from headwater.errors import PoisonError
 
+INSTALLED: Final = "installation/repositories"  # what an app's installation may read
 PAGE_ITEMS: Final = 100  # the most that GitHub gives
 COMPARED_FILES: Final = 300  # the most that a comparison tells
-_JSON: Final = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+JSON: Final = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 _RAW: Final = {"Accept": "application/vnd.github.raw+json", "X-GitHub-Api-Version": "2022-11-28"}
 _NEXT: Final = re.compile(r'<([^>]+)>\s*;[^,]*\brel="?next"?')
 M = TypeVar("M")
@@ -64,8 +75,11 @@ class GithubClient:
         except MissingError:
             return None
 
-    async def any_of(self, organisation: str) -> Repository | None:
-        """Return one repository of an organisation; None where it shows none."""
+    async def any_of(self, organisation: str | None) -> Repository | None:
+        """Return one repository of an organisation, or of the installation; None where it shows none."""
+        if organisation is None:
+            body = await self._body(f"{INSTALLED}?per_page=1")
+            return next(iter(read_as(InstallationRepositories, body).repositories), None)
         body = await self._body(f"orgs/{quote(organisation)}/repos?type=all&per_page=1")
         return next(iter(read_as(tuple[Repository, ...], body)), None)
 
@@ -182,7 +196,7 @@ class GithubClient:
         return answer
 
     async def _fetch(self, url: str, etag: str | None) -> Fetched | NotModified:
-        return await self._source.fetch(EgressRequest(url=url, headers=_JSON, validators=Validators(etag=etag)))
+        return await self._source.fetch(EgressRequest(url=url, headers=JSON, validators=Validators(etag=etag)))
 
 
 def stated_at(answer: Fetched) -> datetime | None:

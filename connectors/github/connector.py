@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from connectors.filters import KeyFilter
 from connectors.github.access import AccessMirror
+from connectors.github.app import Installation
 from connectors.github.checking import check_rights
 from connectors.github.client import GithubClient
 from connectors.github.cursor import FILES, GROUP, ISSUES, Shelf, deleted, known_repositories
@@ -28,12 +29,13 @@ class GithubConnector:
     settings: GithubSettings
     source: SourceId
     knowledge_base: KnowledgeBaseId
+    installation: Installation | None = None  # whose token the client shows
     clock_ns: Callable[[], int] = time.time_ns
 
     async def check(self) -> None:
         """See the protocol."""
         self._filter()
-        await check_rights(self.client, self.settings)
+        await check_rights(self.client, self.settings, self.installation)
 
     async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
         """Yield what changed: by comparing commits and by times of update, of a repository that is known as it is."""
@@ -154,7 +156,7 @@ class GithubConnector:
         )
 
     def _scope(self) -> Scope:
-        return Scope(client=self.client, settings=self.settings)
+        return Scope(client=self.client, settings=self.settings, installation=self.installation)
 
     def _access(self) -> AccessMirror:
         return AccessMirror(client=self.client, settings=self.settings, source=self.source)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, SecretStr, TypeAdapter, ValidationError
 
 from headwater.errors import PoisonError
 
@@ -67,6 +67,26 @@ class Repository(Answer, frozen=True):
     def seen_by(self) -> str:
         """Return `public`, `internal` or `private`."""
         return self.visibility or ("private" if self.private else "public")
+
+
+class InstallationRepositories(Answer, frozen=True):
+    """A page of what an app's installation may read."""
+
+    repositories: tuple[Repository, ...]
+
+
+class Installed(Answer, frozen=True):
+    """An app's installation, as the app itself is told."""
+
+    id: int
+
+
+class Granted(Answer, frozen=True):
+    """A token of an installation, and what it opens: `issues` -> `read`, ..."""
+
+    token: SecretStr
+    expires_at: AwareDatetime
+    permissions: dict[str, str] = {}
 
 
 class Target(Answer, frozen=True):

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from tests.support.github_app import FakeApp
 from tests.support.github_diffs import comparison
 from tests.support.github_state import FILE, LINK, ORGANISATION, FakeIssue, GithubState, Repo, Tree, stamp, tree_sha
 
@@ -63,6 +64,8 @@ class GithubServer:
     fails_after_pages: int | None = None  # of the listing of repositories
     on_read: Callable[[Repo, str], None] | None = None  # before a blob is answered
     token: str = TOKEN
+    app: FakeApp = field(default_factory=FakeApp)
+    _by_app: bool = False  # the request that is answered shows a token of the app
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
@@ -71,7 +74,7 @@ class GithubServer:
         if self.answers:
             said = self.answers.pop(0)
             return web.json_response({"message": said.message}, status=said.status, headers=dict(said.headers))
-        if request.headers.get("Authorization") != f"Bearer {self.token}":
+        if not self._admits(request.headers.get("Authorization", ""), path):
             return web.json_response({"message": "Bad credentials"}, status=401)
         for pattern, status in self.refused.items():
             if re.search(pattern, path):
@@ -88,6 +91,15 @@ class GithubServer:
         headers = {"ETag": etag, "Date": format_datetime(self.state.now, usegmt=True), **links}
         return web.Response(body=body, headers=headers, content_type="application/json")
 
+    def _admits(self, authorization: str, path: str) -> bool:
+        if path.startswith("/app/") or path.endswith("/installation"):
+            return self.app.is_signed(authorization, self.state.now)
+        self._by_app = self.app.opens(authorization, self.state.now)
+        return self._by_app or authorization == f"Bearer {self.token}"
+
+    def _shown(self, repo: Repo) -> bool:
+        return not self._by_app or repo.visibility == "public" or self.app.has(repo)
+
     def _body(self, parts: Sequence[str], request: web.Request) -> tuple[bytes, dict[str, str]]:
         if parts[:3] and parts[0] == "repos" and parts[3:5] == ["git", "blobs"]:
             return self._blob(self._repo(parts), parts[5]), {}
@@ -103,6 +115,8 @@ class GithubServer:
                 f'<{self.url}{request.path}?{query}&page={page + 1}>; rel="next", '
                 f'<{self.url}{request.path}?{query}&page={-(-len(found) // size)}>; rel="last"'
             )
+        if parts == ["installation", "repositories"]:
+            return json.dumps({"total_count": len(found), "repositories": shown}).encode(), links
         return json.dumps(shown).encode(), links
 
     def _found(self, parts: Sequence[str], query: Mapping[str, str]) -> Any:
@@ -110,11 +124,27 @@ class GithubServer:
             case ["orgs", login, *below] if login == ORGANISATION:
                 return self._of_organisation(below, query)
             case ["repositories", repository_id] if int(repository_id) in self.state.repos:
-                return self._described(self.state.repos[int(repository_id)])
+                repo = self.state.repos[int(repository_id)]
+                if self._shown(repo):
+                    return self._described(repo)
+            case ["installation" | "app", *_] | ["repos", _, _, "installation"]:
+                return self._of_app(parts)
             case ["repos", _, _]:
                 return self._described(self._repo(parts))
             case ["repos", _, _, *below]:
                 return self._of_repository(self._repo(parts), below, query)
+        raise RefusedError(404)
+
+    def _of_app(self, parts: Sequence[str]) -> Any:
+        match parts:
+            case ["installation", "repositories"] if self._by_app:
+                return [] if self.lists_nothing else self._described_all(self.app.has)
+            case ["app", "installations", number, "access_tokens"] if int(number) == self.app.installation:
+                if self.app.suspended:
+                    raise RefusedError(403)
+                return self.app.grant(self.state.now)
+            case ["repos", _, _, "installation"] if self.app.has(self._repo(parts)):
+                return {"id": self.app.installation}
         raise RefusedError(404)
 
     def _of_organisation(self, below: Sequence[str], query: Mapping[str, str]) -> Any:
@@ -129,8 +159,7 @@ class GithubServer:
             case ["repos"]:
                 if self.fails_after_pages is not None and int(query.get("page", "1")) > self.fails_after_pages:
                     raise RefusedError(502)
-                owned = [] if self.lists_nothing else [r for r in state.repos.values() if r.owner == ORGANISATION]
-                return [self._described(each) for each in owned]
+                return [] if self.lists_nothing else self._described_all(lambda each: each.owner == ORGANISATION)
             case ["members"]:
                 wanted = query.get("role", "all")
                 logins = [login for login, role in state.members.items() if wanted in {"all", role}]
@@ -146,7 +175,7 @@ class GithubServer:
     def _repo(self, parts: Sequence[str]) -> Repo:
         name = "/".join(parts[1:3])
         found = self.state.named(name)
-        if found is not None:
+        if found is not None and self._shown(found):
             return found
         if name in self.state.former_names and self.state.former_names[name] in self.state.repos:
             rest = "/".join(parts[3:])
@@ -279,6 +308,9 @@ class GithubServer:
             "updated_at": stamp(at),
         }
 
+    def _described_all(self, wanted: Callable[[Repo], bool]) -> list[dict[str, Any]]:
+        return [self._described(each) for each in self.state.repos.values() if wanted(each) and self._shown(each)]
+
     def _described(self, repo: Repo) -> dict[str, Any]:
         state, is_ours = self.state, repo.owner == ORGANISATION
         owner = {"login": ORGANISATION, "id": state.organisation_id, "type": "Organization"}
@@ -303,6 +335,7 @@ async def github_server() -> AsyncIterator[GithubServer]:
     server = GithubServer()
     app = web.Application()
     app.router.add_route("GET", r"/{path:[\s\S]*}", server.handle)
+    app.router.add_route("POST", "/app/{path:.*}", server.handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

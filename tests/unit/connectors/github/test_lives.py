@@ -22,6 +22,7 @@ class Life:
     def __init__(self, source: OrganisationSource, seed: int) -> None:
         self.source, self.server, self.state = source, source.server, source.state
         self.chance = random.Random(seed)
+        self.more: list[str] = []  # what else may happen to repositories
         self.follower = Follower(source, batch=self.chance.randint(1, 4))
         self.teams: list[FakeTeam] = [self.state.add_team("core", {"ann-hub"})]
         self.teams.append(self.state.add_team("sub", {"bob-hub"}, parent=self.teams[0].id))
@@ -103,7 +104,9 @@ class Life:
                 del repo.issues[self.chance.choice(issues).number]
 
     def _repositories(self, repo: Repo) -> None:
-        match self.chance.choice(["rename", "delete", "transfer", "new", "archive"]):
+        match self.chance.choice(["rename", "delete", "transfer", "new", "archive", *self.more]):
+            case "select" if self.server.app.selected is not None:
+                self.server.app.selected ^= {repo.id}
             case "rename":
                 self.state.rename(repo, f"renamed-{self.chance.getrandbits(20)}")
             case "delete" if self.chance.random() < 0.3:
@@ -145,8 +148,22 @@ class Life:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_what_is_known_equals_the_organisation(source: OrganisationSource, seed: int) -> None:
-    life = Life(source, seed)
-    for _ in range(STEPS):
+    await _lived(Life(source, seed))
+
+
+async def test_what_is_known_equals_what_an_app_is_installed_for(source: OrganisationSource) -> None:
+    """Its tokens end after a few requests, and what it is installed for changes."""
+    life = Life(source, 3)
+    source.become_app()
+    life.server.app.requests_a_token = 30
+    life.server.app.selected = {each.id for each in life.state.repos.values()}
+    life.more = ["select", "select"]
+    await _lived(life, steps=16)
+
+
+async def _lived(life: Life, steps: int = STEPS) -> None:
+    source = life.source
+    for _ in range(steps):
         life.happen()
         if life.chance.random() < 0.4:
             await life.follow()
