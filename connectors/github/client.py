@@ -15,6 +15,7 @@ from connectors.github.models import (
     Issue,
     Organisation,
     Reference,
+    Release,
     Repository,
     Tree,
     read_as,
@@ -145,6 +146,13 @@ class GithubClient:
         # Moved to another repository, or this one was renamed just now.
         home = read_as(Repository, await self._body(found.repository_url))
         return found if home.id == repository.id else None
+
+    async def release(self, repository: Repository, number: int) -> Release | None:
+        """Return a release by its id; None where it is gone."""
+        try:
+            return read_as(Release, await self._body(self.below(repository, f"releases/{number}")))
+        except MissingError:
+            return None
 
     async def unchanged(self, seen: Seen) -> bool:
         """Say whether all pages of a listing are as they were."""

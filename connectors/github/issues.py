@@ -116,7 +116,7 @@ class Issues:
         key = _key(issue.number)
         if held is not None and held.content == now.content:
             _, parts = self.shelf.note(ISSUES, at, key, now, settled=True)
-            return [self._change(key, Patched(patch=self.home.moved_issue(issue)), parts, issue.updated_at)]
+            return [self._change(key, Patched(patch=self.home.moved(issue.html_url)), parts, issue.updated_at)]
         note, parts = self.shelf.note(ISSUES, at, key, now, settled=False)
         what = Upserted(state=self.home.issue(issue), content=self._opener(issue, note))
         return [self._change(key, what, parts, issue.updated_at)]

@@ -172,6 +172,30 @@ class Issue(Answer, frozen=True):
         return f"{self.updated_at.isoformat()}/{self.comments}"
 
 
+class Release(Answer, frozen=True):
+    """A release. Drafts are told to those alone who may write."""
+
+    id: int
+    tag_name: str
+    html_url: str
+    name: str | None = None
+    body: str | None = None
+    draft: bool = False
+    prerelease: bool = False
+    published_at: datetime | None = None
+    author: Account | None = None
+
+    @property
+    def title(self) -> str:
+        """Return its name, or its tag where nobody gave it one."""
+        return self.name or self.tag_name
+
+    @property
+    def is_published(self) -> bool:
+        """Say whether those who may read the repository may read it."""
+        return not self.draft
+
+
 class Comment(Answer, frozen=True):
     """A comment of an issue, or of a line of a pull request (`path`)."""
 

@@ -19,6 +19,7 @@ class GithubSettings(BaseModel, frozen=True, extra="forbid"):
     exclude: Names = ()
     max_bytes: PositiveInt = 10 * 1024 * 1024  # a larger file is reported, not read
     issues: bool = True  # and pull requests, with their comments
+    releases: bool = False  # what they say; not their assets
     archived: bool = True  # archived repositories too
     forks: bool = True
     # Whom a public repository is for: members of its organisation, or all of the tenant.

@@ -19,7 +19,18 @@ from aiohttp import web
 
 from tests.support.github_app import FakeApp
 from tests.support.github_diffs import comparison
-from tests.support.github_state import FILE, LINK, ORGANISATION, FakeIssue, GithubState, Repo, Tree, stamp, tree_sha
+from tests.support.github_state import (
+    FILE,
+    LINK,
+    ORGANISATION,
+    FakeIssue,
+    FakeRelease,
+    GithubState,
+    Repo,
+    Tree,
+    stamp,
+    tree_sha,
+)
 
 TOKEN = "ghp_synthetic"
 
@@ -57,9 +68,11 @@ class GithubServer:
     tree_entries: int = 1000  # of one recursive answer; more are truncated
     compared_files: int = 300
     requests: list[str] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)  # with a body
     not_modified: int = 0
     answers: list[Answer] = field(default_factory=list)  # to the next requests, whatever they are
     refused: dict[str, int] = field(default_factory=dict)  # a pattern of paths -> status, until taken away
+    hides_releases: set[int] = field(default_factory=set)  # of the listing alone
     lists_nothing: bool = False
     fails_after_pages: int | None = None  # of the listing of repositories
     on_read: Callable[[Repo, str], None] | None = None  # before a blob is answered
@@ -88,6 +101,7 @@ class GithubServer:
         if request.headers.get("If-None-Match") == etag:
             self.not_modified += 1
             return web.Response(status=304, headers={"ETag": etag})
+        self.answered.append(self.requests[-1])
         headers = {"ETag": etag, "Date": format_datetime(self.state.now, usegmt=True), **links}
         return web.Response(body=body, headers=headers, content_type="application/json")
 
@@ -194,6 +208,11 @@ class GithubServer:
                 return [{"id": each.id, "slug": each.slug, "name": each.slug} for each in teams]
             case ["issues" | "pulls" as kind, *more]:
                 return self._of_issues(repo, kind, more, query)
+            case ["releases"]:
+                shown = [each for each in reversed(repo.releases.values()) if each.id not in self.hides_releases]
+                return [self._release(repo, each) for each in shown]
+            case ["releases", number] if int(number) in repo.releases:
+                return self._release(repo, repo.releases[int(number)])
         return self._of_git(repo, below, query)
 
     def _of_git(self, repo: Repo, below: Sequence[str], query: Mapping[str, str]) -> Any:
@@ -297,6 +316,20 @@ class GithubServer:
             "created_at": stamp(issue.created_at),
             "updated_at": stamp(issue.updated_at),
         } | ({"pull_request": {"url": "x"}} if issue.pull else {})
+
+    def _release(self, repo: Repo, release: FakeRelease) -> dict[str, Any]:
+        return {
+            "id": release.id,
+            "tag_name": release.tag,
+            "name": release.name,
+            "body": release.body,
+            "draft": release.draft,
+            "prerelease": release.prerelease,
+            "author": self.state.account("ann-hub"),
+            "html_url": f"https://github.test/{repo.full_name}/releases/tag/{release.tag}",
+            "published_at": None if release.draft else stamp(release.published_at),
+            "assets": [{"download_count": release.downloads}],
+        }
 
     def _comment(self, comment: tuple[int, str, str, Any]) -> dict[str, Any]:
         number, author, body, at = comment

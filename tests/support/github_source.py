@@ -17,7 +17,7 @@ from schemas.ids import KnowledgeBaseId, SourceId
 from tests.support.egress import FakeClock, egress
 from tests.support.github_app import pem
 from tests.support.github_server import TOKEN, GithubServer, github_server
-from tests.support.github_state import ORGANISATION, FakeIssue, GithubState, Repo
+from tests.support.github_state import ORGANISATION, FakeIssue, FakeRelease, GithubState, Repo
 
 PATH = "docs/doc.md"
 USERS = {"ann-hub": "ann", "lea-hub": "lea", "bob-hub": "bob"}
@@ -167,10 +167,19 @@ class OrganisationSource(GithubSource):
                         found[f"repo:{repo.id}/file/{path}"] = (content.decode(), self.readers(repo))
                 for issue in repo.issues.values():
                     found[f"repo:{repo.id}/issue/{issue.number}"] = (_written(issue), self.readers(repo))
+                for release in repo.releases.values():
+                    if self.settings.get("releases") and not release.draft:
+                        found[f"repo:{repo.id}/release/{release.id}"] = (_announced(release), self.readers(repo))
         return found
 
     def name_of(self, external_id: str) -> str:
         return external_id
+
+
+def _announced(release: FakeRelease) -> str:
+    kind = "Pre-release" if release.prerelease else "Release"
+    said = f"{kind} {release.tag}, by ann-hub, {release.published_at:%Y-%m-%d}"
+    return f"# {release.name or release.tag}\n\n{said}\n\n{release.body}\n"
 
 
 def _written(issue: FakeIssue) -> str:

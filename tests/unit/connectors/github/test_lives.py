@@ -26,6 +26,7 @@ class Life:
         self.follower = Follower(source, batch=self.chance.randint(1, 4))
         self.teams: list[FakeTeam] = [self.state.add_team("core", {"ann-hub"})]
         self.teams.append(self.state.add_team("sub", {"bob-hub"}, parent=self.teams[0].id))
+        source.settings["releases"] = True
         for name in ("one", "two", "three"):
             repo = self.state.add_repo(name)
             for path in self.chance.sample(PATHS, 4):
@@ -38,7 +39,9 @@ class Life:
         repo = self.chance.choice(
             [each for each in self.state.repos.values() if each is not self.stays] or [self.stays]
         )
-        self.chance.choice([self._edit, self._edit, self._shape, self._people, self._talk, self._repositories])(repo)
+        self.chance.choice(
+            [self._edit, self._edit, self._shape, self._people, self._talk, self._publish, self._repositories]
+        )(repo)
 
     def _text(self) -> bytes:
         return f"text {self.chance.random()}{self.chance.choice(['', chr(10), chr(10) + 'more' + chr(10)])}".encode()
@@ -103,6 +106,21 @@ class Life:
             case "delete" if issues:
                 del repo.issues[self.chance.choice(issues).number]
 
+    def _publish(self, repo: Repo) -> None:
+        releases = list(repo.releases.values())
+        match self.chance.choice(["new", "new", "draft", "edit", "withdraw", "download", "delete"]):
+            case "new" | "draft" as kind:
+                tag = f"v{self.chance.getrandbits(20)}"
+                self.state.new_release(repo, tag, "Notes", name=self.chance.choice([None, "N"]), draft=kind == "draft")
+            case "edit" if releases:
+                self.chance.choice(releases).body = f"Edited {self.chance.random()}"
+            case "withdraw" if releases:
+                self.chance.choice(releases).draft ^= True
+            case "download" if releases:
+                self.chance.choice(releases).downloads += 1
+            case "delete" if releases:
+                del repo.releases[self.chance.choice(releases).id]
+
     def _repositories(self, repo: Repo) -> None:
         match self.chance.choice(["rename", "delete", "transfer", "new", "archive", *self.more]):
             case "select" if self.server.app.selected is not None:
@@ -128,7 +146,9 @@ class Life:
             for _ in range(chance.choice([0, 0, 2]))
         ]
         if chance.random() < 0.15:
-            self.server.refused = {chance.choice(["git/blobs", "issues", "teams", "collaborators", "compare"]): 500}
+            self.server.refused = {
+                chance.choice(["git/blobs", "issues", "releases", "teams", "collaborators", "compare"]): 500
+            }
         at_most = chance.choice([None, 1, 3])
         with suppress(HeadwaterError):
             match chance.choice(["changes", "changes", "items", "permissions", "everything"]):
