@@ -52,6 +52,11 @@ class FakeApp:
             "repository_selection": "all" if self.selected is None else "selected",
         }
 
+    def uninstall(self) -> None:
+        """Take the app away: its tokens end at once, and the installation is not there any more."""
+        self.tokens.clear()
+        self.installation = 0
+
     def opens(self, authorization: str, now: datetime) -> bool:
         """Say whether a token is good for one more request."""
         token = authorization.removeprefix("Bearer ")

@@ -31,7 +31,7 @@ class GithubSource:
     shares_by_group: Final = True
 
     def __init__(self, server: GithubServer, opened: Egress, clock: FakeClock) -> None:
-        self.server, self.clock, self._egress = server, clock, opened
+        self.server, self.clock, self.egress = server, clock, opened
         self.settings: dict[str, Any] = {"organisation": ORGANISATION, "public": "everyone", "users": USERS}
         self._leads = server.state.add_team("leads", {"lea-hub"})
         self._shares: dict[str, tuple[str, ...]] = {}
@@ -54,7 +54,7 @@ class GithubSource:
         settings = GithubSettings(url=self.server.url, **self.settings)
         installation = self._installation(settings)
         token = BearerCredential(name="secrets.token", read=lambda: SecretStr(TOKEN))
-        source = self._egress.source(home=settings.home, credential=installation or token)
+        source = self.egress.source(home=settings.home, credential=installation or token)
         return GithubConnector(
             installation=installation,
             client=GithubClient(source, page_items=PAGE_ITEMS, compared_files=self.server.compared_files),
@@ -67,7 +67,7 @@ class GithubSource:
         if settings.app is None or settings.installation is None:
             return None
         signature = AppSignature(app=settings.app, key=lambda: SecretStr(self.key), now=self._now)
-        as_app = self._egress.source(home=settings.home, credential=signature)
+        as_app = self.egress.source(home=settings.home, credential=signature)
         return Installation(number=settings.installation, app=settings.app, as_app=as_app, now=self._now)
 
     def _now(self) -> datetime:

@@ -10,10 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr, ValidationError
 
-from connectors.github.app import AppSignature
+from connectors.github.app import AppSignature, utc_now
 from connectors.github.settings import GithubSettings
+from connectors.github.source import github_connector
 from connectors.protocol import Deleted, SourceGoneError
 from headwater.errors import FatalError, UnauthorisedError
+from schemas.ids import KnowledgeBaseId, SourceId
 from tests.support.github_app import ALL_RIGHTS, pem, private_key
 from tests.support.github_source import OrganisationSource
 from tests.support.github_state import BEGUN, Repo
@@ -69,6 +71,25 @@ async def test_a_token_serves_until_shortly_before_its_end(
     source.state.tick(2 * 60)
     await follower.submit(connector.changes(dict(follower.cursor)))
     assert source.server.app.given == 2
+
+
+async def test_a_source_of_the_directory_goes_by_the_clock_of_its_worker(
+    source: OrganisationSource, repo: Repo
+) -> None:
+    source.state.now = utc_now()
+    settings = GithubSettings(url=source.server.url, **source.settings)
+    asked: list[str] = []
+
+    def secret(name: str) -> SecretStr:
+        asked.append(name)
+        return SecretStr(pem())
+
+    connector = github_connector(
+        settings, egress=source.egress, secret=secret, source=SourceId("hub"), knowledge_base=KnowledgeBaseId("code")
+    )
+    await connector.check()
+    assert set(asked) == {"private_key"}
+    assert source.server.app.given == 1
 
 
 async def test_a_token_that_is_refused_is_replaced_and_the_pass_goes_on(
