@@ -191,7 +191,11 @@ class GithubClient:
 
     async def conditional(self, path: str, query: Mapping[str, str], etag: str | None) -> Fetched | None:
         """Return one page; None where it is as it was."""
-        answer = await self._fetch(self._url(path, query), etag)
+        return await self.changed(self._url(path, query), etag)
+
+    async def changed(self, url: str, etag: str | None) -> Fetched | None:
+        """Return a page by its URL; None where it is as it was."""
+        answer = await self._fetch(url, etag)
         return None if isinstance(answer, NotModified) else answer
 
     async def _body(self, url: str) -> bytes:

@@ -1,6 +1,6 @@
 """Issues and pull requests with their comments: by time of change, or all of them (ADR 0124)."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -43,9 +43,8 @@ class Issues:
         """Compare all issues with what is held. One that is missing is asked for before it is deleted."""
         ledger = self.shelf.ledger(ISSUES)
         last = 0
-        async for _, page in self.client.pages(self._path("issues"), _ALL):
-            self.begun_at = self.begun_at or stated_at(page) or self._seen_at()
-            for issue in sorted(read_as(tuple[Issue, ...], page.content), key=lambda each: each.number):
+        async for page in self._pages():
+            for issue in sorted(page, key=lambda each: each.number):
                 self._see(issue)
                 if issue.number > last:
                     last = issue.number
@@ -56,6 +55,20 @@ class Issues:
         for leaf, key, _ in ledger.missing():
             if await self.client.issue(self.home.repository, int(key)) is None:
                 yield self._deletion((ledger, leaf), key)
+
+    async def _pages(self) -> AsyncIterator[Sequence[Issue]]:
+        """Yield all issues in the order of their making.
+
+        An issue that is deleted or moved away meanwhile shifts all later ones: the first one of a page onto the end
+        of the page before. So that is asked for once more, by its ETag.
+        """
+        before: tuple[str, str | None] | None = None
+        async for url, page in self.client.pages(self._path("issues"), _ALL):
+            self.begun_at = self.begun_at or stated_at(page) or self._seen_at()
+            if before is not None and (again := await self.client.changed(*before)) is not None:
+                yield read_as(tuple[Issue, ...], again.content)
+            yield read_as(tuple[Issue, ...], page.content)
+            before = url, page.validators.etag
 
     async def since(self, state: RepositoryState) -> AsyncIterator[Observed]:
         """Look at what was updated since."""

@@ -76,6 +76,7 @@ class GithubServer:
     lists_nothing: bool = False
     fails_after_pages: int | None = None  # of the listing of repositories
     on_read: Callable[[Repo, str], None] | None = None  # before a blob is answered
+    on_answer: Callable[[str], object] | None = None  # before anything is answered
     token: str = TOKEN
     app: FakeApp = field(default_factory=FakeApp)
     _by_app: bool = False  # the request that is answered shows a token of the app
@@ -84,6 +85,8 @@ class GithubServer:
         """Answer one request."""
         path = request.raw_path.partition("?")[0]
         self.requests.append(f"{request.raw_path.lstrip('/')}")
+        if self.on_answer is not None:
+            self.on_answer(self.requests[-1])
         if self.answers:
             said = self.answers.pop(0)
             return web.json_response({"message": said.message}, status=said.status, headers=dict(said.headers))

@@ -68,6 +68,19 @@ async def test_what_is_updated_during_a_whole_listing_is_found_by_the_next_look(
     assert follower.view() == source.truth()
 
 
+async def test_an_issue_that_is_deleted_during_the_first_listing_hides_no_other(
+    source: OrganisationSource, follower: Follower
+) -> None:
+    state, repo = source.state, source.state.add_repo("code")
+    for number in range(8):
+        state.new_issue(repo, f"Title {number}", "Body")
+    source.server.on_answer = lambda path: repo.issues.pop(2, None) if path.endswith("page=2") else None
+    await follower.follow()
+    assert 2 not in repo.issues
+    known, truth = follower.view(), source.truth()
+    assert {each: known.get(each) for each in truth} == truth
+
+
 async def _one(change: Observed) -> AsyncIterator[Observed]:
     yield change
 
