@@ -71,11 +71,9 @@ def _objects(of: Description) -> Connected:
 
 
 def _github(of: Description) -> Connected:
-    settings = of.settings(GithubSettings)
-    of.secret("token")  # missing: said now, and not by the first request
     return Connected(
         connector=github_connector(
-            settings,
+            of.settings(GithubSettings),
             egress=of.egress,
             secret=of.secret,
             source=of.source_id,

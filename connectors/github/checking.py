@@ -1,5 +1,6 @@
 """Whether a source can be read: what is missing is named."""
 
+from connectors.github.app import Installation
 from connectors.github.client import GithubClient
 from connectors.github.models import Repository
 from connectors.github.settings import GithubSettings
@@ -8,42 +9,73 @@ from headwater.clients.egress.errors import ForbiddenError, MissingError
 from headwater.errors import UnauthorisedError
 
 
-async def check_rights(client: GithubClient, settings: GithubSettings) -> None:
+async def check_rights(
+    client: GithubClient, settings: GithubSettings, installation: Installation | None = None
+) -> None:
     """Read the first repository as a sync does.
 
-    Raises SourceGoneError where there is none of the settings' organisation or repositories, UnauthorisedError naming
-    the right that the token lacks.
+    Raises SourceGoneError where there is none of the settings' organisation, repositories or installation,
+    UnauthorisedError naming the right that the token lacks.
     """
-    repository = await _first(client, settings)
+    repository = await _first(client, settings, installation)
     if repository is None:
         return
+    secret = "secrets.token"  # noqa: S105 - what messages call it, not what it is
+    if installation is not None:
+        secret = f"settings.installation {installation.number}"
+        await _granted(installation, repository, settings)
     if not (repository.seen_by == "public" and settings.public == "everyone"):
-        await _allowed(client, repository, "collaborators", "to list collaborators: repository administration (read)")
+        right = "to list collaborators: repository administration (read)"
+        await _allowed(client, repository, "collaborators", right, secret=secret)
     if settings.issues and repository.has_issues:
-        await _allowed(client, repository, "issues", "to read issues and pull requests")
+        await _allowed(client, repository, "issues", "to read issues and pull requests", secret=secret)
     if repository.default_branch is not None:
         branch = f"git/ref/heads/{repository.default_branch}"
-        await _allowed(client, repository, branch, "to read contents", may_be_missing=True)
+        await _allowed(client, repository, branch, "to read contents", secret=secret, may_be_missing=True)
 
 
-async def _first(client: GithubClient, settings: GithubSettings) -> Repository | None:
+async def _first(
+    client: GithubClient, settings: GithubSettings, installation: Installation | None
+) -> Repository | None:
+    if settings.organisation is not None:
+        field, named = "organisation", settings.organisation
+    elif settings.repositories:
+        field, named = "repositories", settings.repositories[0]
+    else:
+        field, named = "installation", str(settings.installation)
     try:
-        if settings.organisation is None:
-            return await client.repository(settings.repositories[0])
-        await client.organisation(settings.organisation)
+        if field == "repositories":
+            return await client.repository(named)
+        if settings.organisation is not None:
+            await client.organisation(settings.organisation)
         return await client.any_of(settings.organisation)
     except MissingError as error:
-        named = settings.organisation or settings.repositories[0]
-        name = "organisation" if settings.organisation is not None else "repositories"
+        who = "the token" if installation is None else "the app"
         raise SourceGoneError(
-            f"settings.{name}: {named}: {error}; correct the name, or give the token access to it"
+            f"settings.{field}: {named}: {error}; correct the name, or give {who} access to it"
         ) from error
     except ForbiddenError as error:
-        raise UnauthorisedError(f"secrets.token: {error}; authorise it for the organisation") from error
+        where = "secrets.token" if installation is None else f"settings.installation {installation.number}"
+        raise UnauthorisedError(f"{where}: {error}; authorise it for the organisation") from error
+
+
+async def _granted(installation: Installation, repository: Repository, settings: GithubSettings) -> None:
+    """Raise for all that the installation lacks at once: each right that is granted later is approved by somebody."""
+    wanted = ["contents", "metadata"]
+    if settings.issues:
+        wanted += ["issues", "pull_requests"]
+    if repository.owner.type == "Organization":
+        wanted += ["administration", "members"]
+    lacking = await installation.lacks(wanted)
+    if lacking:
+        raise UnauthorisedError(
+            f"settings.installation {installation.number}: lacks {', '.join(lacking)} (read); add them to the "
+            f"permissions of app {installation.app}, and let {repository.owner.login} accept them"
+        )
 
 
 async def _allowed(
-    client: GithubClient, repository: Repository, path: str, right: str, *, may_be_missing: bool = False
+    client: GithubClient, repository: Repository, path: str, right: str, *, secret: str, may_be_missing: bool = False
 ) -> None:
     try:
         await client.answers(client.below(repository, path))
@@ -51,5 +83,5 @@ async def _allowed(
         if may_be_missing and isinstance(error, MissingError):
             return
         raise UnauthorisedError(
-            f"secrets.token: lacks the right {right}, of {repository.full_name}; give it ({error})"
+            f"{secret}: lacks the right {right}, of {repository.full_name}; give it ({error})"
         ) from error

@@ -3,19 +3,33 @@
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
-from connectors.github.models import Comparison, Entry, Issue, Organisation, Reference, Repository, Tree, read_as
+from connectors.github.models import (
+    Comparison,
+    Entry,
+    InstallationRepositories,
+    Issue,
+    Organisation,
+    Reference,
+    Release,
+    Repository,
+    Tree,
+    read_as,
+)
 from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.conditional import Validators
 from headwater.clients.egress.errors import MissingError, ResponseTooLargeError, SourceAwayError
 from headwater.clients.egress.requests import EgressRequest, Fetched, NotModified
 from headwater.errors import PoisonError
 
+INSTALLED: Final = "installation/repositories"  # what an app's installation may read
 PAGE_ITEMS: Final = 100  # the most that GitHub gives
 COMPARED_FILES: Final = 300  # the most that a comparison tells
-_JSON: Final = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+JSON: Final = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 _RAW: Final = {"Accept": "application/vnd.github.raw+json", "X-GitHub-Api-Version": "2022-11-28"}
 _NEXT: Final = re.compile(r'<([^>]+)>\s*;[^,]*\brel="?next"?')
 M = TypeVar("M")
@@ -62,8 +76,11 @@ class GithubClient:
         except MissingError:
             return None
 
-    async def any_of(self, organisation: str) -> Repository | None:
-        """Return one repository of an organisation; None where it shows none."""
+    async def any_of(self, organisation: str | None) -> Repository | None:
+        """Return one repository of an organisation, or of the installation; None where it shows none."""
+        if organisation is None:
+            body = await self._body(f"{INSTALLED}?per_page=1")
+            return next(iter(read_as(InstallationRepositories, body).repositories), None)
         body = await self._body(f"orgs/{quote(organisation)}/repos?type=all&per_page=1")
         return next(iter(read_as(tuple[Repository, ...], body)), None)
 
@@ -130,6 +147,13 @@ class GithubClient:
         home = read_as(Repository, await self._body(found.repository_url))
         return found if home.id == repository.id else None
 
+    async def release(self, repository: Repository, number: int) -> Release | None:
+        """Return a release by its id; None where it is gone."""
+        try:
+            return read_as(Release, await self._body(self.below(repository, f"releases/{number}")))
+        except MissingError:
+            return None
+
     async def unchanged(self, seen: Seen) -> bool:
         """Say whether all pages of a listing are as they were."""
         for url, etag in seen:
@@ -167,7 +191,11 @@ class GithubClient:
 
     async def conditional(self, path: str, query: Mapping[str, str], etag: str | None) -> Fetched | None:
         """Return one page; None where it is as it was."""
-        answer = await self._fetch(self._url(path, query), etag)
+        return await self.changed(self._url(path, query), etag)
+
+    async def changed(self, url: str, etag: str | None) -> Fetched | None:
+        """Return a page by its URL; None where it is as it was."""
+        answer = await self._fetch(url, etag)
         return None if isinstance(answer, NotModified) else answer
 
     async def _body(self, url: str) -> bytes:
@@ -180,4 +208,12 @@ class GithubClient:
         return answer
 
     async def _fetch(self, url: str, etag: str | None) -> Fetched | NotModified:
-        return await self._source.fetch(EgressRequest(url=url, headers=_JSON, validators=Validators(etag=etag)))
+        return await self._source.fetch(EgressRequest(url=url, headers=JSON, validators=Validators(etag=etag)))
+
+
+def stated_at(answer: Fetched) -> datetime | None:
+    """Return GitHub's time of an answer; None where it is not told."""
+    try:
+        return parsedate_to_datetime(answer.headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return None

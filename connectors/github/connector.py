@@ -1,4 +1,4 @@
-"""GitHub as a source: groups of readers first, then each repository's files and issues."""
+"""GitHub as a source: groups of readers first, then each repository's files, issues and releases."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 from connectors.filters import KeyFilter
 from connectors.github.access import AccessMirror
+from connectors.github.app import Installation
 from connectors.github.checking import check_rights
 from connectors.github.client import GithubClient
-from connectors.github.cursor import FILES, GROUP, ISSUES, Shelf, deleted, known_repositories
+from connectors.github.cursor import FILES, GROUP, ISSUES, RELEASES, Shelf, deleted, known_repositories
 from connectors.github.documents import Home, readers_group
-from connectors.github.ids import Named, file_id, issue_id, named
+from connectors.github.ids import Named, file_id, issue_id, named, release_id
 from connectors.github.models import Repository
 from connectors.github.scope import Scope
 from connectors.github.settings import GithubSettings
@@ -28,12 +29,13 @@ class GithubConnector:
     settings: GithubSettings
     source: SourceId
     knowledge_base: KnowledgeBaseId
+    installation: Installation | None = None  # whose token the client shows
     clock_ns: Callable[[], int] = time.time_ns
 
     async def check(self) -> None:
         """See the protocol."""
         self._filter()
-        await check_rights(self.client, self.settings)
+        await check_rights(self.client, self.settings, self.installation)
 
     async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
         """Yield what changed: by comparing commits and by times of update, of a repository that is known as it is."""
@@ -54,7 +56,7 @@ class GithubConnector:
             yield change
 
     async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[Observed]:
-        """Look at files and issues alone; `repo:ID` means what changed of a repository. Others' ids are passed over."""
+        """Look at files, issues and releases alone; `repo:ID`: what changed of a repository. Others are passed over."""
         by_repository: dict[int, list[Named]] = {}
         for each in sorted(external_ids):
             wanted = named(each)
@@ -116,7 +118,7 @@ class GithubConnector:
             last = change
         if last is not None:
             yield replace(last, cursor=visit.shelf.closing(last.cursor, visit.state))
-        elif visit.shelf.complete and visit.state != visit.known:
+        elif visit.shelf.complete and visit.state.is_worth_noting(visit.known):
             # Nothing to submit, and still something to remember: a commit that touched no document. A group may carry
             # it, for nothing of this repository is on its way.
             async for group in self._access().of_repository(repository, {}):
@@ -140,6 +142,7 @@ class GithubConnector:
         deletions = [
             *deleted(shelf, FILES, lambda path: file_id(repository_id, path), seen_ns),
             *deleted(shelf, ISSUES, lambda key: issue_id(repository_id, int(key)), seen_ns),
+            *deleted(shelf, RELEASES, lambda key: release_id(repository_id, int(key)), seen_ns),
         ]
         yield from deletions[:-1]
         for last in deletions[-1:]:
@@ -154,7 +157,7 @@ class GithubConnector:
         )
 
     def _scope(self) -> Scope:
-        return Scope(client=self.client, settings=self.settings)
+        return Scope(client=self.client, settings=self.settings, installation=self.installation)
 
     def _access(self) -> AccessMirror:
         return AccessMirror(client=self.client, settings=self.settings, source=self.source)

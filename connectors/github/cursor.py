@@ -1,20 +1,22 @@
-"""The cursor: for each repository what was seen last, and leaves of what is held of its files and issues.
+"""The cursor: for each repository what was seen last, and leaves of what is held of its files, issues and releases.
 
-`r:ID` a repository, `f:ID:...` and `i:ID:...` leaves (`connectors.leaves`), `g:GROUP` a mirrored group.
+`r:ID` a repository, `f:ID:...`, `i:ID:...` and `l:ID:...` leaves (`connectors.leaves`), `g:GROUP` a mirrored group.
 """
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
+from connectors.github.client import Seen
 from connectors.leaves import Held, Leaf, Ledger, Note
 from connectors.protocol import Cursor, Deleted, SourceChange
 
 REPOSITORY: Final = "r:"
 FILES: Final = "f:"
 ISSUES: Final = "i:"
+RELEASES: Final = "l:"
 GROUP: Final = "g:"
 
 
@@ -27,14 +29,24 @@ class RepositoryState:
     head_etag: str | None = None
     since: str | None = None  # issues that were updated before are held
     issues_etag: str | None = None
+    releases: Seen = ()  # the pages of their listing
 
     @classmethod
     def of(cls, since: Cursor, repository_id: int) -> Self:
         """Read it; an empty one where nothing is known, or what another version wrote."""
         try:
-            return cls(**json.loads(since[f"{REPOSITORY}{repository_id}"]))
-        except (KeyError, TypeError, ValueError):
+            raw: Any = json.loads(since[f"{REPOSITORY}{repository_id}"])
+            seen = tuple((url, etag) for url, etag in raw.pop("releases", ()))
+            return cls(**raw, releases=seen)
+        except (AttributeError, KeyError, TypeError, ValueError):
             return cls()
+
+    def is_worth_noting(self, known: "RepositoryState") -> bool:
+        """Say whether it must be noted though no document changed.
+
+        Not for the releases' pages: they change with each download of an asset.
+        """
+        return replace(self, releases=known.releases) != known
 
     def encoded(self) -> bytes:
         """Encode it for the cursor."""
@@ -43,7 +55,7 @@ class RepositoryState:
 
 def known_repositories(since: Cursor) -> frozenset[int]:
     """Return ids of all repositories of which something is held."""
-    parts = (name.split(":", 2)[1] for name in since if name.startswith((REPOSITORY, FILES, ISSUES)))
+    parts = (name.split(":", 2)[1] for name in since if name.startswith((REPOSITORY, FILES, ISSUES, RELEASES)))
     return frozenset(int(part) for part in parts if part.isdecimal())
 
 
@@ -75,7 +87,7 @@ class Shelf:
 
     def forgetting(self, parts: Mapping[str, bytes | None]) -> Mapping[str, bytes | None]:
         """Return the cursor of the last deletion: nothing is left of the repository."""
-        mine = tuple(f"{kind}{self._id}:" for kind in (FILES, ISSUES))
+        mine = tuple(f"{kind}{self._id}:" for kind in (FILES, ISSUES, RELEASES))
         names = [name for name in self._since if name == f"{REPOSITORY}{self._id}" or name.startswith(mine)]
         return _Closing(parts, dict.fromkeys(names), self._settled)
 

@@ -1,4 +1,4 @@
-"""What a document is: of a file, and of an issue with its comments. Pure."""
+"""What a document is: of a file, of an issue with its comments, and of a release. Pure."""
 
 import hashlib
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote
 
-from connectors.github.models import Account, Comment, Issue, Repository
+from connectors.github.models import Account, Comment, Issue, Release, Repository
 from schemas.events.documents import Access, AttributeValue, Clause, DocumentPatch, DocumentState
 from schemas.ids import KnowledgeBaseId, Principal, SourceId
 
@@ -83,9 +83,29 @@ class Home:
             },
         )
 
-    def moved_issue(self, issue: Issue) -> DocumentPatch:
-        """Say what an issue's document says anew after the repository changed."""
-        return DocumentPatch(access=self.access, url=issue.html_url, attributes=self._shared())
+    def release(self, release: Release) -> DocumentState:
+        """Describe a release."""
+        attributes: dict[str, AttributeValue] = {
+            **self._shared(),
+            "kind": "release",
+            "tag": release.tag_name,
+            "author": login_of(release.author),
+            "prerelease": release.prerelease,
+        }
+        if release.published_at is not None:
+            attributes["created_at"] = release.published_at
+        return DocumentState(
+            knowledge_base=self.knowledge_base,
+            title=release.title,
+            url=release.html_url,
+            media_type="text/markdown",
+            access=self.access,
+            attributes=attributes,
+        )
+
+    def moved(self, url: str) -> DocumentPatch:
+        """Say what an issue's or a release's document says anew after the repository changed."""
+        return DocumentPatch(access=self.access, url=url, attributes=self._shared())
 
     def _shared(self) -> dict[str, AttributeValue]:
         return {"repository": self.repository.full_name}
@@ -115,6 +135,18 @@ def issue_text(issue: Issue, comments: Iterable[Comment]) -> str:
     for each in sorted(comments, key=lambda comment: (comment.created_at, comment.id)):
         place = f" on {each.path}" if each.path else ""
         parts += [f"## {login_of(each.user)}, {each.created_at:%Y-%m-%d}{place}", _plain(each.body)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def release_text(release: Release) -> str:
+    """Write a release as Markdown."""
+    kind = "Pre-release" if release.prerelease else "Release"
+    day = f", {release.published_at:%Y-%m-%d}" if release.published_at is not None else ""
+    parts = [
+        f"# {release.title}",
+        f"{kind} {release.tag_name}, by {login_of(release.author)}{day}",
+        _plain(release.body),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -1,30 +1,36 @@
-"""External ids: `repo:ID/file/PATH`, `repo:ID/issue/NUMBER`. A repository's id survives its renames. Pure."""
+"""External ids: `repo:ID/file/PATH`, `repo:ID/issue/NUMBER`, `repo:ID/release/ID`. Pure.
+
+A repository's id survives its renames.
+"""
 
 import re
 from dataclasses import dataclass
 from typing import Final
 
-_ID: Final = re.compile(r"repo:(\d{1,18})(?:/file/(.+)|/issue/(\d{1,18}))?", re.DOTALL)
+_ID: Final = re.compile(r"repo:(\d{1,18})(?:/file/(.+)|/issue/(\d{1,18})|/release/(\d{1,18}))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """What an id is about: a file, an issue, or all of a repository."""
+    """What an id is about: a file, an issue, a release, or all of a repository."""
 
     repository_id: int
     path: str | None = None
     number: int | None = None
+    release: int | None = None
 
     @property
     def is_all(self) -> bool:
         """Say whether it is about the whole repository."""
-        return self.path is None and self.number is None
+        return self.path is None and self.number is None and self.release is None
 
     @property
     def external_id(self) -> str:
         """Return the id again."""
         if self.path is not None:
             return file_id(self.repository_id, self.path)
+        if self.release is not None:
+            return release_id(self.repository_id, self.release)
         return issue_id(self.repository_id, self.number) if self.number is not None else f"repo:{self.repository_id}"
 
 
@@ -38,9 +44,15 @@ def issue_id(repository_id: int, number: int) -> str:
     return f"repo:{repository_id}/issue/{number}"
 
 
+def release_id(repository_id: int, release: int) -> str:
+    """Name a release."""
+    return f"repo:{repository_id}/release/{release}"
+
+
 def named(external_id: str) -> Named | None:
     """Read an id, or `repo:ID`, which means all of a repository; None for what is neither."""
     found = _ID.fullmatch(external_id)
     if found is None:
         return None
-    return Named(repository_id=int(found[1]), path=found[2], number=int(found[3]) if found[3] else None)
+    number, release = (int(each) if each else None for each in found.group(3, 4))
+    return Named(repository_id=int(found[1]), path=found[2], number=number, release=release)

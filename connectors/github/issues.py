@@ -1,11 +1,11 @@
 """Issues and pull requests with their comments: by time of change, or all of them (ADR 0124)."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from connectors.github.client import GithubClient
+from connectors.github.client import GithubClient, stated_at
 from connectors.github.cursor import ISSUES, RepositoryState, Shelf
 from connectors.github.documents import Home, issue_text
 from connectors.github.ids import issue_id
@@ -28,21 +28,23 @@ class Issues:
     shelf: Shelf
     seen_ns: int
     newest: datetime | None = None  # of the updates that were seen
+    begun_at: datetime | None = None  # a whole listing, by GitHub's clock
     etag: str | None = None
 
     def mark(self, state: RepositoryState) -> str | None:
         """Return from when on the next look asks: never earlier than this one did."""
         if self.newest is None:
             return state.since
-        mark = _stamp(self.newest - OVERLAP)
+        # What was listed early may have been updated since, before what was listed late.
+        mark = _stamp(min(self.newest, self.begun_at or self.newest) - OVERLAP)
         return max(mark, state.since or mark)
 
     async def whole(self) -> AsyncIterator[Observed]:
         """Compare all issues with what is held. One that is missing is asked for before it is deleted."""
         ledger = self.shelf.ledger(ISSUES)
         last = 0
-        async for _, page in self.client.pages(self._path("issues"), _ALL):
-            for issue in sorted(read_as(tuple[Issue, ...], page.content), key=lambda each: each.number):
+        async for page in self._pages():
+            for issue in sorted(page, key=lambda each: each.number):
                 self._see(issue)
                 if issue.number > last:
                     last = issue.number
@@ -53,6 +55,20 @@ class Issues:
         for leaf, key, _ in ledger.missing():
             if await self.client.issue(self.home.repository, int(key)) is None:
                 yield self._deletion((ledger, leaf), key)
+
+    async def _pages(self) -> AsyncIterator[Sequence[Issue]]:
+        """Yield all issues in the order of their making.
+
+        An issue that is deleted or moved away meanwhile shifts all later ones: the first one of a page onto the end
+        of the page before. So that is asked for once more, by its ETag.
+        """
+        before: tuple[str, str | None] | None = None
+        async for url, page in self.client.pages(self._path("issues"), _ALL):
+            self.begun_at = self.begun_at or stated_at(page) or self._seen_at()
+            if before is not None and (again := await self.client.changed(*before)) is not None:
+                yield read_as(tuple[Issue, ...], again.content)
+            yield read_as(tuple[Issue, ...], page.content)
+            before = url, page.validators.etag
 
     async def since(self, state: RepositoryState) -> AsyncIterator[Observed]:
         """Look at what was updated since."""
@@ -113,14 +129,14 @@ class Issues:
         key = _key(issue.number)
         if held is not None and held.content == now.content:
             _, parts = self.shelf.note(ISSUES, at, key, now, settled=True)
-            return [self._change(key, Patched(patch=self.home.moved_issue(issue)), parts, issue.updated_at)]
+            return [self._change(key, Patched(patch=self.home.moved(issue.html_url)), parts, issue.updated_at)]
         note, parts = self.shelf.note(ISSUES, at, key, now, settled=False)
         what = Upserted(state=self.home.issue(issue), content=self._opener(issue, note))
         return [self._change(key, what, parts, issue.updated_at)]
 
     def _deletion(self, at: tuple[Ledger, Leaf], key: str) -> SourceChange:
         _, parts = self.shelf.note(ISSUES, at, key, None, settled=True)
-        return self._change(key, Deleted(), parts, datetime.fromtimestamp(self.seen_ns / 1e9, tz=UTC))
+        return self._change(key, Deleted(), parts, self._seen_at())
 
     def _change(
         self, key: str, what: Upserted | Patched | Deleted, parts: Mapping[str, bytes | None], occurred_at: datetime
@@ -144,6 +160,9 @@ class Issues:
             note.settled = True
 
         return read
+
+    def _seen_at(self) -> datetime:
+        return datetime.fromtimestamp(self.seen_ns / 1e9, tz=UTC)
 
     def _path(self, below: str) -> str:
         return self.client.below(self.home.repository, below)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, SecretStr, TypeAdapter, ValidationError
 
 from headwater.errors import PoisonError
 
@@ -67,6 +67,26 @@ class Repository(Answer, frozen=True):
     def seen_by(self) -> str:
         """Return `public`, `internal` or `private`."""
         return self.visibility or ("private" if self.private else "public")
+
+
+class InstallationRepositories(Answer, frozen=True):
+    """A page of what an app's installation may read."""
+
+    repositories: tuple[Repository, ...]
+
+
+class Installed(Answer, frozen=True):
+    """An app's installation, as the app itself is told."""
+
+    id: int
+
+
+class Granted(Answer, frozen=True):
+    """A token of an installation, and what it opens: `issues` -> `read`, ..."""
+
+    token: SecretStr
+    expires_at: AwareDatetime
+    permissions: dict[str, str] = {}
 
 
 class Target(Answer, frozen=True):
@@ -150,6 +170,30 @@ class Issue(Answer, frozen=True):
     def state_token(self) -> str:
         """Return what tells that something of it changed."""
         return f"{self.updated_at.isoformat()}/{self.comments}"
+
+
+class Release(Answer, frozen=True):
+    """A release. Drafts are told to those alone who may write."""
+
+    id: int
+    tag_name: str
+    html_url: str
+    name: str | None = None
+    body: str | None = None
+    draft: bool = False
+    prerelease: bool = False
+    published_at: datetime | None = None
+    author: Account | None = None
+
+    @property
+    def title(self) -> str:
+        """Return its name, or its tag where nobody gave it one."""
+        return self.name or self.tag_name
+
+    @property
+    def is_published(self) -> bool:
+        """Say whether those who may read the repository may read it."""
+        return not self.draft
 
 
 class Comment(Answer, frozen=True):

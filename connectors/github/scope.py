@@ -1,13 +1,14 @@
-"""Which repositories a source reads: those of an organisation, or of a list."""
+"""Which repositories a source reads: those of an organisation, of a list, or of an app's installation."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from connectors.github.client import GithubClient
+from connectors.github.app import Installation
+from connectors.github.client import INSTALLED, GithubClient
 from connectors.github.cursor import known_repositories
 from connectors.github.documents import readers_group
-from connectors.github.models import Repository, read_as
+from connectors.github.models import InstallationRepositories, Repository, read_as
 from connectors.github.settings import GithubSettings
 from connectors.protocol import Cursor, ItemFailed, SourceGoneError
 from headwater.clients.egress.errors import MissingError
@@ -33,6 +34,7 @@ class Scope:
 
     client: GithubClient
     settings: GithubSettings
+    installation: Installation | None = None
 
     async def found(self, since: Cursor) -> Found:
         """Return what there is. Raise EmptyListingError for nothing where there was something.
@@ -51,10 +53,11 @@ class Scope:
         for missing in sorted(known - by_id.keys()):
             try:
                 again = await self.client.repository_by_id(missing)
+                stays = again is not None and self._is_wanted(again) and await self._is_ours(again)
             except PoisonError as error:  # neither there nor gone: what is held stays, for nobody
                 failed = [*failed, ItemFailed(external_id=readers_group(missing), error=error)]
                 continue
-            if again is not None and self._is_ours(again) and self._is_wanted(again):
+            if again is not None and stays:
                 by_id[missing] = again
             else:
                 gone.append(missing)
@@ -65,10 +68,10 @@ class Scope:
         found = await self.client.repository_by_id(repository_id)
         if found is None or not self._is_wanted(found):
             return None
-        if self._is_ours(found):
+        if await self._is_ours(found):
             return found
         # A list may lead to it by a name that it had.
-        listed = () if self.settings.organisation is not None else (await self._listed())[0]
+        listed = (await self._listed())[0] if self.settings.repositories else ()
         return found if any(each.id == repository_id for each in listed) else None
 
     @property
@@ -76,15 +79,16 @@ class Scope:
         """Return what messages call it: the setting."""
         if self.settings.organisation is not None:
             return f"settings.organisation: {self.settings.organisation}"
+        if self.settings.of_installation:
+            return f"settings.installation: {self.settings.installation}"
         return f"settings.repositories: {', '.join(self.settings.repositories)}"
 
     async def _listed(self) -> tuple[Sequence[Repository], Sequence[ItemFailed]]:
-        organisation = self.settings.organisation
         found: list[Repository] = []
-        if organisation is not None:
+        if not self.settings.repositories:
             try:
-                async for _, page in self.client.pages(f"orgs/{quote(organisation)}/repos", {"type": "all"}):
-                    found += read_as(tuple[Repository, ...], page.content)
+                async for page in self._pages():
+                    found += page
             except MissingError as error:
                 raise SourceGoneError(f"{self.named}: {error}") from error
             except PoisonError as error:
@@ -98,7 +102,18 @@ class Scope:
                 failed.append(ItemFailed(external_id=full_name, error=error))
         return found, failed
 
-    def _is_ours(self, repository: Repository) -> bool:
+    async def _pages(self) -> AsyncIterator[Sequence[Repository]]:
+        organisation = self.settings.organisation
+        if organisation is None:
+            async for _, page in self.client.pages(INSTALLED):
+                yield read_as(InstallationRepositories, page.content).repositories
+            return
+        async for _, page in self.client.pages(f"orgs/{quote(organisation)}/repos", {"type": "all"}):
+            yield read_as(tuple[Repository, ...], page.content)
+
+    async def _is_ours(self, repository: Repository) -> bool:
+        if self.settings.of_installation:
+            return self.installation is not None and await self.installation.has(repository)
         if self.settings.organisation is not None:
             return repository.owner.login.casefold() == self.settings.organisation.casefold()
         return repository.full_name.casefold() in {each.casefold() for each in self.settings.repositories}

@@ -2,21 +2,24 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, PositiveInt, model_validator
+from pydantic import BaseModel, Field, PositiveInt, model_validator
 
 from connectors.setting_types import Names, Table
 
 
 class GithubSettings(BaseModel, frozen=True, extra="forbid"):
-    """Repositories of one organisation, or those of a list."""
+    """Repositories of one organisation, those of a list, or those of an app's installation."""
 
     organisation: str | None = None
     repositories: Names = ()  # owner/name
+    app: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,100}$")  # an app's id, or its client id
+    installation: PositiveInt | None = None  # of that app; with neither of the first two: all that it may read
     url: str = "https://api.github.com/"  # of a server of your own: https://HOST/api/v3/
     include: Names = ()  # globs of paths, the buckets' dialect
     exclude: Names = ()
     max_bytes: PositiveInt = 10 * 1024 * 1024  # a larger file is reported, not read
     issues: bool = True  # and pull requests, with their comments
+    releases: bool = False  # what they say; not their assets
     archived: bool = True  # archived repositories too
     forks: bool = True
     # Whom a public repository is for: members of its organisation, or all of the tenant.
@@ -25,12 +28,20 @@ class GithubSettings(BaseModel, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _one_scope(self) -> Self:
-        if (self.organisation is None) == (not self.repositories):
+        if (self.app is None) != (self.installation is None):
+            raise ValueError("give `app` and `installation` together, or a token and neither")
+        given = (self.organisation is not None) + bool(self.repositories)
+        if given > 1 or (not given and self.installation is None):
             raise ValueError("give either `organisation` or `repositories` (a list of owner/name)")
         wrong = [each for each in self.repositories if each.count("/") != 1 or not all(each.split("/"))]
         if wrong:
             raise ValueError(f"repositories: {wrong[0]!r} is not of the form owner/name")
         return self
+
+    @property
+    def of_installation(self) -> bool:
+        """Say whether all is read that the installation may read."""
+        return self.organisation is None and not self.repositories
 
     @property
     def home(self) -> str:

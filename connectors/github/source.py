@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 from pydantic import SecretStr
 
+from connectors.github.app import AppSignature, Installation
 from connectors.github.client import GithubClient
 from connectors.github.connector import GithubConnector
 from connectors.github.settings import GithubSettings
 from headwater.clients.egress.client import Egress
 from headwater.clients.egress.credentials import BearerCredential
+from headwater.clients.egress.requests import Credential
 from schemas.ids import KnowledgeBaseId, SourceId
 
 
@@ -20,7 +22,21 @@ def github_connector(
     source: SourceId,
     knowledge_base: KnowledgeBaseId,
 ) -> GithubConnector:
-    """Return the connector of a source. The token is read anew for each request."""
-    token = BearerCredential(name="secrets.token", read=lambda: secret("token"))
-    client = GithubClient(egress.source(home=settings.home, credential=token))
-    return GithubConnector(client=client, settings=settings, source=source, knowledge_base=knowledge_base)
+    """Return the connector of a source. Its secret, a token or an app's key, is read anew whenever it is used.
+
+    Raises FatalError where the secret is missing.
+    """
+    installation: Installation | None = None
+    credential: Credential = BearerCredential(name="secrets.token", read=lambda: secret("token"))
+    if settings.app is not None and settings.installation is not None:
+        signature = AppSignature(app=settings.app, key=lambda: secret("private_key"))
+        as_app = egress.source(home=settings.home, credential=signature)
+        credential = installation = Installation(number=settings.installation, app=settings.app, as_app=as_app)
+    secret("token" if installation is None else "private_key")  # missing: said now, and not by the first request
+    return GithubConnector(
+        client=GithubClient(egress.source(home=settings.home, credential=credential)),
+        settings=settings,
+        source=source,
+        knowledge_base=knowledge_base,
+        installation=installation,
+    )

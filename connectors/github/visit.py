@@ -1,4 +1,4 @@
-"""One look at one repository: its files, then its issues, and where it is resumed afterwards."""
+"""One look at one repository: its files, its issues, its releases, and where it is resumed afterwards."""
 
 import hashlib
 import json
@@ -8,11 +8,12 @@ from typing import Self
 
 from connectors.filters import KeyFilter
 from connectors.github.client import GithubClient
-from connectors.github.cursor import FILES, ISSUES, RepositoryState, Shelf, deleted
+from connectors.github.cursor import FILES, ISSUES, RELEASES, RepositoryState, Shelf, deleted
 from connectors.github.documents import Home, readers_group
 from connectors.github.files import Files
-from connectors.github.ids import Named, issue_id
+from connectors.github.ids import Named, issue_id, release_id
 from connectors.github.issues import Issues
+from connectors.github.releases import Releases
 from connectors.github.settings import GithubSettings
 from connectors.protocol import Cursor, ItemFailed, Observed
 from headwater.clients.egress.errors import MissingError, RequestRefusedError
@@ -35,6 +36,7 @@ class Visit:
     state: RepositoryState
     files: Files
     issues: Issues
+    releases: Releases
 
     @classmethod
     def begun(
@@ -60,13 +62,14 @@ class Visit:
                 client=client, home=home, shelf=shelf, keys=keys, max_bytes=settings.max_bytes, seen_ns=seen_ns
             ),
             issues=Issues(client=client, home=home, shelf=shelf, seen_ns=seen_ns),
+            releases=Releases(client=client, home=home, shelf=shelf, seen_ns=seen_ns),
         )
 
     async def changes(self, *, whole: bool) -> AsyncIterator[Observed]:
         """Yield what differs from what is held. `whole`: by reading all; else where the state is not enough."""
         token = self._token()
         whole = whole or self.known.token != token
-        for part in (self._files(whole=whole), self._issues(whole=whole)):
+        for part in (self._files(whole=whole), self._issues(whole=whole), self._releases(whole=whole)):
             try:
                 async for change in part:
                     yield change
@@ -76,7 +79,7 @@ class Visit:
         self.state = replace(self.state, token=token)
 
     async def one(self, wanted: Named) -> AsyncIterator[Observed]:
-        """Look at one file or issue."""
+        """Look at one file, issue or release."""
         if wanted.path is not None:
             commit, _ = await self._head(None)
             if commit is not None:
@@ -84,6 +87,9 @@ class Visit:
                     yield change
         elif wanted.number is not None and self.settings.issues:
             async for change in self.issues.one(wanted.number):
+                yield change
+        elif wanted.release is not None and self.settings.releases:
+            async for change in self.releases.one(wanted.release):
                 yield change
 
     async def _files(self, *, whole: bool) -> AsyncIterator[Observed]:
@@ -130,11 +136,24 @@ class Visit:
             return  # 410: issues are switched off; what is held of them stays
         self.state = replace(self.state, since=self.issues.mark(self.known), issues_etag=self.issues.etag)
 
+    async def _releases(self, *, whole: bool) -> AsyncIterator[Observed]:
+        if not self.settings.releases:
+            if whole:
+                for gone in deleted(self.shelf, RELEASES, self._release_id, self.releases.seen_ns):
+                    yield gone
+            return
+        async for change in self.releases.changed(() if whole else self.known.releases):
+            yield change
+        self.state = replace(self.state, releases=self.releases.seen)
+
+    def _release_id(self, key: str) -> str:
+        return release_id(self.home.repository.id, int(key))
+
     def _issue_id(self, key: str) -> str:
         return issue_id(self.home.repository.id, int(key))
 
     def _token(self) -> str:
         """Return what changes when all must be looked at anew: the repository's name, or the source's settings."""
         of = self.settings
-        said = [self.home.token, of.include, of.exclude, of.max_bytes, of.issues]
+        said = [self.home.token, of.include, of.exclude, of.max_bytes, of.issues, of.releases]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from connectors.github.ids import issue_id
+from connectors.github.ids import issue_id, release_id
 from connectors.work import Work
 from headwater.errors import PoisonError
 
@@ -28,6 +28,10 @@ def _issue(payload: Mapping[str, Any]) -> Work:
     return Work(items=frozenset({issue_id(_number(payload["repository"]["id"]), _number(named["number"]))}))
 
 
+def _release(payload: Mapping[str, Any]) -> Work:
+    return Work(items=frozenset({release_id(_number(payload["repository"]["id"]), _number(payload["release"]["id"]))}))
+
+
 def _people(_: Mapping[str, Any]) -> Work:
     return Work(permissions=True)
 
@@ -44,6 +48,7 @@ _BY_EVENT: Final[Mapping[str, Callable[[Mapping[str, Any]], Work]]] = {
     "public": _repository,
     "member": _repository,  # collaborators
     "team_add": _repository,
+    "release": _release,
     "issues": _issue,
     "issue_comment": _issue,
     "pull_request": _issue,

@@ -11,13 +11,26 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
 
+from tests.support.github_app import FakeApp
 from tests.support.github_diffs import comparison
-from tests.support.github_state import FILE, LINK, ORGANISATION, FakeIssue, GithubState, Repo, Tree, stamp, tree_sha
+from tests.support.github_state import (
+    FILE,
+    LINK,
+    ORGANISATION,
+    FakeIssue,
+    FakeRelease,
+    GithubState,
+    Repo,
+    Tree,
+    stamp,
+    tree_sha,
+)
 
 TOKEN = "ghp_synthetic"
 
@@ -55,22 +68,29 @@ class GithubServer:
     tree_entries: int = 1000  # of one recursive answer; more are truncated
     compared_files: int = 300
     requests: list[str] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)  # with a body
     not_modified: int = 0
     answers: list[Answer] = field(default_factory=list)  # to the next requests, whatever they are
     refused: dict[str, int] = field(default_factory=dict)  # a pattern of paths -> status, until taken away
+    hides_releases: set[int] = field(default_factory=set)  # of the listing alone
     lists_nothing: bool = False
     fails_after_pages: int | None = None  # of the listing of repositories
     on_read: Callable[[Repo, str], None] | None = None  # before a blob is answered
+    on_answer: Callable[[str], object] | None = None  # before anything is answered
     token: str = TOKEN
+    app: FakeApp = field(default_factory=FakeApp)
+    _by_app: bool = False  # the request that is answered shows a token of the app
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
         path = request.raw_path.partition("?")[0]
         self.requests.append(f"{request.raw_path.lstrip('/')}")
+        if self.on_answer is not None:
+            self.on_answer(self.requests[-1])
         if self.answers:
             said = self.answers.pop(0)
             return web.json_response({"message": said.message}, status=said.status, headers=dict(said.headers))
-        if request.headers.get("Authorization") != f"Bearer {self.token}":
+        if not self._admits(request.headers.get("Authorization", ""), path):
             return web.json_response({"message": "Bad credentials"}, status=401)
         for pattern, status in self.refused.items():
             if re.search(pattern, path):
@@ -84,7 +104,18 @@ class GithubServer:
         if request.headers.get("If-None-Match") == etag:
             self.not_modified += 1
             return web.Response(status=304, headers={"ETag": etag})
-        return web.Response(body=body, headers={"ETag": etag, **links}, content_type="application/json")
+        self.answered.append(self.requests[-1])
+        headers = {"ETag": etag, "Date": format_datetime(self.state.now, usegmt=True), **links}
+        return web.Response(body=body, headers=headers, content_type="application/json")
+
+    def _admits(self, authorization: str, path: str) -> bool:
+        if path.startswith("/app/") or path.endswith("/installation"):
+            return self.app.is_signed(authorization, self.state.now)
+        self._by_app = self.app.opens(authorization, self.state.now)
+        return self._by_app or authorization == f"Bearer {self.token}"
+
+    def _shown(self, repo: Repo) -> bool:
+        return not self._by_app or repo.visibility == "public" or self.app.has(repo)
 
     def _body(self, parts: Sequence[str], request: web.Request) -> tuple[bytes, dict[str, str]]:
         if parts[:3] and parts[0] == "repos" and parts[3:5] == ["git", "blobs"]:
@@ -101,6 +132,8 @@ class GithubServer:
                 f'<{self.url}{request.path}?{query}&page={page + 1}>; rel="next", '
                 f'<{self.url}{request.path}?{query}&page={-(-len(found) // size)}>; rel="last"'
             )
+        if parts == ["installation", "repositories"]:
+            return json.dumps({"total_count": len(found), "repositories": shown}).encode(), links
         return json.dumps(shown).encode(), links
 
     def _found(self, parts: Sequence[str], query: Mapping[str, str]) -> Any:
@@ -108,11 +141,27 @@ class GithubServer:
             case ["orgs", login, *below] if login == ORGANISATION:
                 return self._of_organisation(below, query)
             case ["repositories", repository_id] if int(repository_id) in self.state.repos:
-                return self._described(self.state.repos[int(repository_id)])
+                repo = self.state.repos[int(repository_id)]
+                if self._shown(repo):
+                    return self._described(repo)
+            case ["installation" | "app", *_] | ["repos", _, _, "installation"]:
+                return self._of_app(parts)
             case ["repos", _, _]:
                 return self._described(self._repo(parts))
             case ["repos", _, _, *below]:
                 return self._of_repository(self._repo(parts), below, query)
+        raise RefusedError(404)
+
+    def _of_app(self, parts: Sequence[str]) -> Any:
+        match parts:
+            case ["installation", "repositories"] if self._by_app:
+                return [] if self.lists_nothing else self._described_all(self.app.has)
+            case ["app", "installations", number, "access_tokens"] if int(number) == self.app.installation:
+                if self.app.suspended:
+                    raise RefusedError(403)
+                return self.app.grant(self.state.now)
+            case ["repos", _, _, "installation"] if self.app.has(self._repo(parts)):
+                return {"id": self.app.installation}
         raise RefusedError(404)
 
     def _of_organisation(self, below: Sequence[str], query: Mapping[str, str]) -> Any:
@@ -127,8 +176,7 @@ class GithubServer:
             case ["repos"]:
                 if self.fails_after_pages is not None and int(query.get("page", "1")) > self.fails_after_pages:
                     raise RefusedError(502)
-                owned = [] if self.lists_nothing else [r for r in state.repos.values() if r.owner == ORGANISATION]
-                return [self._described(each) for each in owned]
+                return [] if self.lists_nothing else self._described_all(lambda each: each.owner == ORGANISATION)
             case ["members"]:
                 wanted = query.get("role", "all")
                 logins = [login for login, role in state.members.items() if wanted in {"all", role}]
@@ -144,7 +192,7 @@ class GithubServer:
     def _repo(self, parts: Sequence[str]) -> Repo:
         name = "/".join(parts[1:3])
         found = self.state.named(name)
-        if found is not None:
+        if found is not None and self._shown(found):
             return found
         if name in self.state.former_names and self.state.former_names[name] in self.state.repos:
             rest = "/".join(parts[3:])
@@ -163,6 +211,11 @@ class GithubServer:
                 return [{"id": each.id, "slug": each.slug, "name": each.slug} for each in teams]
             case ["issues" | "pulls" as kind, *more]:
                 return self._of_issues(repo, kind, more, query)
+            case ["releases"]:
+                shown = [each for each in reversed(repo.releases.values()) if each.id not in self.hides_releases]
+                return [self._release(repo, each) for each in shown]
+            case ["releases", number] if int(number) in repo.releases:
+                return self._release(repo, repo.releases[int(number)])
         return self._of_git(repo, below, query)
 
     def _of_git(self, repo: Repo, below: Sequence[str], query: Mapping[str, str]) -> Any:
@@ -267,6 +320,20 @@ class GithubServer:
             "updated_at": stamp(issue.updated_at),
         } | ({"pull_request": {"url": "x"}} if issue.pull else {})
 
+    def _release(self, repo: Repo, release: FakeRelease) -> dict[str, Any]:
+        return {
+            "id": release.id,
+            "tag_name": release.tag,
+            "name": release.name,
+            "body": release.body,
+            "draft": release.draft,
+            "prerelease": release.prerelease,
+            "author": self.state.account("ann-hub"),
+            "html_url": f"https://github.test/{repo.full_name}/releases/tag/{release.tag}",
+            "published_at": None if release.draft else stamp(release.published_at),
+            "assets": [{"download_count": release.downloads}],
+        }
+
     def _comment(self, comment: tuple[int, str, str, Any]) -> dict[str, Any]:
         number, author, body, at = comment
         return {
@@ -276,6 +343,9 @@ class GithubServer:
             "created_at": stamp(at),
             "updated_at": stamp(at),
         }
+
+    def _described_all(self, wanted: Callable[[Repo], bool]) -> list[dict[str, Any]]:
+        return [self._described(each) for each in self.state.repos.values() if wanted(each) and self._shown(each)]
 
     def _described(self, repo: Repo) -> dict[str, Any]:
         state, is_ours = self.state, repo.owner == ORGANISATION
@@ -301,6 +371,7 @@ async def github_server() -> AsyncIterator[GithubServer]:
     server = GithubServer()
     app = web.Application()
     app.router.add_route("GET", r"/{path:[\s\S]*}", server.handle)
+    app.router.add_route("POST", "/app/{path:.*}", server.handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

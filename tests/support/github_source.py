@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from pydantic import SecretStr
 
+from connectors.github.app import AppSignature, Installation
 from connectors.github.client import GithubClient
 from connectors.github.connector import GithubConnector
 from connectors.github.settings import GithubSettings
@@ -13,8 +15,9 @@ from headwater.clients.egress.client import Egress
 from headwater.clients.egress.credentials import BearerCredential
 from schemas.ids import KnowledgeBaseId, SourceId
 from tests.support.egress import FakeClock, egress
+from tests.support.github_app import pem
 from tests.support.github_server import TOKEN, GithubServer, github_server
-from tests.support.github_state import ORGANISATION, FakeIssue, GithubState, Repo
+from tests.support.github_state import ORGANISATION, FakeIssue, FakeRelease, GithubState, Repo
 
 PATH = "docs/doc.md"
 USERS = {"ann-hub": "ann", "lea-hub": "lea", "bob-hub": "bob"}
@@ -28,13 +31,15 @@ class GithubSource:
     shares_by_group: Final = True
 
     def __init__(self, server: GithubServer, opened: Egress, clock: FakeClock) -> None:
-        self.server, self.clock, self._egress = server, clock, opened
+        self.server, self.clock, self.egress = server, clock, opened
         self.settings: dict[str, Any] = {"organisation": ORGANISATION, "public": "everyone", "users": USERS}
         self._leads = server.state.add_team("leads", {"lea-hub"})
         self._shares: dict[str, tuple[str, ...]] = {}
         self._names: dict[int, str] = {}
         self._acts: dict[str, Callable[[], None]] = {}
         self._reading = False
+        self.skew = timedelta()  # of our clock to the server's
+        self.key = ""
         server.on_read = self._about_to_read
 
     @property
@@ -47,14 +52,32 @@ class GithubSource:
 
     def connector(self) -> GithubConnector:
         settings = GithubSettings(url=self.server.url, **self.settings)
+        installation = self._installation(settings)
         token = BearerCredential(name="secrets.token", read=lambda: SecretStr(TOKEN))
-        source = self._egress.source(home=settings.home, credential=token)
+        source = self.egress.source(home=settings.home, credential=installation or token)
         return GithubConnector(
+            installation=installation,
             client=GithubClient(source, page_items=PAGE_ITEMS, compared_files=self.server.compared_files),
             settings=settings,
             source=SourceId("github"),
             knowledge_base=KnowledgeBaseId("code"),
         )
+
+    def _installation(self, settings: GithubSettings) -> Installation | None:
+        if settings.app is None or settings.installation is None:
+            return None
+        signature = AppSignature(app=settings.app, key=lambda: SecretStr(self.key), now=self._now)
+        as_app = self.egress.source(home=settings.home, credential=signature)
+        return Installation(number=settings.installation, app=settings.app, as_app=as_app, now=self._now)
+
+    def _now(self) -> datetime:
+        return self.state.now + self.skew
+
+    def become_app(self) -> None:
+        """Read what an app's installation may read, in place of an organisation by a personal token."""
+        del self.settings["organisation"]
+        self.settings |= {"app": self.server.app.app, "installation": str(self.server.app.installation)}
+        self.key, self.server.token = pem(), "nobody's"
 
     def put(self, name: str, text: str) -> None:
         repo = self.repo(name)
@@ -138,16 +161,25 @@ class OrganisationSource(GithubSource):
     def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         found = {}
         for repo in self.state.repos.values():
-            if repo.owner == ORGANISATION:
+            if self.server.app.has(repo):
                 for path, content in repo.files().items():
                     if not path.endswith(".png"):
                         found[f"repo:{repo.id}/file/{path}"] = (content.decode(), self.readers(repo))
                 for issue in repo.issues.values():
                     found[f"repo:{repo.id}/issue/{issue.number}"] = (_written(issue), self.readers(repo))
+                for release in repo.releases.values():
+                    if self.settings.get("releases") and not release.draft:
+                        found[f"repo:{repo.id}/release/{release.id}"] = (_announced(release), self.readers(repo))
         return found
 
     def name_of(self, external_id: str) -> str:
         return external_id
+
+
+def _announced(release: FakeRelease) -> str:
+    kind = "Pre-release" if release.prerelease else "Release"
+    said = f"{kind} {release.tag}, by ann-hub, {release.published_at:%Y-%m-%d}"
+    return f"# {release.name or release.tag}\n\n{said}\n\n{release.body}\n"
 
 
 def _written(issue: FakeIssue) -> str:

@@ -45,6 +45,18 @@ class FakeIssue:
 
 
 @dataclass(slots=True)
+class FakeRelease:
+    id: int
+    tag: str
+    name: str | None
+    body: str
+    published_at: datetime
+    draft: bool = False
+    prerelease: bool = False
+    downloads: int = 0  # of its assets, which its listing tells
+
+
+@dataclass(slots=True)
 class Repo:
     id: int
     name: str
@@ -58,6 +70,7 @@ class Repo:
     direct: set[str] = field(default_factory=set)
     teams: set[int] = field(default_factory=set)
     issues: dict[int, FakeIssue] = field(default_factory=dict)
+    releases: dict[int, FakeRelease] = field(default_factory=dict)
 
     @property
     def full_name(self) -> str:
@@ -179,6 +192,13 @@ class GithubState:
         issue = FakeIssue(number, title, body, "ann-hub", at, at, pull=pull)
         repo.issues[number] = issue
         return issue
+
+    def new_release(
+        self, repo: Repo, tag: str, body: str, *, name: str | None = None, draft: bool = False
+    ) -> FakeRelease:
+        release = FakeRelease(self.new_id(), tag, name, body, self.tick(), draft=draft)
+        repo.releases[release.id] = release
+        return release
 
     def edit(self, issue: FakeIssue, body: str) -> None:
         issue.body, issue.updated_at = body, self.tick()

@@ -42,3 +42,24 @@ class TestGithub(ConnectorContract):
             await follower.follow()
         assert isinstance(refused.value, UnauthorisedError)
         assert follower.deleted == []
+
+    async def test_tokens_of_an_app_that_end_in_mid_sync_are_renewed(self, github: GithubSource) -> None:
+        fill(github)
+        github.become_app()
+        github.server.app.requests_a_token = 3
+        follower = Follower(github)
+        await follower.follow()
+        assert follower.view() == github.truth()
+        assert github.server.app.given > 3
+
+    async def test_an_app_that_is_uninstalled_in_mid_sync_deletes_nothing(self, github: GithubSource) -> None:
+        fill(github)
+        github.become_app()
+        follower = Follower(github)
+        await follower.follow()
+        github.delete("a/x.md")
+        github.put("b/y.md", "edited")  # others are looked at after it
+        github.before_read("b/y.md", github.server.app.uninstall)
+        with pytest.raises(UnauthorisedError):
+            await follower.follow()
+        assert follower.deleted == []

@@ -1,6 +1,7 @@
 """Connectors of directory sources: settings and secrets are refused by name, and no tenant reaches beyond its own."""
 
 from collections.abc import AsyncIterator, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,10 +132,23 @@ def test_github_is_made_of_text_and_a_token(egress: Egress, monkeypatch: pytest.
     assert "hidden" not in repr(connector)
 
 
+def test_github_is_made_of_an_app_and_its_key(egress: Egress, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = github(app="77", installation="42")
+    with pytest.raises(FatalError, match=r"secrets\.private_key: missing"):
+        connect(SOURCE, source, ConnectorSettings(), egress)
+    monkeypatch.setenv("HEADWATER_SECRET__ACME__KEY", "hidden")
+    connected = connect(SOURCE, replace(source, secrets={"private_key": "env:key"}), ConnectorSettings(), egress)
+    assert isinstance(connected.connector, GithubConnector)
+    assert connected.connector.settings.of_installation
+    assert connected.connector.installation is not None
+    assert "hidden" not in repr(connected)
+
+
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
         ({}, "either `organisation` or `repositories`"),
+        ({"app": "77", "organisation": "acme"}, "`app` and `installation` together"),
         ({"organisation": "acme", "repositories": "[acme/code]"}, "either `organisation` or `repositories`"),
         ({"repositories": "[code]"}, "owner/name"),
         ({"organisation": "acme", "public": "all"}, r"settings\.public"),

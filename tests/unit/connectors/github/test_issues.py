@@ -50,6 +50,37 @@ async def test_what_is_updated_while_pages_are_read_hides_nothing(
     assert follower.view() == source.truth()
 
 
+async def test_what_is_updated_during_a_whole_listing_is_found_by_the_next_look(
+    source: OrganisationSource, follower: Follower
+) -> None:
+    state, repo = source.state, source.state.add_repo("code")
+    issues = [state.new_issue(repo, f"Title {number}", "Body") for number in range(6)]
+    passing = source.connector().changes({})
+    async for change in passing:
+        await follower.submit(_one(change))
+        if "/issue/" in getattr(change, "external_id", ""):
+            break
+    for issue in (issues[0], issues[5]):  # one was listed already, one was not
+        state.tick(600)
+        state.edit(issue, "Edited")
+    await follower.submit(passing)
+    await follower.follow()
+    assert follower.view() == source.truth()
+
+
+async def test_an_issue_that_is_deleted_during_the_first_listing_hides_no_other(
+    source: OrganisationSource, follower: Follower
+) -> None:
+    state, repo = source.state, source.state.add_repo("code")
+    for number in range(8):
+        state.new_issue(repo, f"Title {number}", "Body")
+    source.server.on_answer = lambda path: repo.issues.pop(2, None) if path.endswith("page=2") else None
+    await follower.follow()
+    assert 2 not in repo.issues
+    known, truth = follower.view(), source.truth()
+    assert {each: known.get(each) for each in truth} == truth
+
+
 async def _one(change: Observed) -> AsyncIterator[Observed]:
     yield change
 

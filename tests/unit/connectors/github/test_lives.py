@@ -22,9 +22,11 @@ class Life:
     def __init__(self, source: OrganisationSource, seed: int) -> None:
         self.source, self.server, self.state = source, source.server, source.state
         self.chance = random.Random(seed)
+        self.more: list[str] = []  # what else may happen to repositories
         self.follower = Follower(source, batch=self.chance.randint(1, 4))
         self.teams: list[FakeTeam] = [self.state.add_team("core", {"ann-hub"})]
         self.teams.append(self.state.add_team("sub", {"bob-hub"}, parent=self.teams[0].id))
+        source.settings["releases"] = True
         for name in ("one", "two", "three"):
             repo = self.state.add_repo(name)
             for path in self.chance.sample(PATHS, 4):
@@ -37,7 +39,9 @@ class Life:
         repo = self.chance.choice(
             [each for each in self.state.repos.values() if each is not self.stays] or [self.stays]
         )
-        self.chance.choice([self._edit, self._edit, self._shape, self._people, self._talk, self._repositories])(repo)
+        self.chance.choice(
+            [self._edit, self._edit, self._shape, self._people, self._talk, self._publish, self._repositories]
+        )(repo)
 
     def _text(self) -> bytes:
         return f"text {self.chance.random()}{self.chance.choice(['', chr(10), chr(10) + 'more' + chr(10)])}".encode()
@@ -102,8 +106,25 @@ class Life:
             case "delete" if issues:
                 del repo.issues[self.chance.choice(issues).number]
 
+    def _publish(self, repo: Repo) -> None:
+        releases = list(repo.releases.values())
+        match self.chance.choice(["new", "new", "draft", "edit", "withdraw", "download", "delete"]):
+            case "new" | "draft" as kind:
+                tag = f"v{self.chance.getrandbits(20)}"
+                self.state.new_release(repo, tag, "Notes", name=self.chance.choice([None, "N"]), draft=kind == "draft")
+            case "edit" if releases:
+                self.chance.choice(releases).body = f"Edited {self.chance.random()}"
+            case "withdraw" if releases:
+                self.chance.choice(releases).draft ^= True
+            case "download" if releases:
+                self.chance.choice(releases).downloads += 1
+            case "delete" if releases:
+                del repo.releases[self.chance.choice(releases).id]
+
     def _repositories(self, repo: Repo) -> None:
-        match self.chance.choice(["rename", "delete", "transfer", "new", "archive"]):
+        match self.chance.choice(["rename", "delete", "transfer", "new", "archive", *self.more]):
+            case "select" if self.server.app.selected is not None:
+                self.server.app.selected ^= {repo.id}
             case "rename":
                 self.state.rename(repo, f"renamed-{self.chance.getrandbits(20)}")
             case "delete" if self.chance.random() < 0.3:
@@ -125,7 +146,9 @@ class Life:
             for _ in range(chance.choice([0, 0, 2]))
         ]
         if chance.random() < 0.15:
-            self.server.refused = {chance.choice(["git/blobs", "issues", "teams", "collaborators", "compare"]): 500}
+            self.server.refused = {
+                chance.choice(["git/blobs", "issues", "releases", "teams", "collaborators", "compare"]): 500
+            }
         at_most = chance.choice([None, 1, 3])
         with suppress(HeadwaterError):
             match chance.choice(["changes", "changes", "items", "permissions", "everything"]):
@@ -145,8 +168,22 @@ class Life:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_what_is_known_equals_the_organisation(source: OrganisationSource, seed: int) -> None:
-    life = Life(source, seed)
-    for _ in range(STEPS):
+    await _lived(Life(source, seed))
+
+
+async def test_what_is_known_equals_what_an_app_is_installed_for(source: OrganisationSource) -> None:
+    """Its tokens end after a few requests, and what it is installed for changes."""
+    life = Life(source, 3)
+    source.become_app()
+    life.server.app.requests_a_token = 30
+    life.server.app.selected = {each.id for each in life.state.repos.values()}
+    life.more = ["select", "select"]
+    await _lived(life, steps=16)
+
+
+async def _lived(life: Life, steps: int = STEPS) -> None:
+    source = life.source
+    for _ in range(steps):
         life.happen()
         if life.chance.random() < 0.4:
             await life.follow()
