@@ -22,6 +22,7 @@ class Asked:
     method: str
     target: str
     headers: Mapping[str, str]
+    content: bytes = b""
 
 
 @dataclass(slots=True)
@@ -39,9 +40,9 @@ class ScriptedServer:
             while lines := (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n"):
                 method, target, _ = lines[0].split(" ")
                 pairs = (line.split(": ", 1) for line in lines[1:] if line)
-                self.asked.append(
-                    Asked(method=method, target=target, headers={name.lower(): value for name, value in pairs})
-                )
+                headers = {name.lower(): value for name, value in pairs}
+                content = await reader.readexactly(int(headers.get("content-length", "0")))
+                self.asked.append(Asked(method=method, target=target, headers=headers, content=content))
                 writer.write(self.replies.pop(0) if len(self.replies) > 1 else self.replies[0])
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):

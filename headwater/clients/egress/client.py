@@ -7,6 +7,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import cache, partial
 from typing import Final
 
@@ -16,11 +17,25 @@ from headwater.clients.egress.addresses import AddressPolicy
 from headwater.clients.egress.conditional import Validators
 from headwater.clients.egress.deadlines import Remaining
 from headwater.clients.egress.decoding import ACCEPTED, decoded, too_large
-from headwater.clients.egress.errors import DestinationRefusedError, HomeRefusedError, SourceAwayError, of_status
+from headwater.clients.egress.errors import (
+    UNAUTHORISED,
+    DestinationRefusedError,
+    HomeRefusedError,
+    SourceAwayError,
+    of_status,
+)
 from headwater.clients.egress.guarded import GuardedHttpx
 from headwater.clients.egress.limits import limit_wait_s, says_limited, stated_limits
 from headwater.clients.egress.pacing import Clock, Pacer, SourceState, SystemClock
-from headwater.clients.egress.requests import REPEATABLE, Credential, EgressRequest, Fetched, NotModified, Streamed
+from headwater.clients.egress.requests import (
+    REPEATABLE,
+    Credential,
+    EgressRequest,
+    Fetched,
+    NotModified,
+    RenewableCredential,
+    Streamed,
+)
 from headwater.clients.egress.resolving import Resolver, SystemResolver
 from headwater.clients.egress.targets import OWN_HEADERS, REDIRECTS, Hop, checked_url, origin_of, redirected
 from headwater.clients.egress.transport import GuardedTransport, Timeouts
@@ -64,7 +79,7 @@ class EgressSource:
         """Return a response with its body in memory; NotModified where the request's validators still hold.
 
         Raises RateLimitedError past the budget for waiting, and what `headwater.clients.egress.errors` lists. Broken
-        and failing responses are asked for again a few times where the method may be repeated.
+        and failing responses are asked for again a few times where the request may be repeated.
         """
         delays = RetryPolicy(attempts=self._settings.attempts, first_delay_s=0.5).delays()
         while True:
@@ -78,13 +93,16 @@ class EgressSource:
                 )
             except SourceAwayError:
                 delay_s = next(delays, None)
-                if request.method not in REPEATABLE or delay_s is None:
+                if not (request.repeatable or request.method in REPEATABLE) or delay_s is None:
                     raise
                 await self._clock.sleep(delay_s)
 
     @asynccontextmanager
     async def stream(self, request: EgressRequest) -> AsyncIterator[Streamed | NotModified]:
-        """Yield a response whose body is read within the block; waits for rate limits, repeats nothing else."""
+        """Yield a response whose body is read within the block.
+
+        Waits for rate limits, and shows a renewed credential once where one was refused; repeats nothing else.
+        """
         hop = self._first(request)
         async with self._slots, AsyncExitStack() as stack:
             self._pacer.in_flight += 1
@@ -115,12 +133,12 @@ class EgressSource:
         return Hop(method=request.method, url=url, headers=headers, content=request.content, trusted=trusted)
 
     async def _answer(self, hop: Hop, request: EgressRequest, stack: AsyncExitStack) -> Streamed | NotModified:
-        budget_s, repeats, redirects = self._settings.wait_budget_s, 0, 0
+        budget_s, repeats, redirects, renewals = self._settings.wait_budget_s, 0, 0, 0
         deadline = Remaining(self._settings.total_timeout_s)
         while True:
             budget_s = await self._pacer.admit(hop.origin.host, budget_s=budget_s)
             opening = await stack.enter_async_context(AsyncExitStack())
-            response, sent_with = await self._open(hop, deadline, opening)
+            response, secret = await self._open(hop, deadline, opening)
             headers = {name.lower(): value for name, value in response.headers.items()}
             if response.status_code in REDIRECTS and "location" in headers:
                 redirects += 1
@@ -134,28 +152,33 @@ class EgressSource:
                 return self._value(response, headers, hop, request, deadline)
             body = await self._excerpt(response, headers, hop, deadline)
             await opening.aclose()
+            if response.status_code == UNAUTHORISED and not renewals and self._renews(secret):
+                renewals += 1
+                continue
             if not says_limited(response.status_code, stated, body):
-                raise of_status(response.status_code, host=hop.origin.host, credential=sent_with)
+                name = self._credential.name if self._credential is not None and secret else None
+                raise of_status(response.status_code, host=hop.origin.host, credential=name)
             EGRESS_REQUESTS.labels("limited").inc()
             self._pacer.hold(hop.origin.host, limit_wait_s(response.status_code, stated, repeats=repeats))
             repeats += 1
             deadline = Remaining(self._settings.total_timeout_s)
 
-    async def _open(self, hop: Hop, deadline: Remaining, stack: AsyncExitStack) -> tuple[httpx.Response, str | None]:
-        sent_with, wire = None, hop
-        if hop.trusted and self._credential is not None:
-            sent_with = self._credential.name
-            secret = await self._credential.headers()
-            wire = Hop(
-                method=hop.method,
-                url=hop.url,
-                headers={**hop.headers, **secret},
-                content=hop.content,
-                trusted=True,
-            )
+    def _renews(self, secret: Mapping[str, str]) -> bool:
+        """Say whether another try may be worth it: a credential was sent, and can be had anew."""
+        if secret and isinstance(self._credential, RenewableCredential):
+            self._credential.refused(secret)
+            return True
+        return False
+
+    async def _open(
+        self, hop: Hop, deadline: Remaining, stack: AsyncExitStack
+    ) -> tuple[httpx.Response, Mapping[str, str]]:
+        """Send a hop; return the response and the headers of the credential that went along."""
+        secret = await self._credential.headers() if hop.trusted and self._credential is not None else {}
+        wire = replace(hop, headers={**hop.headers, **secret})
         try:
             async with deadline.running(hop.origin.host, limit_s=self._settings.header_timeout_s):
-                return await stack.enter_async_context(self._transport.opened(wire, timeouts=self._timeouts)), sent_with
+                return await stack.enter_async_context(self._transport.opened(wire, timeouts=self._timeouts)), secret
         except DestinationRefusedError as error:
             if hop.origin == origin_of(self._home):
                 raise HomeRefusedError(str(error)) from error

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from headwater.clients.egress.conditional import NO_VALIDATORS, Validators
 
@@ -19,6 +19,7 @@ class EgressRequest:
     content: bytes | None = None
     validators: Validators = NO_VALIDATORS  # of the state that is known: a 304 then says that it still holds
     max_bytes: int | None = None  # below the cap of the settings
+    repeatable: bool = False  # of another method than REPEATABLE: that what it makes may be made twice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,4 +60,13 @@ class Credential(Protocol):
 
     async def headers(self) -> Mapping[str, str]:
         """Return the headers to add, found anew each time. Raises FatalError naming the reference and the remedy."""
+        ...
+
+
+@runtime_checkable
+class RenewableCredential(Credential, Protocol):
+    """A credential that ends, and that can be had anew: a token which something else opens."""
+
+    def refused(self, headers: Mapping[str, str]) -> None:
+        """Forget the credential of these headers: the source refused it. The next `headers` are another's."""
         ...
