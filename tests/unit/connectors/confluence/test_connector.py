@@ -150,6 +150,17 @@ async def test_labels_people_and_links_are_told(wiki: ConfluenceSource) -> None:
     assert picture not in found
 
 
+async def test_labels_change_without_a_version_and_without_reading(wiki: ConfluenceSource) -> None:
+    page = written(wiki)
+    follower = await followed(wiki)
+    wiki.wiki.pieces[page].labels = {"red"}
+    (change,) = await follower.follow()
+    assert isinstance(change.what, Patched)
+    assert (change.external_id, change.what.patch.attributes["labels"]) == (page, ("red",))
+    assert wiki.server.bodies == []
+    assert await follower.follow() == []
+
+
 async def test_an_attachment_that_is_too_large_is_reported(wiki: ConfluenceSource) -> None:
     page = written(wiki)
     file = written(wiki, "notes.txt", "12345678", parent=page, kind="attachment")
@@ -199,6 +210,10 @@ async def test_check_names_what_is_missing(wiki: ConfluenceSource) -> None:
         ({"url": "wiki.example.com"}, "not an address"),
         ({"url": "https://example.atlassian.net/wiki/"}, "email is missing"),
         ({"url": "https://a.atlassian.net/wiki", "email": "a@b.c", "by_username": "true"}, "by_username"),
+        ({"url": "https://a.atlassian.net/wiki", "email": "a@b.c", "client_id": "c", "cloud_id": "1"}, "leave one"),
+        ({"url": "https://a.atlassian.net/wiki", "client_id": "c"}, "cloud_id is missing"),
+        ({"url": "https://a.atlassian.net/wiki", "email": "a@b.c", "cloud_id": "../x"}, "cloud_id"),
+        ({"url": "https://wiki.example.com", "cloud_id": "1"}, "are Cloud's"),
         ({"url": "https://wiki.example.com", "space": "ENG"}, "space"),
     ],
 )
