@@ -87,7 +87,7 @@ def _confluence(of: Description) -> Connected:
         of.settings(ConfluenceSettings),
         source=of.source_id,
         knowledge_base=of.source.knowledge_base,
-        token=lambda: of.secret("token"),
+        secret=of.secret,
         egress=of.egress,
     )
     return Connected(connector=connector)

@@ -5,13 +5,14 @@ deleted since then, the state before the deletion is still there. It is submitte
 the document is still as it was seen.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from uuid import uuid4
 
-from headwater.ports.archive import SourceLog
+from headwater.ports.archive import SourceLog, TopicFacts
 from headwater.ports.blobs import BlobStore
 from schemas.codec import decode
 from schemas.events.base import Lane
@@ -20,6 +21,7 @@ from schemas.ids import DocumentId, Principal, Revision, SourceId, TenantId, doc
 from schemas.topics import Topic
 
 AT_ONCE: Final = 500  # submissions that are sent side by side
+BREATHE_AFTER: Final = 200  # records: an API replica has others to answer meanwhile
 _FIELDS: Final = tuple(DocumentState.__dataclass_fields__)
 
 
@@ -39,6 +41,21 @@ class Undone:
     kept: int = 0  # their deletion waited, and waits no longer
     lost: list[Lost] = field(default_factory=list)
 
+    def __add__(self, other: "Undone") -> "Undone":
+        """Count both."""
+        return Undone(
+            restored=self.restored + other.restored, kept=self.kept + other.kept, lost=[*self.lost, *other.lost]
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What is to be undone in one partition of the log: all of it, or the first of it by document id."""
+
+    undone: Undone
+    submissions: Sequence[DocumentSubmitted]
+    rest_after: DocumentId | None  # the last document that was looked at, where there are more behind it
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undo:
@@ -51,32 +68,59 @@ class Undo:
     actor: Principal
     log: SourceLog
     blobs: BlobStore
-    send: Callable[[Sequence[DocumentSubmitted]], Awaitable[None]]
     directory_topic: str  # what its deletions brought about is not undone here
 
-    async def run(self, waiting: Mapping[DocumentId, datetime]) -> Undone:
+    async def run(
+        self,
+        waiting: Mapping[DocumentId, datetime],
+        send: Callable[[Sequence[DocumentSubmitted]], Awaitable[None]],
+    ) -> Undone:
         """Submit again what was deleted, and what waits to be deleted, since then. Raises RetryableError.
 
         `waiting` are the source's deletions in quarantine, with when they began to wait.
         """
         undone = Undone()
-        facts = await self.log.facts(Topic.DOCUMENTS_CHANGED)
+        facts = await self.facts()
         for partition in facts.starts:  # one after the other: what is held is one partition's share
-            start, end = {partition: facts.starts[partition]}, {partition: facts.ends[partition]}
-            newest = await self._newest(start, end)
-            wanted = {each for each, record in newest.items() if self._is_to_undo(record, waiting.get(each))}
-            states = await self._states(wanted, start, end) if wanted else {}
-            batch: list[DocumentSubmitted] = []
-            for document in sorted(wanted):
-                submission = await self._submission(newest[document], states.get(document), undone)
-                if submission is not None:
-                    batch.append(submission)
-                if len(batch) == AT_ONCE:
-                    await self.send(batch)
-                    batch = []
-            if batch:
-                await self.send(batch)
+            part = await self.part(facts, partition, waiting)
+            undone += part.undone
+            for first in range(0, len(part.submissions), AT_ONCE):
+                await send(part.submissions[first : first + AT_ONCE])
         return undone
+
+    async def facts(self) -> TopicFacts:
+        """Return which partitions the log has, and how far each reaches now. Raises RetryableError."""
+        return await self.log.facts(Topic.DOCUMENTS_CHANGED)
+
+    async def part(
+        self,
+        facts: TopicFacts,
+        partition: int,
+        waiting: Mapping[DocumentId, datetime],
+        *,
+        after: DocumentId | None = None,
+        limit: int | None = None,
+    ) -> Part:
+        """Return what is to be submitted for one partition's documents, ordered by id; nothing is sent.
+
+        With `after` and `limit`, only the first `limit` of those behind that document. Raises RetryableError.
+        """
+        start, end = {partition: facts.starts[partition]}, {partition: facts.ends[partition]}
+        newest = await self._newest(start, end)
+        wanted = sorted(
+            each
+            for each, record in newest.items()
+            if (after is None or each > after) and self._is_to_undo(record, waiting.get(each))
+        )
+        chosen = wanted[:limit]
+        states = await self._states(set(chosen), start, end) if chosen else {}
+        undone = Undone()
+        found = [await self._submission(newest[each], states.get(each), undone) for each in chosen]
+        return Part(
+            undone=undone,
+            submissions=[each for each in found if each is not None],
+            rest_after=chosen[-1] if len(chosen) < len(wanted) else None,
+        )
 
     async def _newest(self, start: Mapping[int, int], end: Mapping[int, int]) -> dict[DocumentId, "_Newest"]:
         newest: dict[DocumentId, _Newest] = {}
@@ -104,7 +148,11 @@ class Undo:
 
     async def _records(self, start: Mapping[int, int], end: Mapping[int, int]) -> AsyncIterator[DocumentChanged]:
         prefix = document_key(self.tenant, DocumentId(""))
+        read = 0
         async for record in self.log.records(Topic.DOCUMENTS_CHANGED, start, end):
+            read += 1
+            if read % BREATHE_AFTER == 0:
+                await asyncio.sleep(0)
             if record.value is not None and (record.key or b"").startswith(prefix):
                 document = decode(record.value, DocumentChanged)
                 if document.source == self.source:

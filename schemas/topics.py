@@ -26,6 +26,7 @@ class Topic(StrEnum):
     DIRECTORY_CHANGED = "rag.directory.changed"
     SYNCS_REQUESTED = "rag.syncs.requested"
     SYNCS_PROGRESSED = "rag.syncs.progressed"
+    SOURCES_TESTED = "rag.sources.tested"
     CONNECTORS_CURSORS = "rag.connectors.cursors"
     EVENTS_PARKED = "rag.events.parked"
     EVENTS_RESOLVED = "rag.events.resolved"

@@ -27,8 +27,10 @@ class EndlessListingError(RetryableError):
 class Rest:
     """Reads a site's REST API below its address."""
 
-    def __init__(self, source: EgressSource, *, url: str) -> None:
-        self._source, self._context = source, urlsplit(url).path
+    def __init__(self, source: EgressSource, *, url: str, site_url: str | None = None) -> None:
+        """`url`: what the source's home is; `site_url`: where the site is, if something else stands before it."""
+        self._source = source
+        self._contexts = tuple(dict.fromkeys(urlsplit(each).path for each in (url, site_url or url)))
 
     async def fetch(self, path: str, **query: str | int) -> bytes:
         """Return a body. Raises as `EgressSource.fetch`."""
@@ -96,7 +98,8 @@ class Rest:
     def _relative(self, link: str) -> str:
         """Return a link below the site's address, whatever host it names: credentials go nowhere else."""
         parts = urlsplit(link)
-        path = parts.path.removeprefix(self._context) if parts.path.startswith(self._context) else parts.path
+        context = next((each for each in self._contexts if parts.path.startswith(each)), "")
+        path = parts.path.removeprefix(context)
         return f"{path.lstrip('/')}?{parts.query}" if parts.query else path.lstrip("/")
 
 

@@ -7,7 +7,7 @@ whether something is gone is not to be learned there, for the index is written l
 from collections.abc import AsyncIterator
 from typing import Final
 
-from connectors.confluence.client import Rest, parsed, segment
+from connectors.confluence.client import AnswerError, Rest, parsed, segment
 from connectors.confluence.rest import (
     BLOG_POST,
     CURRENT,
@@ -68,6 +68,15 @@ class CloudSite(Site):
         if found is None or found.body is None or found.body.storage is None:
             return None
         return found, found.body.storage.value
+
+    async def download(self, content: Content) -> AsyncIterator[bytes]:
+        """Yield the bytes of an attachment. The link that the site tells is for browsers, and refuses tokens."""
+        if content.container is None:
+            raise AnswerError(f"attachment {content.id}: the site does not say what it belongs to")
+        path = f"rest/api/content/{segment(content.container.id)}/child/attachment/{segment(content.id)}/download"
+        link = f"{path}?version={content.version.number}"
+        async for piece in self.rest.stream(link, max_bytes=self.settings.max_bytes):
+            yield piece
 
     async def members(self, group: GroupRef) -> list[User]:
         """Return the users in a group. Raises MissingError where there is no such group."""

@@ -26,6 +26,8 @@ class ConfluenceSettings(BaseModel, frozen=True, extra="forbid"):
     url: Annotated[str, AfterValidator(_address)]
     deployment: Literal["cloud", "data_center"] | None = None  # None: Cloud where the address is Atlassian's
     email: str | None = None  # Cloud: whose API token `secrets.token` is
+    cloud_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None  # Cloud: for tokens with scopes
+    client_id: str | None = None  # Cloud: of a service account's OAuth 2.0 credential, with `secrets.client_secret`
     spaces: Names = ()  # keys; empty: every current space that the account may view
     exclude_spaces: Names = ()
     blog_posts: bool = True
@@ -42,8 +44,17 @@ class ConfluenceSettings(BaseModel, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _complete(self) -> "ConfluenceSettings":
-        if self.is_cloud and not self.email:
-            raise ValueError("email is missing: Cloud takes an API token with the address of its account")
+        if self.is_cloud and not self.email and not self.client_id:
+            raise ValueError(
+                "email is missing, or client_id: Cloud takes an API token with the address of its account, or the "
+                "OAuth 2.0 credential of a service account"
+            )
+        if self.email and self.client_id:
+            raise ValueError("email and client_id: one credential is enough; leave one of them out")
+        if self.client_id and not self.cloud_id:
+            raise ValueError("cloud_id is missing: what client_id opens is behind Atlassian's gateway alone")
+        if (self.client_id or self.cloud_id) and not self.is_cloud:
+            raise ValueError("client_id and cloud_id are Cloud's; Data Center takes a personal access token")
         if self.by_username and self.is_cloud:
             raise ValueError("by_username is for Data Center: accounts of Cloud have no user names")
         return self

@@ -28,14 +28,17 @@ class Walk:
         self.seen: set[str] = set()
         self.mark: dict[str, bytes | None] = {}
         self._site, self._judge, self._reader = site, judge, reader
+        self._unmet: int | None = None  # of what is held, by a listing; what is new is known when it is met
 
     async def listed(self, spaces: Collection[SpaceRef], compare: Compare) -> AsyncIterator[Observed]:
         """Yield what comparing each content of the spaces comes to. All of them were met when it ends."""
+        self._unmet = len(self.held)
         for space in spaces:
             for listing in (self._site.contents(space), self._site.parts(space)):
                 async for item in listing:
                     async for change in self._met(item, compare):
                         yield change
+        self._unmet = None
 
     async def searched(self, minutes: int, spaces: Collection[SpaceRef]) -> AsyncIterator[Observed]:
         """Yield what differs of what was edited in the last minutes."""
@@ -98,6 +101,8 @@ class Walk:
         if judged is None or not self._takes(content):
             return  # what is held of it is looked at in the end
         self.seen.add(content_id)
+        if self._unmet and content_id in self.held:
+            self._unmet -= 1
         async for change in compare(content, judged):
             yield change
 
@@ -140,4 +145,5 @@ class Walk:
             source_version=version,
             occurred_at=now(),
             cursor={CONTENT + content_id: state, **self.mark},
+            remaining=self._unmet or None,
         )

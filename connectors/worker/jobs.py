@@ -8,7 +8,7 @@ from connectors.runner import Runner
 from connectors.tally import ending_of
 from connectors.work import Work
 from connectors.worker.fence import FencedCursors
-from connectors.worker.ports import Held
+from connectors.worker.ports import Held, Key
 from headwater.clients.egress.client import Egress
 from headwater.clients.kafka.producer import EventProducer
 from headwater.errors import FatalError
@@ -34,6 +34,10 @@ class ConnectorJobs:
     def follows(self, source: Source) -> bool:
         """See the port: by the setting `watch`, which every kind that can be followed has."""
         return self.reads(source) and source.settings.get("watch", "").lower() in {"true", "1", "yes", "on"}
+
+    async def check(self, key: Key, source: Source) -> None:
+        """See the port."""
+        await connect(key, source, self.settings.connectors, self.egress).connector.check()
 
     async def sync(self, held: Held, work: Work) -> SyncReport:
         """See the port."""

@@ -11,7 +11,7 @@ from headwater.clients.kafka.consumer import Partitions
 from headwater.clients.kafka.records import Item, Offsets, Outgoing
 from headwater.errors import HeadwaterError
 from schemas.events.directory import Source
-from schemas.events.syncs import SyncProgressed, SyncRequested
+from schemas.events.syncs import SourceTested, SyncProgressed, SyncRequested
 from schemas.ids import Revision, SourceId, TenantId
 
 Key: TypeAlias = tuple[TenantId, SourceId]
@@ -68,6 +68,10 @@ class SyncLog(Protocol):
         """Append a request, or RetryableError."""
         ...
 
+    async def tell(self, tested: SourceTested) -> None:
+        """Append what a test has found, or RetryableError."""
+        ...
+
     def partition_of(self, key: Key) -> int:
         """Return the partition of a source's requests."""
         ...
@@ -110,6 +114,10 @@ class Jobs(Protocol):
 
     def follows(self, source: Source) -> bool:
         """Whether the source wants to be followed as it changes."""
+        ...
+
+    async def check(self, key: Key, source: Source) -> None:
+        """Return where the source can be read from here; raise the FatalError or RetryableError that says why not."""
         ...
 
     async def sync(self, held: Held, work: Work) -> SyncReport:

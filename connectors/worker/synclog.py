@@ -12,7 +12,7 @@ from headwater.clients.kafka.murmur2 import partition_of
 from headwater.clients.kafka.producer import EventProducer
 from headwater.clients.kafka.syncs import newest_syncs
 from headwater.settings import Settings
-from schemas.events.syncs import SyncProgressed, SyncRequested
+from schemas.events.syncs import SourceTested, SyncProgressed, SyncRequested
 from schemas.ids import scoped_key
 from schemas.topics import Topic
 
@@ -48,6 +48,10 @@ class KafkaSyncLog:
         """See the port."""
         key = scoped_key(request.tenant_id, request.source)
         await self._producer.send(Topic.SYNCS_REQUESTED, request, key=key)
+
+    async def tell(self, tested: SourceTested) -> None:
+        """See the port."""
+        await self._producer.send(Topic.SOURCES_TESTED, tested, key=scoped_key(tested.tenant_id, tested.source))
 
     def partition_of(self, key: Key) -> int:
         """See the port."""

@@ -17,6 +17,7 @@ from connectors.endings import Ending
 from connectors.worker.desk import Desk
 from connectors.worker.ports import Jobs, Key, LostError, Requests, Sources, SyncLog
 from connectors.worker.schedule import Schedule
+from connectors.worker.trials import Trials
 from headwater.clients.kafka.records import Item, PartitionEnd, Record
 from headwater.errors import RetryableError
 from headwater.settings import Settings
@@ -49,6 +50,7 @@ class Worker:
     now: Callable[[], datetime] = _utc_now
     monotonic: Callable[[], float] = monotonic
     _desk: Desk = field(init=False)
+    _trials: Trials = field(init=False)
     _schedule: Schedule = field(init=False)
     _unread: list[Item] = field(default_factory=list)  # read, and not yet taken in
     _owned: frozenset[int] = frozenset()
@@ -65,6 +67,7 @@ class Worker:
             now=self.now,
             monotonic=self.monotonic,
         )
+        self._trials = Trials(syncs=self.syncs, sources=self.sources, jobs=self.jobs, now=self.now)
         self._schedule = Schedule(settings=self.settings, syncs=self.syncs, jobs=self.jobs, now=self.now)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -79,6 +82,7 @@ class Worker:
                 await asyncio.sleep(AGAIN_S)
             else:
                 self.health.ready("kafka")
+        await self._trials.stop()
         await self._desk.stop_all(Ending.SUSPENDED, wait_s=STOP_S)
         self._desk.bury()
 
@@ -91,6 +95,7 @@ class Worker:
         self._desk.bury()
         self._desk.heed_directory()
         self._desk.begin()
+        self._trials.step()
         await self._schedule.ask_what_is_due(self._desk, self.sources, self._owned)
         await self._commit()
 
@@ -107,6 +112,7 @@ class Worker:
         if lost:
             self._owned -= lost
             self._desk.drop(lost)
+            self._trials.drop(lost)
             for partition in lost:
                 self._committed.pop(partition, None)
         if gained:
@@ -129,11 +135,14 @@ class Worker:
         except UndecodableError as error:  # nobody can say of which source it speaks; the next request makes up for it
             log.warning("request_undecodable", error=type(error).__name__, offset=record.position.offset)
             return
-        self._desk.take(request, record.position)
+        if request.tests:
+            self._trials.take(request, record.position.offset)
+        else:
+            self._desk.take(request, record.position)
 
     async def _commit(self) -> None:
-        """Acknowledge up to the oldest request without a recorded ending."""
-        wanted = {each: at for each in self._owned if (at := self._desk.to_commit(each)) is not None}
+        """Acknowledge up to the oldest request without a recorded ending or answer."""
+        wanted = {each: at for each in self._owned if (at := self._to_commit(each)) is not None}
         moved = {each: at for each, at in wanted.items() if self._committed.get(each) != at}
         topics = {topic for topic, _ in self.requests.assigned}
         if moved and topics:
@@ -141,6 +150,10 @@ class Worker:
             with suppress(RetryableError):
                 await self.requests.commit({topics.pop(): moved})
                 self._committed |= moved
+
+    def _to_commit(self, partition: int) -> int | None:
+        settled, tested = self._desk.to_commit(partition), self._trials.unsettled(partition)
+        return settled if settled is None or tested is None else min(settled, tested)
 
 
 def _next(item: Item) -> int:

@@ -75,10 +75,9 @@ async def _undo(settings: Settings, tenant: TenantId, source: SourceId, since: d
             actor=OPERATOR,
             log=KafkaSourceLog(settings, settle_wait_s=0),
             blobs=ObjectBlobStore(settings.blobs),
-            send=send,
             directory_topic=topic_of(settings, Topic.DIRECTORY_CHANGED),
         )
-        return await wanted.run({each.document_id: each.quarantined_at for each in waiting})
+        return await wanted.run({each.document_id: each.quarantined_at for each in waiting}, send)
 
 
 def _outgoing(settings: Settings, event: DocumentSubmitted) -> Outgoing:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from schemas.events.syncs import SyncProgressed
+from schemas.events.syncs import SourceTested, SyncProgressed
 from schemas.ids import SourceId, TenantId
 
 
@@ -12,6 +12,10 @@ class SyncStates(Protocol):
 
     async def newest(self, tenant: TenantId, source: SourceId) -> SyncProgressed | None:
         """Return how a source's newest sync stands or ended, None before its first."""
+        ...
+
+    async def newest_test(self, tenant: TenantId, source: SourceId) -> SourceTested | None:
+        """Return what a source's newest test has found, None before its first."""
         ...
 
     async def all(self, tenant: TenantId) -> Sequence[SyncProgressed]:

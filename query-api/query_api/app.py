@@ -25,6 +25,7 @@ from query_api.refusals import register_refusals
 from query_api.runtime import Runtime
 from query_api.search import endpoints as search
 from query_api.syncs import endpoints as syncs
+from query_api.undo import endpoints as undo
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -57,6 +58,7 @@ def _v1() -> APIRouter:
         directory,
         syncs,
         quarantine,
+        undo,
         keys,
         parked,
         freshness,

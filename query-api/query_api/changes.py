@@ -1,7 +1,7 @@
 """Wishes to change data or rights: appended together with who had them, and from where."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -91,3 +91,12 @@ async def _both(events: EventSink, wish: Event, audit: Event) -> tuple[Position,
 def token_of(positions: Positions) -> str:
     """Return what a caller passes as `after`."""
     return encode_token(positions)
+
+
+def newest_of(sent: Iterable[Position]) -> Positions:
+    """Return the newest position of each partition: what to wait for, for all of them."""
+    newest: dict[str, dict[int, int]] = {}
+    for each in sent:
+        offsets = newest.setdefault(each.topic, {})
+        offsets[each.partition] = max(each.offset, offsets.get(each.partition, 0))
+    return newest

@@ -11,6 +11,7 @@ from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.originals import KafkaOriginals
 from headwater.clients.kafka.producer import EventProducer
 from headwater.clients.kafka.quarantine import KafkaQuarantine
+from headwater.clients.kafka.snapshots import KafkaSourceLog
 from headwater.clients.kafka.syncs import KafkaSyncStates
 from headwater.clients.redis_cache import RedisCache
 from headwater.heads.view import LmdbHeads
@@ -49,6 +50,7 @@ async def open_runtime(settings: Settings, models: Models) -> AsyncIterator[Runt
             consistency=await stack.enter_async_context(ElasticsearchConsistency.open(settings.elasticsearch)),
             syncs=KafkaSyncStates(settings, admin),
             quarantine=KafkaQuarantine(settings, admin),
+            history=KafkaSourceLog(settings, settle_wait_s=0),
             generations=await stack.enter_async_context(OpenedGenerations.open(settings)),
             models=models,
         )

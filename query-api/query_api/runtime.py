@@ -1,10 +1,12 @@
 """Everything the API holds while it runs, opened once."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+from headwater.ports.archive import SourceLog
 from headwater.ports.backlogs import Backlogs
 from headwater.ports.blobs import BlobStore
 from headwater.ports.cache import Cache
@@ -86,7 +88,9 @@ class Runtime:
     consistency: ConsistencyReports
     syncs: SyncStates
     quarantine: Quarantine
+    history: SourceLog
     generations: Generations
     models: Models
     breakers: Breakers = field(default_factory=Breakers)
     now: Callable[[], datetime] = field(default=utc_now)
+    undoing: asyncio.Lock = field(default_factory=asyncio.Lock)  # reading the history is work for one request at a time

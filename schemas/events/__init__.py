@@ -16,7 +16,7 @@ from schemas.events.documents import (
 )
 from schemas.events.parked import EventParked, EventResolved, LetterState
 from schemas.events.queries import AuditRecorded, FeedbackReceived, QueryExecuted, ReviewRequested
-from schemas.events.syncs import CursorSaved, SyncProgressed, SyncRequested
+from schemas.events.syncs import CursorSaved, SourceTested, SyncProgressed, SyncRequested
 
 EVENT_TYPES: tuple[type, ...] = (
     AuditRecorded,
@@ -36,6 +36,7 @@ EVENT_TYPES: tuple[type, ...] = (
     FeedbackReceived,
     QueryExecuted,
     ReviewRequested,
+    SourceTested,
     SyncProgressed,
     SyncRequested,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "Position",
     "QueryExecuted",
     "ReviewRequested",
+    "SourceTested",
     "Store",
     "SyncProgressed",
     "SyncRequested",

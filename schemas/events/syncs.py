@@ -40,7 +40,8 @@ class SyncRequested(Event):
     """Ask the connector workers to bring one source up to date. Key: tenant/source.
 
     Requests of one source that wait are one run of the widest of them. With `cancels`, what runs is stopped, what
-    waits is dropped, and `mode` is not looked at.
+    waits is dropped, and `mode` is not looked at. With `tests`, nothing is read: the worker looks whether it could be,
+    beside what runs, and says so in `SourceTested`.
     """
 
     topic: ClassVar[Topic] = Topic.SYNCS_REQUESTED
@@ -49,6 +50,7 @@ class SyncRequested(Event):
     actor: Principal | None
     items: tuple[str, ...] = ()  # external ids, with mode `items`
     cancels: bool = False
+    tests: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,18 @@ class SyncProgressed(Event):
     content_bytes: int
     remaining: int | None  # items still to be looked at, where the source tells
     estimated_end_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTested(Event):
+    """Whether a source's settings, credentials and rights suffice, as a connector worker found. Key: tenant/source."""
+
+    topic: ClassVar[Topic] = Topic.SOURCES_TESTED
+    source: SourceId
+    test_id: UUID  # the newest request that it answers, by the request's `event_id`
+    started_at: datetime
+    ending: SyncEnding  # how a sync would end at once; `completed`: it can be read
+    message: str  # the sentence an operator reads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

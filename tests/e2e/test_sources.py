@@ -45,6 +45,23 @@ class Connected:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def tested(self) -> dict[str, Any]:
+        """Ask for a test through the API; return what the worker found."""
+        admin, path = self.library.platform.admin, f"/directory/sources/{self.library.name}/test"
+        asked = admin.call("POST", path)["test_id"]
+
+        def answered() -> dict[str, Any] | None:
+            try:
+                found: dict[str, Any] = admin.call("GET", path)
+            except ApiProblemError as error:
+                if error.status == 404:
+                    return None
+                raise
+            return found if found["test_id"] == asked else None
+
+        found, _ = wait_until("the test to be answered", answered)
+        return found
+
     def synced(self, *, after: str | None = None) -> dict[str, Any]:
         """Wait until another sync than `after` has ended; return how, as the API shows it."""
 
@@ -78,6 +95,7 @@ def test_a_source_is_added_synced_edited_and_shown(connected: Connected) -> None
     library, name = connected.library, connected.library.name
     setting = f"root={connected.root}"
     connected.command("sources", "add", name, "--kind", "filesystem", "--knowledge-base", name, "--setting", setting)
+    assert connected.tested()["passed"]
     connected.command("sync", name)
     first = connected.synced()
     assert (first["ending"], first["upserted"], first["failures"]) == ("completed", PAGES, 0)
@@ -95,3 +113,7 @@ def test_a_source_is_added_synced_edited_and_shown(connected: Connected) -> None
     shown = json.loads(connected.command("sources", "show", name, "--json"))
     assert (shown["record"]["kind"], shown["sync"]["ending"]) == ("filesystem", "nothing_new")
     assert name in connected.command("sources", "list")
+
+    since = {"since": first["started_at"]}
+    undone = library.platform.admin.call("POST", f"/directory/sources/{name}/undo", json=since)
+    assert (undone["dry_run"], undone["restored"], undone["lost"], undone["cursor"]) == (True, 1, [], None)

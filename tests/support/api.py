@@ -36,6 +36,7 @@ from tests.support.api_log import (
     FakeQuarantine,
     FakeSyncStates,
 )
+from tests.support.archive import MemoryLog
 from tests.support.backlogs import FakeBacklogs
 from tests.support.blobs import FakeBlobStore
 from tests.support.cache import FakeCache
@@ -63,6 +64,7 @@ class FakeApi:
     backlogs: FakeBacklogs
     syncs: FakeSyncStates
     quarantine: FakeQuarantine
+    history: MemoryLog
     client: httpx.AsyncClient
 
     async def put(
@@ -125,7 +127,7 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
     clock, directory, blobs, documents = FakeClock(), FakeDirectory(), FakeBlobStore(), FakeDocuments()
     heads, originals, backlogs = FakeHeads(clock), FakeOriginals(), FakeBacklogs()
     syncs = FakeSyncStates()
-    quarantine = FakeQuarantine()
+    quarantine, history = FakeQuarantine(), MemoryLog()
     log = FakeLog(clock=clock, directory=directory, heads=heads)
     runtime = Runtime(
         settings=settings,
@@ -144,6 +146,7 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
         consistency=KeptReports(),
         syncs=syncs,
         quarantine=quarantine,
+        history=history,
         generations=create_autospec(Generations, instance=True),
         models=create_autospec(Models, instance=True),
         now=clock,
@@ -165,6 +168,7 @@ async def fake_api(settings: Settings | None = None, **overrides: Any) -> AsyncI
             backlogs=backlogs,
             syncs=syncs,
             quarantine=quarantine,
+            history=history,
             client=client,
         )
         await api.tenant(ACME)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from headwater.errors import RetryableError
 from headwater.ports.heads import DirectoryEntry, Head, Positions
-from schemas.events import DirectorySubmitted, DocumentSubmitted, Event, Position, SyncProgressed
+from schemas.events import DirectorySubmitted, DocumentSubmitted, Event, Position, SourceTested, SyncProgressed
 from schemas.events.directory import DirectoryKind, DirectoryOp, Group, User
 from schemas.events.documents import NOBODY, Access, DeletionQuarantined, DocumentOp, SubmissionOp
 from schemas.ids import EVERYONE, DocumentId, GenerationName, KnowledgeBaseId, Principal, Revision, SourceId, TenantId
@@ -109,9 +109,13 @@ class FakeSyncStates:
 
     def __init__(self) -> None:
         self.newest_of: dict[tuple[TenantId, SourceId], SyncProgressed] = {}
+        self.tests: dict[tuple[TenantId, SourceId], SourceTested] = {}
 
     async def newest(self, tenant: TenantId, source: SourceId) -> SyncProgressed | None:
         return self.newest_of.get((tenant, source))
+
+    async def newest_test(self, tenant: TenantId, source: SourceId) -> SourceTested | None:
+        return self.tests.get((tenant, source))
 
     async def all(self, tenant: TenantId) -> Sequence[SyncProgressed]:
         return [event for key, event in sorted(self.newest_of.items()) if key[0] == tenant]

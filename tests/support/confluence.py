@@ -16,6 +16,7 @@ from connectors.protocol import Cursor, Observed, SourceChange, Upserted
 from headwater.clients.egress.client import Egress
 from schemas.ids import KnowledgeBaseId, SourceId
 from tests.support.confluence_cloud import EMAIL, CloudServer
+from tests.support.confluence_gateway import CLIENT_ID, CLIENT_SECRET, CLOUD_ID, GatewayServer
 from tests.support.confluence_server import TOKEN, ConfluenceServer, address, serving
 from tests.support.confluence_wiki import Group, Restricted, Space, Wiki
 from tests.support.egress import FakeClock, egress
@@ -29,15 +30,20 @@ def connected(server: ConfluenceServer, way_out: Egress, **settings: Any) -> Con
     dialect: dict[str, Any] = {"by_username": True}
     if isinstance(server, CloudServer):
         dialect = {"deployment": "cloud", "email": EMAIL}
+    if isinstance(server, GatewayServer) and "email" not in settings:
+        dialect = {"deployment": "cloud", "cloud_id": CLOUD_ID, "client_id": CLIENT_ID}
     chosen = ConfluenceSettings.model_validate({"url": address(server), **dialect, **settings})
-    connector = confluence_of(
+    secrets = {"token": TOKEN, "client_secret": CLIENT_SECRET}
+    return confluence_of(
         chosen,
         source=SOURCE,
         knowledge_base=KnowledgeBaseId("wiki"),
-        token=lambda: SecretStr(TOKEN),
+        secret=lambda name: SecretStr(secrets[name]),
         egress=way_out,
+        gateway=f"{server.url}/ex/confluence/",
+        issuer=f"{server.url}/",
+        clock=server.wiki.clock.now,
     )
-    return replace(connector, clock=server.wiki.clock.now)
 
 
 def plain(raw: bytes) -> str:

@@ -40,7 +40,9 @@ class CloudServer(ConfluenceServer):
             (r"/api/v2/spaces", self._spaces2),
             (r"/api/v2/spaces/([^/]+)/permissions", self._permissions2),
             (r"/api/v2/(pages|blogposts|footer-comments|inline-comments|attachments)/(\w+)", self._existing),
-            (r"/download/attachments/(\d+)", self._download),
+            (r"/rest/api/content/(\d+)/child/attachment/(\d+)/download", self._redirected),
+            (r"/media/(\d+)", self._download),
+            (r"/download/.*", lambda *_: web.json_response({"message": "for browsers"}, status=401)),
             (r"/rest/api/(?:space|content).*", lambda *_: web.json_response({"message": "gone"}, status=410)),
         )
 
@@ -49,7 +51,8 @@ class CloudServer(ConfluenceServer):
         start = int(request.query.get("cursor", "0"))
         page, links = list(items[start : start + self.page_size]), {"base": f"{self.url}{self.context}"}
         if start + self.page_size < len(items):
-            links["next"] = f"{request.path}?{urlencode({**request.query, 'cursor': start + self.page_size})}"
+            asked = urlencode({**request.query, "cursor": start + self.page_size})
+            links["next"] = f"{self.context}{self.below(request)}?{asked}"
         return web.json_response({"results": page, "_links": links})
 
     def user(self, name: str) -> dict[str, str]:
@@ -79,9 +82,16 @@ class CloudServer(ConfluenceServer):
             page, links = found[: self.page_size], {}
             if len(found) > len(page):
                 asked = {**request.query, "cursor": page[-1].id}
-                links["next"] = f"{request.path.removeprefix(self.context)}?{urlencode(asked)}"
+                links["next"] = f"{self.below(request)}?{urlencode(asked)}"
             return web.json_response({"results": [self.told(each, expand) for each in page], "_links": links})
         return self.cursored(request, [self.told(each, expand) for each in found])
+
+    def _redirected(self, request: web.Request, user: str | None, page_id: str, content_id: str) -> web.Response:
+        piece = self.wiki.pieces.get(content_id)
+        if piece is None or piece.parent != page_id:
+            return web.json_response({}, status=404)
+        media = request.path.partition("/rest/")[0] + f"/media/{content_id}"
+        return web.Response(status=302, headers={"Location": media})
 
     def _spaces2(self, request: web.Request, user: str | None) -> web.Response:
         spaces = [each for each in self.wiki.spaces.values() if user == BOT or (self.wiki.anonymous and each.anonymous)]

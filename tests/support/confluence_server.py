@@ -46,7 +46,7 @@ class ConfluenceServer:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
-        path = request.path.removeprefix(self.context)
+        path = self.below(request)
         self.requests.append(f"{path}?{request.query_string}" if request.query_string else path)
         if self.answers:
             status, headers = self.answers.pop(0)
@@ -56,9 +56,13 @@ class ConfluenceServer:
         if self.expires_after is not None:
             self.expires_after -= 1
         user = self.account(request)
-        if user is None and not (self.wiki.anonymous and path == "/rest/api/space"):
+        if user is None and not (self.wiki.anonymous and path in {"/rest/api/space", "/api/v2/spaces"}):
             return _refused(401)
         return self.routed(request, path, user)
+
+    def below(self, request: web.Request) -> str:
+        """Return the path below the context."""
+        return request.path.removeprefix(self.context)
 
     def account(self, request: web.Request) -> str | None:
         """Return who asks."""

@@ -17,7 +17,7 @@ from headwater.telemetry.management import Health
 from schemas.codec import decode, encode
 from schemas.events.base import Position
 from schemas.events.directory import Source
-from schemas.events.syncs import SyncMode, SyncProgressed, SyncRequested
+from schemas.events.syncs import SourceTested, SyncMode, SyncProgressed, SyncRequested
 from schemas.ids import KnowledgeBaseId, Revision, SourceId, TenantId, scoped_key
 
 TOPIC = "rag.syncs.requested"
@@ -60,11 +60,12 @@ class FakeSyncLog:
     clock: Clock
     requests: list[SyncRequested] = field(default_factory=list)
     progress: list[SyncProgressed] = field(default_factory=list)
+    told: list[SourceTested] = field(default_factory=list)
     cursors: dict[Key, list[str]] = field(default_factory=dict)
     committed: int = 0
     _epochs: dict[Key, int] = field(default_factory=dict)
 
-    def request(self, key: Key, mode: SyncMode = SyncMode.INCREMENTAL, *items: str, cancels: bool = False) -> None:
+    def request(self, key: Key, mode: SyncMode = SyncMode.INCREMENTAL, *items: str, **flags: bool) -> SyncRequested:
         tenant, name = key
         self.requests.append(
             SyncRequested(
@@ -76,9 +77,10 @@ class FakeSyncLog:
                 mode=mode,
                 actor=None,
                 items=items,
-                cancels=cancels,
+                **flags,
             )
         )
+        return self.requests[-1]
 
     @asynccontextmanager
     async def take(self, key: Key) -> AsyncIterator["FakeFence"]:
@@ -94,6 +96,9 @@ class FakeSyncLog:
 
     async def ask(self, request: SyncRequested) -> None:
         self.requests.append(request)
+
+    async def tell(self, tested: SourceTested) -> None:
+        self.told.append(tested)
 
     def partition_of(self, key: Key) -> int:
         return 0
@@ -170,15 +175,23 @@ class FakeJobs:
 
     syncs: list[tuple[Key, Work]] = field(default_factory=list)
     followed: list[Key] = field(default_factory=list)
+    checked: list[Key] = field(default_factory=list)
     at_work: dict[Key, int] = field(default_factory=dict)
     most_at_work: int = 0
     turns: "asyncio.Queue[SyncReport | Exception]" = field(default_factory=asyncio.Queue)
+    checks: "asyncio.Queue[Exception | None]" = field(default_factory=asyncio.Queue)
 
     def reads(self, source: Source) -> bool:
         return source.kind == "wiki"
 
     def follows(self, source: Source) -> bool:
         return "watch" in source.settings
+
+    async def check(self, key: Key, source: Source) -> None:
+        self.checked.append(key)
+        error = await self.checks.get()
+        if error is not None:
+            raise error
 
     async def sync(self, held: Held, work: Work) -> SyncReport:
         self.syncs.append((held.key, work))

@@ -1,4 +1,4 @@
-"""Reads `rag.syncs.progressed`: compacted, one record a source, so that reading it whole is quick."""
+"""Reads `rag.syncs.progressed` and `rag.sources.tested`: compacted, one record a source, so reading whole is quick."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -9,7 +9,7 @@ from headwater.clients.kafka.records import Record
 from headwater.clients.kafka.whole import read_whole
 from headwater.settings import Settings
 from schemas.codec import decode
-from schemas.events.syncs import SyncProgressed
+from schemas.events.syncs import SourceTested, SyncProgressed
 from schemas.ids import SourceId, TenantId, scoped_key
 from schemas.topics import Topic
 
@@ -36,11 +36,27 @@ class KafkaSyncStates:
     def __init__(self, settings: Settings, admin: KafkaAdmin) -> None:
         self._settings, self._admin = settings, admin
         self._topic = topic_of(settings, Topic.SYNCS_PROGRESSED)
+        self._tested = topic_of(settings, Topic.SOURCES_TESTED)
 
     async def newest(self, tenant: TenantId, source: SourceId) -> SyncProgressed | None:
         """See the port."""
         partition = partition_of(scoped_key(tenant, source), await self._admin.partition_count(self._topic))
         return (await newest_syncs(self._settings, self._admin, [partition])).get((tenant, source))
+
+    async def newest_test(self, tenant: TenantId, source: SourceId) -> SourceTested | None:
+        """See the port."""
+        found: list[SourceTested] = []
+        key = scoped_key(tenant, source)
+
+        def apply(record: Record) -> None:
+            if record.key == key and record.value is not None:
+                found[:] = [decode(record.value, SourceTested)]
+
+        partition = partition_of(key, await self._admin.partition_count(self._tested))
+        await read_whole(
+            self._settings.kafka, self._admin, self._tested, [partition], apply, client_id="headwater-syncs"
+        )
+        return found[0] if found else None
 
     async def all(self, tenant: TenantId) -> Sequence[SyncProgressed]:
         """See the port."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
-from headwater.ports.heads import Directory, Positions
+from headwater.ports.heads import Directory
 from headwater.ports.quarantine import Quarantine
 from headwater.ports.read_model import DocumentReadModel
 from query_api.authorization import Action, Resource, authorize
-from query_api.changes import ChangeLog, Origin, token_of
+from query_api.changes import ChangeLog, Origin, newest_of, token_of
 from query_api.problems import NotFoundError
 from query_api.quarantine.schemas import (
     SHOWN,
@@ -22,7 +22,7 @@ from query_api.quarantine.schemas import (
     WaitingReason,
 )
 from query_api.runtime import Runtime
-from schemas.events import DocumentSubmitted, Lane, Position
+from schemas.events import DocumentSubmitted, Lane
 from schemas.events.directory import DirectoryKind
 from schemas.events.documents import DeletionQuarantined, SubmissionOp
 from schemas.ids import SourceId
@@ -84,7 +84,7 @@ class QuarantineService:
         now = self.changes.now()
         sent = await asyncio.gather(*(self.changes.events.send(self._approval(each, now)) for each in approved))
         left = len(waiting) - len(approved)
-        return ApprovalAccepted(source=source, approved=len(approved), left=left, token=token_of(_newest(sent)))
+        return ApprovalAccepted(source=source, approved=len(approved), left=left, token=token_of(newest_of(sent)))
 
     def _approval(self, waiting: DeletionQuarantined, now: datetime) -> DocumentSubmitted:
         return DocumentSubmitted(
@@ -115,11 +115,3 @@ class QuarantineService:
 
     async def _waiting(self, resource: Resource) -> Sequence[DeletionQuarantined]:
         return await self.quarantine.waiting(resource.tenant_id, SourceId(resource.id))
-
-
-def _newest(sent: Sequence[Position]) -> Positions:
-    newest: dict[str, dict[int, int]] = {}
-    for each in sent:
-        offsets = newest.setdefault(each.topic, {})
-        offsets[each.partition] = max(each.offset, offsets.get(each.partition, 0))
-    return newest

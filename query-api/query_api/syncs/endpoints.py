@@ -1,4 +1,4 @@
-"""/v1/directory/sources/{id}/sync: ask for a sync of a source, cancel it, see how it stands; /v1/syncs: of all."""
+"""/v1/directory/sources/{id}/sync: ask for a sync, cancel it, see how it stands; …/test: try it; /v1/syncs: of all."""
 
 from typing import Annotated
 
@@ -6,12 +6,13 @@ from fastapi import APIRouter, Depends, Path
 
 from query_api.dependencies import OriginDep, RuntimeDep
 from query_api.problems import ConflictError, NotFoundError, SourcePausedError, problems
-from query_api.syncs.schemas import SyncAccepted, SyncBody, SyncList, SyncView
+from query_api.syncs.schemas import SyncAccepted, SyncBody, SyncList, SyncView, TrialAccepted, TrialView
 from query_api.syncs.service import SyncService
 
 router = APIRouter(tags=["directory"])
 SourceName = Annotated[str, Path(max_length=128)]
 OF_SOURCE = "/directory/sources/{source}/sync"
+TEST_OF_SOURCE = "/directory/sources/{source}/test"
 
 
 async def sync_service(runtime: RuntimeDep, origin: OriginDep) -> SyncService:
@@ -51,3 +52,15 @@ async def cancel_sync(source: SourceName, service: Service) -> SyncAccepted:
     """Stop what runs and drop what waits. What was submitted stays; the next sync goes on from there."""
     await service.cancel(source)
     return SyncAccepted(source=source, mode=None)
+
+
+@router.post(TEST_OF_SOURCE, status_code=202, summary="Test a source", responses=problems(NotFoundError, ConflictError))
+async def request_test(source: SourceName, service: Service) -> TrialAccepted:
+    """Ask a connector worker to check settings, credentials and rights. Nothing is read; paused sources too."""
+    return TrialAccepted(source=source, test_id=await service.request_test(source))
+
+
+@router.get(TEST_OF_SOURCE, summary="Show a source's newest test", responses=problems(NotFoundError))
+async def show_test(source: SourceName, service: Service) -> TrialView:
+    """Show what the newest test that has ended found missing. For administrators."""
+    return TrialView.of(await service.show_test(source))

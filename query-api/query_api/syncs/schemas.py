@@ -2,10 +2,11 @@
 
 from datetime import datetime
 from typing import Annotated, Self
+from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
-from schemas.events.syncs import SyncEnding, SyncMode, SyncProgressed
+from schemas.events.syncs import SourceTested, SyncEnding, SyncMode, SyncProgressed
 
 MAX_ITEMS = 1_000
 
@@ -84,3 +85,35 @@ class SyncList(BaseModel, frozen=True):
     """The newest sync of each source, ordered by source."""
 
     syncs: list[SyncView]
+
+
+class TrialAccepted(BaseModel, frozen=True):
+    """The request is in the log; a connector worker answers it within a minute."""
+
+    source: str
+    test_id: UUID = Field(description="The test that answers it has this id, or began after this answer.")
+
+
+class TrialView(BaseModel, frozen=True):
+    """What a source's newest test found."""
+
+    source: str
+    test_id: UUID
+    passed: bool
+    ending: SyncEnding = Field(description="How a sync would end at once; `completed`: it can be read.")
+    message: str
+    started_at: datetime
+    ended_at: datetime
+
+    @classmethod
+    def of(cls, event: SourceTested) -> "TrialView":
+        """Show an event."""
+        return cls(
+            source=event.source,
+            test_id=event.test_id,
+            passed=event.ending is SyncEnding.COMPLETED,
+            ending=event.ending,
+            message=event.message,
+            started_at=event.started_at,
+            ended_at=event.occurred_at,
+        )

@@ -1,8 +1,8 @@
 """Requests for syncs go into the log; how they stand is read from it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from uuid import uuid4
+from dataclasses import dataclass, replace
+from uuid import UUID, uuid4
 
 from headwater.ports.heads import Directory
 from headwater.ports.syncs import SyncStates
@@ -11,7 +11,7 @@ from query_api.changes import ChangeLog, Origin
 from query_api.problems import ConflictError, NotFoundError, SourcePausedError
 from query_api.runtime import Runtime
 from schemas.events.directory import DirectoryKind, Source
-from schemas.events.syncs import SyncMode, SyncProgressed, SyncRequested
+from schemas.events.syncs import SourceTested, SyncMode, SyncProgressed, SyncRequested
 from schemas.ids import SourceId
 
 API_KIND = "api"  # written by callers: there is nothing to read
@@ -34,17 +34,31 @@ class SyncService:
 
     async def request(self, source: str, mode: SyncMode, items: Sequence[str]) -> None:
         """Ask for a sync. Raise NotFoundError, ConflictError where no connector reads it, SourcePausedError."""
-        resource, record = self._authorized(source, Action.SYNC_SOURCES)
-        if record.kind == API_KIND:
-            raise ConflictError(f"{resource}: is written by this API, there is nothing to sync", field="id")
+        resource, record = self._read_by_a_connector(source)
         if record.paused:
             raise SourcePausedError(f"{resource}: is paused", field="id")
-        await self._append(resource, mode, items, cancels=False)
+        wish = replace(self._wish(resource), mode=mode, items=tuple(items))
+        await self._append(resource, wish, action=f"sources.sync.{mode.value}")
 
     async def cancel(self, source: str) -> None:
         """Ask that what runs be stopped and what waits be dropped."""
         resource, _ = self._authorized(source, Action.SYNC_SOURCES)
-        await self._append(resource, SyncMode.INCREMENTAL, (), cancels=True)
+        await self._append(resource, replace(self._wish(resource), cancels=True), action="sources.cancel")
+
+    async def request_test(self, source: str) -> UUID:
+        """Ask for a test; return its id. Raise NotFoundError, ConflictError where no connector reads it."""
+        resource, _ = self._read_by_a_connector(source)
+        wish = replace(self._wish(resource), tests=True)
+        await self._append(resource, wish, action="sources.test")
+        return wish.event_id
+
+    async def show_test(self, source: str) -> SourceTested:
+        """Return what the newest test found; raise NotFoundError where there was none."""
+        resource, _ = self._authorized(source, Action.READ_DIRECTORY)
+        event = await self.syncs.newest_test(resource.tenant_id, SourceId(source))
+        if event is None:
+            raise NotFoundError(f"{resource}: was never tested")
+        return event
 
     async def show(self, source: str) -> SyncProgressed:
         """Return the newest sync; raise NotFoundError where there was none."""
@@ -72,18 +86,23 @@ class SyncService:
             raise NotFoundError(f"{resource}: not found")
         return resource, entry.record
 
-    async def _append(self, resource: Resource, mode: SyncMode, items: Sequence[str], *, cancels: bool) -> None:
+    def _read_by_a_connector(self, source: str) -> tuple[Resource, Source]:
+        resource, record = self._authorized(source, Action.SYNC_SOURCES)
+        if record.kind == API_KIND:
+            raise ConflictError(f"{resource}: is written by this API, there is nothing to read", field="id")
+        return resource, record
+
+    def _wish(self, resource: Resource) -> SyncRequested:
         now = self.changes.now()
-        wish = SyncRequested(
+        return SyncRequested(
             event_id=uuid4(),
             tenant_id=resource.tenant_id,
             occurred_at=now,
             observed_at=now,
             source=SourceId(resource.id),
-            mode=mode,
+            mode=SyncMode.INCREMENTAL,
             actor=self.origin.caller.principal,
-            items=tuple(items),
-            cancels=cancels,
         )
-        action = "sources.cancel" if cancels else f"sources.sync.{mode.value}"
+
+    async def _append(self, resource: Resource, wish: SyncRequested, *, action: str) -> None:
         await self.changes.append(wish, action=action, resource=resource, origin=self.origin)

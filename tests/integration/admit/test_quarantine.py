@@ -55,12 +55,11 @@ async def test_a_mass_deletion_waits_is_approved_and_undone(own: Installation) -
         actor=ADA,
         log=KafkaSourceLog(own.settings, settle_wait_s=0),
         blobs=FakeBlobStore(),
-        send=send,
         directory_topic=f"{own.settings.kafka.topic_prefix}{Topic.DIRECTORY_CHANGED}",
     )
-    undone = await undo.run({each.document_id: each.quarantined_at for each in waiting[6:]})
+    undone = await undo.run({each.document_id: each.quarantined_at for each in waiting[6:]}, send)
     assert undone == Undone(restored=4, kept=2)
     assert await quarantine.waiting(ACME, FILES) == []
     newest = {each.external_id: each.op for each in await own.changes()}
     assert newest == dict.fromkeys(NAMES, DocumentOp.UPSERTED)
-    assert await replace(undo, now=datetime.now(UTC)).run({}) == Undone()
+    assert await replace(undo, now=datetime.now(UTC)).run({}, send) == Undone()

@@ -7,12 +7,13 @@ import pytest
 
 from schemas.events import AuditRecorded, SyncRequested
 from schemas.events.directory import DirectoryKind, Source
-from schemas.events.syncs import SyncMode, SyncProgressed
+from schemas.events.syncs import SourceTested, SyncEnding, SyncMode, SyncProgressed
 from schemas.ids import KnowledgeBaseId, SourceId, TenantId
 from tests.support.api import ACME, FakeApi
 from tests.support.golden import golden
 
 SYNC = "/v1/directory/sources/files/sync"
+TEST = "/v1/directory/sources/files/test"
 
 
 async def files(api: FakeApi, *, paused: bool = False) -> dict[str, str]:
@@ -106,3 +107,43 @@ async def test_a_secret_is_a_reference_and_a_schedule_a_cron(api: FakeApi, wrong
     refused = await api.client.put(path, json=body | wrong, headers=headers)
     assert (refused.status_code, refused.json()["field"]) == (422, field)
     assert "hunter2" not in refused.text
+
+
+async def test_a_test_is_asked_for_of_a_paused_source_too(api: FakeApi) -> None:
+    response = await api.client.post(TEST, headers=await files(api, paused=True))
+    [wish] = [event for event in api.log.events if isinstance(event, SyncRequested)]
+    assert (response.status_code, response.json()) == (202, {"source": "files", "test_id": str(wish.event_id)})
+    assert (wish.source, wish.tests, wish.cancels, wish.actor) == ("files", True, False, "user:ada")
+    [audit] = [event for event in api.log.events if isinstance(event, AuditRecorded)]
+    assert (audit.action, audit.resource, audit.actor) == ("sources.test", "sources/files", "user:ada")
+
+
+async def test_what_a_test_found_is_shown(api: FakeApi) -> None:
+    headers = await files(api)
+    assert (await api.client.get(TEST, headers=headers)).status_code == 404
+    found = replace(golden(SourceTested, "unauthorised"), tenant_id=ACME, source=SourceId("files"))
+    api.syncs.tests[ACME, SourceId("files")] = found
+    shown = (await api.client.get(TEST, headers=headers)).json()
+    assert shown == {
+        "source": "files",
+        "test_id": str(found.test_id),
+        "passed": False,
+        "ending": "unauthorised",
+        "message": found.message,
+        "started_at": "2026-03-02T09:14:59.500000Z",
+        "ended_at": "2026-03-02T09:15:00.250000Z",
+    }
+    api.syncs.tests[ACME, SourceId("files")] = replace(found, ending=SyncEnding.COMPLETED)
+    assert (await api.client.get(TEST, headers=headers)).json()["passed"] is True
+
+
+async def test_administrators_test_and_what_a_connector_reads_alone(api: FakeApi) -> None:
+    headers = await files(api)
+    reader = await api.key("bob", scopes=("read", "write"))
+    assert (await api.client.post(TEST, headers=reader)).status_code == 403
+    assert (await api.client.get(TEST, headers=reader)).status_code == 403
+    written = await api.client.post("/v1/directory/sources/wiki/test", headers=headers)
+    unknown = await api.client.post("/v1/directory/sources/none/test", headers=headers)
+    nowhere = await api.client.get("/v1/directory/sources/none/test", headers=headers)
+    assert [each.status_code for each in (written, unknown, nowhere)] == [409, 404, 404]
+    assert requested(api) == []

@@ -54,9 +54,8 @@ class Bench:
             actor=Principal("system"),
             log=self.log,
             blobs=self.blobs,
-            send=send,
             directory_topic=DIRECTORY,
-        ).run(waiting or {})
+        ).run(waiting or {}, send)
 
     def names(self) -> list[str]:
         return sorted(each.external_id for each in self.sent)

@@ -150,6 +150,31 @@ async def test_labels_people_and_links_are_told(wiki: ConfluenceSource) -> None:
     assert picture not in found
 
 
+async def test_labels_change_without_a_version_and_without_reading(wiki: ConfluenceSource) -> None:
+    page = written(wiki)
+    follower = await followed(wiki)
+    wiki.wiki.pieces[page].labels = {"red"}
+    (change,) = await follower.follow()
+    assert isinstance(change.what, Patched)
+    assert (change.external_id, change.what.patch.attributes["labels"]) == (page, ("red",))
+    assert wiki.server.bodies == []
+    assert await follower.follow() == []
+
+
+async def test_a_listing_tells_how_much_of_what_is_held_it_has_still_to_meet(wiki: ConfluenceSource) -> None:
+    pages = [written(wiki, f"Page {number}") for number in range(5)]
+    follower = Follower(wiki)
+    assert {change.remaining for change in await follower.follow()} == {None}
+    for page in pages:
+        wiki.wiki.pieces[page].labels = {"red"}
+    new = written(wiki, "New")
+    told = [(change.external_id, change.remaining) for change in await follower.follow()]
+    assert told == [(new, None), *zip(pages, [5, 4, 3, 2, 1], strict=True)]  # what is new is found by a search first
+    wiki.wiki.edit(pages[0], "anew")
+    [looked_at] = await follower.submit(wiki.connector().items([pages[0]], dict(follower.cursor)))
+    assert looked_at.remaining is None
+
+
 async def test_an_attachment_that_is_too_large_is_reported(wiki: ConfluenceSource) -> None:
     page = written(wiki)
     file = written(wiki, "notes.txt", "12345678", parent=page, kind="attachment")
@@ -199,6 +224,10 @@ async def test_check_names_what_is_missing(wiki: ConfluenceSource) -> None:
         ({"url": "wiki.example.com"}, "not an address"),
         ({"url": "https://example.atlassian.net/wiki/"}, "email is missing"),
         ({"url": "https://a.atlassian.net/wiki", "email": "a@b.c", "by_username": "true"}, "by_username"),
+        ({"url": "https://a.atlassian.net/wiki", "email": "a@b.c", "client_id": "c", "cloud_id": "1"}, "leave one"),
+        ({"url": "https://a.atlassian.net/wiki", "client_id": "c"}, "cloud_id is missing"),
+        ({"url": "https://a.atlassian.net/wiki", "email": "a@b.c", "cloud_id": "../x"}, "cloud_id"),
+        ({"url": "https://wiki.example.com", "cloud_id": "1"}, "are Cloud's"),
         ({"url": "https://wiki.example.com", "space": "ENG"}, "space"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Deletions of a source are taken back."""
