@@ -34,7 +34,7 @@ def _install() -> None:
     own = ROOT / ".headwater/tools/uv/bin/uv"
     uv = str(own) if own.exists() else shutil.which("uv") or ""
     assert uv, f"{own} is missing: `make setup` installs it"
-    pinned = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--compile-bytecode", "-r", str(REQUIREMENTS)]
+    pinned = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", str(REQUIREMENTS)]
     # As the Makefile says: the interpreter is this one, certificates are the system's.
     environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NATIVE_TLS": "true"}
     for command in (
