@@ -3,7 +3,16 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic import (
+    BaseModel,
+    Field,
+    JsonValue,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headwater.setting_types import Host, Network, ProxyUrl
@@ -179,6 +188,7 @@ class ReaderProgram(BaseModel, frozen=True, extra="forbid"):
 
     command: tuple[str, ...] = Field(min_length=1)  # the program and what comes before the protocol's own arguments
     arguments: tuple[str, ...] = ()  # what comes after them
+    config: dict[str, JsonValue] = Field(default_factory=dict)  # fields that no source may say otherwise
     environment: dict[str, str] = Field(default_factory=dict)  # all that it gets besides PATH and a folder of its own
     memory_bytes: PositiveInt = 4 * 1024**3  # of address space, each of its processes
     output_bytes: PositiveInt = 64 * 1024**3  # of one run

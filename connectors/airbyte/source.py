@@ -31,11 +31,13 @@ def airbyte_of(
             f"settings.reader: {settings.reader!r} is no reader of this host ({', '.join(sorted(readers)) or 'none'}); "
             "HEADWATER_CONNECTORS__READERS names them where the connector worker runs"
         )
+    for name in settings.config.keys() & program.config.keys():
+        raise FatalError(f"settings.config.{name}: is said by the connector worker's host; take it out")
     values = {path: secret.get_secret_value() for path, secret in secrets.items()}
     reader = Reader(
         name=settings.reader,
         program=program,
-        config=_with_secrets(settings.config, values),
+        config=_with_secrets({**settings.config, **program.config}, values),
         secrets=tuple(values.values()),
     )
     return AirbyteConnector(reader=reader, settings=settings, knowledge_base=knowledge_base)

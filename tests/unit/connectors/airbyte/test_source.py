@@ -66,6 +66,20 @@ def test_the_host_says_which_programs_there_are(egress: Egress, monkeypatch: pyt
     assert Settings().connectors.readers["wiki"].command == ("/opt/wiki/reader",)
 
 
+def test_what_the_host_says_no_source_says_otherwise(egress: Egress) -> None:
+    program = PROGRAM.model_copy(update={"config": {"url": "https://wiki.example", "credentials": {"kind": "token"}}})
+    limits = ConnectorSettings(readers={"wiki": program})
+    found = connected(egress, limits, config="{space: HR}")
+    assert found.reader.config == {
+        "space": "HR",
+        "url": "https://wiki.example",
+        "credentials": {"kind": "token", "token": TOKEN},
+    }
+    assert program.config["credentials"] == {"kind": "token"}
+    with pytest.raises(FatalError, match=r"settings\.config\.url: is said by the connector worker's host"):
+        connected(egress, limits, config="{url: 'http://169.254.169.254'}")
+
+
 @pytest.mark.parametrize(
     ("changed", "match"),
     [
