@@ -70,7 +70,17 @@ class GroupMirrored:
     cursor: Mapping[str, bytes | None]
 
 
-Observed: TypeAlias = SourceChange | GroupMirrored | ItemFailed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CursorMoved:
+    """Parts of the cursor that are true once all that was yielded before is submitted, though nothing new was seen.
+
+    For a source that says where it resumes between its items, or when there are none: such a place may expire unused.
+    """
+
+    cursor: Mapping[str, bytes | None]
+
+
+Observed: TypeAlias = SourceChange | GroupMirrored | ItemFailed | CursorMoved
 
 
 class Connector(Protocol):

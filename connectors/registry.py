@@ -6,6 +6,8 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from connectors.airbyte.settings import AirbyteSettings
+from connectors.airbyte.source import airbyte_of
 from connectors.confluence.settings import ConfluenceSettings
 from connectors.confluence.source import confluence_of
 from connectors.filesystem.connector import FilesystemConnector
@@ -93,7 +95,18 @@ def _confluence(of: Description) -> Connected:
     return Connected(connector=connector)
 
 
+def _airbyte(of: Description) -> Connected:
+    connector = airbyte_of(
+        of.settings(AirbyteSettings),
+        secrets={name: of.secret(name) for name in of.source.secrets if name not in WEBHOOK_SECRETS},
+        readers=of.limits.readers,
+        knowledge_base=of.source.knowledge_base,
+    )
+    return Connected(connector=connector)
+
+
 KINDS: Final[Mapping[str, Callable[[Description], Connected]]] = {
+    "airbyte": _airbyte,
     "confluence": _confluence,
     "filesystem": _filesystem,
     "github": _github,

@@ -17,6 +17,7 @@ from connectors.mirroring import mirrored
 from connectors.passes import passes_of
 from connectors.protocol import (
     Connector,
+    CursorMoved,
     Deleted,
     GroupMirrored,
     ItemFailed,
@@ -118,17 +119,23 @@ class Runner:
     async def _submit_all(self, changes: AsyncIterator[Observed], lane: Lane, tally: Tally) -> None:
         async for batch in _batches(changes):
             good, groups = [], []
+            moved: dict[str, bytes | None] = {}
             for change in batch:
                 match change:
                     case ItemFailed():
                         tally.fail(change.external_id, change.error)
                     case GroupMirrored():
                         groups.append(change)
+                    case CursorMoved():
+                        moved.update(change.cursor)
                     case SourceChange():
                         good.append(change)
             # First: what the documents' access names should be there when they are.
             await self._mirror(groups, tally)
             await self._submit(good, lane, tally)
+            if moved:  # last: what came before it is confirmed
+                self.may_write()
+                await retry(lambda parts=moved: self.cursors.save(parts), policy=RETRY)  # type: ignore[misc]
             await self.tell(tally.so_far())
 
     async def _mirror(self, groups: Sequence[GroupMirrored], tally: Tally) -> None:

@@ -1,6 +1,6 @@
 """Values of a source's settings: they are text in the directory, and read here."""
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import yaml
 from pydantic import BeforeValidator
@@ -15,5 +15,6 @@ def _from_yaml(value: Any) -> Any:
         raise ValueError("not YAML; write a list as [a, b] and a table as {a: b}") from error
 
 
-Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_from_yaml)]  # `[ENG, HR]`
-Table: TypeAlias = Annotated[dict[str, str], BeforeValidator(_from_yaml)]  # `{octocat: ann}`
+FROM_YAML: Final = BeforeValidator(_from_yaml)
+Names: TypeAlias = Annotated[tuple[str, ...], FROM_YAML]  # `[ENG, HR]`
+Table: TypeAlias = Annotated[dict[str, str], FROM_YAML]  # `{octocat: ann}`

@@ -3,7 +3,16 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic import (
+    BaseModel,
+    Field,
+    JsonValue,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headwater.setting_types import Host, Network, ProxyUrl
@@ -174,6 +183,20 @@ class LimitSettings(TenantLimits):
         return TenantLimits(**common | ({} if own is None else own.model_dump(exclude_unset=True)))
 
 
+class ReaderProgram(BaseModel, frozen=True, extra="forbid"):
+    """A program of this host that reads a source in another ecosystem's protocol, and what it may take."""
+
+    command: tuple[str, ...] = Field(min_length=1)  # the program and what comes before the protocol's own arguments
+    arguments: tuple[str, ...] = ()  # what comes after them
+    config: dict[str, JsonValue] = Field(default_factory=dict)  # fields that no source may say otherwise
+    environment: dict[str, str] = Field(default_factory=dict)  # all that it gets besides PATH and a folder of its own
+    memory_bytes: PositiveInt = 4 * 1024**3  # of address space, each of its processes
+    output_bytes: PositiveInt = 64 * 1024**3  # of one run
+    line_bytes: PositiveInt = 4 * 1024**2  # one record; a longer one is parked
+    run_timeout_s: PositiveFloat = 6 * 3600.0
+    silence_timeout_s: PositiveFloat = 900.0  # a reader that waits out a rate limit says nothing meanwhile
+
+
 class ConnectorSettings(BaseModel, frozen=True, extra="forbid"):
     """What connector workers may do for the sources of the directory, whoever wrote them there."""
 
@@ -181,6 +204,8 @@ class ConnectorSettings(BaseModel, frozen=True, extra="forbid"):
     # Folders below which a source of kind `filesystem` may lie. None by default: whoever may write the directory would
     # read this host's files through it.
     filesystem_roots: tuple[Path, ...] = ()
+    # Readers by name, of kind `airbyte`. None by default: a source of the directory names one, and never a command.
+    readers: dict[str, ReaderProgram] = Field(default_factory=dict)
     secrets_folder: Path = Path("/run/secrets/headwater")  # `file:NAME` of a source is TENANT/NAME below it
     progress_every_s: PositiveFloat = 5.0  # how often a running sync says how far it is
     schedule_every_s: PositiveFloat = 5.0  # how often schedules are looked at; a cron's grain is a minute

@@ -5,7 +5,17 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
-from connectors.protocol import Connector, Deleted, GroupMirrored, ItemFailed, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import (
+    Connector,
+    CursorMoved,
+    Deleted,
+    GroupMirrored,
+    ItemFailed,
+    Observed,
+    Patched,
+    SourceChange,
+    Upserted,
+)
 from headwater.errors import HeadwaterError, PoisonError
 from schemas.events.documents import Access
 from schemas.ids import Principal
@@ -104,6 +114,11 @@ class Follower:
                     continue
                 if isinstance(change, GroupMirrored):
                     self._mirror(change)
+                    continue
+                if isinstance(change, CursorMoved):
+                    submitted += await self._submit(waiting)
+                    waiting = []
+                    self._note(change.cursor)
                     continue
                 waiting.append(change)
                 if len(waiting) >= self.batch or len(submitted) + len(waiting) == at_most:
