@@ -5,7 +5,7 @@ import re
 from pathlib import PurePosixPath
 
 from headwater.content.encodings import unicode_head
-from headwater.content.media_types import MediaType
+from headwater.content.media_types import CODE, MediaType
 
 HEAD_BYTES = 64 * 1024  # enough for every rule below; callers that stream keep this much
 
@@ -57,13 +57,50 @@ _SUFFIXES = {
     ".json": MediaType.JSON,
     ".xml": MediaType.XML,
 }
-_DECLARED = {"text/x-markdown": MediaType.MARKDOWN, "application/csv": MediaType.CSV, "text/xml": MediaType.XML}
+_CODE_SUFFIXES = {
+    **dict.fromkeys((".sh", ".bash"), MediaType.BASH),
+    ".c": MediaType.C,
+    ".h": MediaType.CPP,  # whose grammar reads C's headers too
+    **dict.fromkeys((".hh", ".hpp", ".hxx", ".cc", ".cpp", ".cxx"), MediaType.CPP),
+    ".cs": MediaType.CSHARP,
+    ".go": MediaType.GO,
+    ".java": MediaType.JAVA,
+    **dict.fromkeys((".js", ".mjs", ".cjs", ".jsx"), MediaType.JAVASCRIPT),
+    ".php": MediaType.PHP,
+    **dict.fromkeys((".py", ".pyi"), MediaType.PYTHON),
+    ".rb": MediaType.RUBY,
+    ".rs": MediaType.RUST,
+    ".tsx": MediaType.TSX,
+    **dict.fromkeys((".ts", ".mts", ".cts"), MediaType.TYPESCRIPT),
+}
+_DECLARED = {
+    "text/x-markdown": MediaType.MARKDOWN,
+    "application/csv": MediaType.CSV,
+    "text/xml": MediaType.XML,
+    "application/javascript": MediaType.JAVASCRIPT,
+    "application/x-javascript": MediaType.JAVASCRIPT,
+    "application/typescript": MediaType.TYPESCRIPT,
+    "text/typescript": MediaType.TYPESCRIPT,
+    "application/x-python-code": MediaType.PYTHON,
+    "application/x-httpd-php": MediaType.PHP,
+    "application/x-php": MediaType.PHP,
+    "application/x-ruby": MediaType.RUBY,
+    "application/x-sh": MediaType.BASH,
+    "text/x-sh": MediaType.BASH,
+    "text/x-csrc": MediaType.C,
+    "text/x-chdr": MediaType.CPP,
+    "text/x-c++src": MediaType.CPP,
+    "text/x-c++hdr": MediaType.CPP,
+    "text/x-java-source": MediaType.JAVA,
+}
+_SAY_LITTLE = CODE | {None, MediaType.TEXT, MediaType.BINARY}
+_BELIEVED = CODE | {MediaType.MARKDOWN, MediaType.CSV, MediaType.TSV, MediaType.TEXT, MediaType.JSON, MediaType.HTML}
 
 
 def detect_media_type(head: bytes, *, declared: str | None = None, name: str | None = None) -> MediaType:
     """Return the media type of a document whose first bytes (up to HEAD_BYTES, or all of it) are `head`.
 
-    `declared` and `name` settle only what plain text cannot tell: Markdown, CSV and the like. ZIP and OLE files whose
+    `declared` and `name` settle only what plain text cannot tell: Markdown, CSV, program text. ZIP and OLE files whose
     first bytes do not give them away are returned as ZIP and OLE: reading their directory needs the whole file.
     """
     binary = _binary_type(head)
@@ -72,12 +109,23 @@ def detect_media_type(head: bytes, *, declared: str | None = None, name: str | N
     text = unicode_head(head)
     if text is None:
         return MediaType.BINARY
-    return _text_type(text, _hint(declared, name))
+    return _text_type(text, hinted_type(declared, name))
 
 
 def suffix_of(name: str | None) -> str:
     """Return the ending of a file's name in lower case, with its dot, or an empty string."""
     return PurePosixPath(name.replace("\\", "/")).suffix.lower() if name else ""
+
+
+def hinted_type(declared: str | None, name: str | None) -> MediaType | None:
+    """Return what a declared type and a name say of a text; None where they say nothing that is known."""
+    suffix = suffix_of(name)
+    if suffix in _SUFFIXES:
+        return _SUFFIXES[suffix]
+    plain = (declared or "").split(";")[0].strip().lower()
+    said = _DECLARED.get(plain) or (MediaType(plain) if plain in set(MediaType) else None)
+    # A page's address may end in .php: what is declared as something else than text is not code for its name.
+    return _CODE_SUFFIXES.get(suffix, said) if said in _SAY_LITTLE else said
 
 
 def _binary_type(head: bytes) -> MediaType | None:
@@ -103,16 +151,6 @@ def _zip_type(head: bytes) -> MediaType:
     return MediaType.ZIP
 
 
-def _hint(declared: str | None, name: str | None) -> MediaType | None:
-    suffix = suffix_of(name)
-    if suffix in _SUFFIXES:
-        return _SUFFIXES[suffix]
-    plain = (declared or "").split(";")[0].strip().lower()
-    if plain in _DECLARED:
-        return _DECLARED[plain]
-    return MediaType(plain) if plain in set(MediaType) else None
-
-
 def _text_type(text: str, hint: MediaType | None) -> MediaType:
     if hint is not MediaType.MARKDOWN:  # Markdown may begin with HTML, and with lines that look like headers
         if _looks_like_html(text):
@@ -121,7 +159,7 @@ def _text_type(text: str, hint: MediaType | None) -> MediaType:
             return MediaType.XML
         if _looks_like_email(text):
             return MediaType.EMAIL
-    if hint in {MediaType.MARKDOWN, MediaType.CSV, MediaType.TSV, MediaType.TEXT, MediaType.JSON, MediaType.HTML}:
+    if hint in _BELIEVED:
         return hint
     return MediaType.CSV if _looks_like_csv(text) else MediaType.TEXT
 

@@ -36,7 +36,39 @@ class MediaType(StrEnum):
     TIFF = "image/tiff"
     WEBP = "image/webp"
     BINARY = "application/octet-stream"
+    BASH = "text/x-shellscript"
+    C = "text/x-c"
+    CPP = "text/x-c++"
+    CSHARP = "text/x-csharp"
+    GO = "text/x-go"
+    JAVA = "text/x-java"
+    JAVASCRIPT = "text/javascript"  # RFC 9239
+    PHP = "text/x-php"
+    PYTHON = "text/x-python"
+    RUBY = "text/x-ruby"
+    RUST = "text/x-rust"
+    TSX = "text/x-tsx"
+    TYPESCRIPT = "text/x-typescript"
 
+
+# Program text. Only a name or a declared type tells it from plain text.
+CODE = frozenset(
+    {
+        MediaType.BASH,
+        MediaType.C,
+        MediaType.CPP,
+        MediaType.CSHARP,
+        MediaType.GO,
+        MediaType.JAVA,
+        MediaType.JAVASCRIPT,
+        MediaType.PHP,
+        MediaType.PYTHON,
+        MediaType.RUBY,
+        MediaType.RUST,
+        MediaType.TSX,
+        MediaType.TYPESCRIPT,
+    }
+)
 
 READABLE = frozenset(
     {
@@ -51,5 +83,6 @@ READABLE = frozenset(
         MediaType.DOCX,
         MediaType.XML,
         MediaType.JSON,
+        *CODE,
     }
 )

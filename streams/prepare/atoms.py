@@ -17,6 +17,7 @@ _COLONS = ":\N{FULLWIDTH COLON}"
 _WORDS = re.compile(r"\s+")
 _LINES = re.compile(r"\n\s*")
 _RANKED_CHARS = 48  # a place is ranked by the words after it: an edit further on leaves it where it is
+RANKED_WINDOW = 2 * _RANKED_CHARS  # of the text as it stands, with its spaces
 
 
 class Place(IntEnum):
@@ -47,10 +48,10 @@ def atoms_of(text: str, block: Block, *, before: Block | None, budget: int, coun
     yield from _pieces(text, (block.start, block.end), _place(text, block, before), block, budget, count)
 
 
-def rank(place: Place, words: str) -> int:
+def rank(place: int, words: str) -> int:
     """Return the rank of a place: by its kind, then by a hash of the words after it, so that it moves with them."""
-    digest = blake2b(_WORDS.sub(" ", words[: 2 * _RANKED_CHARS])[:_RANKED_CHARS].encode(), digest_size=4).digest()
-    return int(place) << 32 | int.from_bytes(digest, "big")
+    digest = blake2b(_WORDS.sub(" ", words[:RANKED_WINDOW])[:_RANKED_CHARS].encode(), digest_size=4).digest()
+    return place << 32 | int.from_bytes(digest, "big")
 
 
 def _place(text: str, block: Block, before: Block | None) -> Place:
@@ -71,7 +72,7 @@ def _pieces(
         (start, end), own, finer = pending.pop()
         tokens = count(text[start:end])
         if tokens <= budget or end - start == 1:
-            yield Atom(start, end, tokens, rank(own, text[start : start + 2 * _RANKED_CHARS]), block)
+            yield Atom(start, end, tokens, rank(own, text[start : start + RANKED_WINDOW]), block)
             continue
         parts = _parts(text, start, end, finer)
         deeper = Place(finer + 1) if finer < Place.CHARACTER else finer

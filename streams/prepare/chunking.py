@@ -1,9 +1,10 @@
 """Cuts a parsed text into chunks: by its own structure, within the embedding model's budget, stable under edits."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 
 from headwater.generations.policy import ChunkPolicy
 from schemas.events.chunks import Chunk, ChunkKind, embedding_text
@@ -28,16 +29,20 @@ def split_text(parsed: ParsedText, policy: ChunkPolicy, count_tokens: CountToken
     """
     title = content_title(parsed, policy, count_tokens)
     sections = sections_of(parsed, path_tokens=policy.max_context_tokens // 2, count=count_tokens)
-    chunks: list[Chunk] = []
-    for section in sections:
-        splitter = _SectionSplitter(parsed, section, title, policy, count_tokens)
-        for chunk in splitter.chunks():
-            chunks.append(replace(chunk, ordinal=len(chunks)))
-            if len(chunks) > policy.max_chunks:
-                raise LimitExceededError(
-                    f"the text makes more than {policy.max_chunks} chunks: split the document into smaller ones"
-                )
-    return tuple(chunks)
+    splitters = (_SectionSplitter(parsed, section, title, policy, count_tokens) for section in sections)
+    return numbered(chain.from_iterable(splitter.chunks() for splitter in splitters), policy)
+
+
+def numbered(chunks: Iterable[Chunk], policy: ChunkPolicy) -> tuple[Chunk, ...]:
+    """Return chunks with their ordinals. Raises LimitExceededError for more than `policy.max_chunks`."""
+    found: list[Chunk] = []
+    for chunk in chunks:
+        found.append(replace(chunk, ordinal=len(found)))
+        if len(found) > policy.max_chunks:
+            raise LimitExceededError(
+                f"the text makes more than {policy.max_chunks} chunks: split the document into smaller ones"
+            )
+    return tuple(found)
 
 
 def content_title(parsed: ParsedText, policy: ChunkPolicy, count_tokens: CountTokens) -> str:

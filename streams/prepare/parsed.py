@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from streams.prepare.outline import Outline
+
 
 class BlockKind(StrEnum):
     """What a stretch of text is in its document."""
@@ -38,3 +40,4 @@ class ParsedText:
     media_type: str  # found in the content
     title: str  # the content's own, or empty: never the metadata's
     language: str | None = None  # where the content declares it
+    outline: Outline | None = None  # program text: it is cut by this, and the blocks are those of plain text

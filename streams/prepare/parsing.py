@@ -4,7 +4,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import cast
 
-from headwater.content.media_types import MediaType
+from headwater.content.media_types import CODE, MediaType
 from streams.prepare.detection import readable_type
 from streams.prepare.limits import MAX_PAGES
 from streams.prepare.pages import PageRange
@@ -12,6 +12,8 @@ from streams.prepare.parsed import ParsedText
 
 # Raised with every change that gives another text, blocks or title for some file: part of the cache's key.
 PARSER_VERSION = "1"
+# The same for what is only so in program text, so that its changes leave prose alone; a grammar's new release is one.
+CODE_VERSION = "1"
 
 _PAGED = frozenset({MediaType.PDF})
 
@@ -44,6 +46,10 @@ def parse_document(
     HeavyDocumentError for a paged one of more than `heavy_pages` pages.
     """
     kind = readable_type(data, declared=declared, name=name)
+    if kind in CODE:
+        from streams.prepare.parsers.code import parse_code
+
+        return parse_code(data, kind)
     parser = _parser(kind)
     return parser(data, max_pages=max_pages, heavy_pages=heavy_pages) if kind in _PAGED else parser(data)
 

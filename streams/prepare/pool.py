@@ -13,6 +13,8 @@ from typing import Any
 
 import structlog
 
+from headwater.content.detection import hinted_type
+from headwater.content.media_types import CODE, MediaType
 from headwater.errors import HeadwaterError
 from headwater.generations.policy import ChunkPolicy
 from headwater.telemetry.metrics import PARSER_PROCESSES_ENDED
@@ -40,7 +42,13 @@ class ParserPool:
         Raises one of the named errors of `streams.prepare.errors`; LimitExceededError also for a document that ends
         its process. Raises ParserCrashedError for mistakes of ours, FatalError when no process can be started.
         """
-        body = await self._answer(content, {"task": Task.PREPARE, "declared": declared, "name": name})
+        try:
+            body = await self._answer(content, {"task": Task.PREPARE, "declared": declared, "name": name})
+        except LimitExceededError:
+            if hinted_type(declared, name) not in CODE:
+                raise
+            # Nobody's file is parked for what its syntax tree costs: as plain text it may cost little.
+            body = await self._answer(content, {"task": Task.PREPARE, "declared": MediaType.TEXT, "name": None})
         return await asyncio.to_thread(load_prepared, body)
 
     async def read_pages(

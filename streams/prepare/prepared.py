@@ -6,13 +6,15 @@ import zlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from headwater.content.detection import suffix_of
+from headwater.content.detection import hinted_type, suffix_of
+from headwater.content.media_types import CODE
 from headwater.generations.policy import ChunkPolicy
 from schemas.events.chunks import Chunk, ChunkKind
 from streams.prepare.atoms import CountTokens
 from streams.prepare.chunking import content_title, split_text, text_hash
+from streams.prepare.code_chunking import split_code
 from streams.prepare.parsed import ParsedText
-from streams.prepare.parsing import PARSER_VERSION
+from streams.prepare.parsing import CODE_VERSION, PARSER_VERSION
 
 _FORMAT = 1
 
@@ -35,13 +37,20 @@ def prepare(parsed: ParsedText, policy: ChunkPolicy, count_tokens: CountTokens) 
         content_title=content_title(parsed, policy, count_tokens),
         media_type=parsed.media_type,
         language=parsed.language,
-        chunks=split_text(parsed, policy, count_tokens),
+        chunks=_split(parsed, policy, count_tokens),
     )
 
 
-def parser_label(policy: ChunkPolicy) -> str:
+def _split(parsed: ParsedText, policy: ChunkPolicy, count_tokens: CountTokens) -> tuple[Chunk, ...]:
+    if parsed.outline is None:
+        return split_text(parsed, policy, count_tokens)
+    return split_code(parsed.text, parsed.outline, policy, count_tokens)
+
+
+def parser_label(policy: ChunkPolicy, media_type: str | None = None) -> str:
     """Return what the trail of a chunk says about its making: parser version and chunking policy."""
-    return f"headwater@{PARSER_VERSION}/{policy.text}"
+    code = f"+code{CODE_VERSION}" if media_type in CODE else ""
+    return f"headwater@{PARSER_VERSION}{code}/{policy.text}"
 
 
 def prepared_key(
@@ -53,6 +62,8 @@ def prepared_key(
     other blocks as Markdown than as plain text.
     """
     made_by = [_FORMAT, PARSER_VERSION, asdict(policy), tokenizer, media_hint, suffix_of(name_hint)]
+    if hinted_type(media_hint, name_hint) in CODE:
+        made_by.append(CODE_VERSION)
     return hashlib.sha256(f"{content_sha256}\n{json.dumps(made_by, sort_keys=True)}".encode()).hexdigest()
 
 

@@ -60,17 +60,23 @@ def _grouped(blocks: Sequence[Block]) -> list[tuple[tuple[Block, ...], list[Bloc
 
 
 def _bounded(trail: Sequence[Block], max_tokens: int, count: CountTokens) -> tuple[tuple[str, ...], set[int]]:
-    """Return the headings that fit, from the innermost outwards, and the offsets of those that stay whole."""
-    if not trail or count(_SEPARATOR.join(heading.heading for heading in trail)) <= max_tokens:
-        return tuple(heading.heading for heading in trail), {heading.start for heading in trail}
+    """Return the headings that fit, and the offsets of those that stay whole."""
+    path, whole = bounded([heading.heading for heading in trail], max_tokens, count)
+    return path, {trail[index].start for index in whole}
+
+
+def bounded(names: Sequence[str], max_tokens: int, count: CountTokens) -> tuple[tuple[str, ...], set[int]]:
+    """Return the names that fit, from the innermost outwards, and the places in `names` of those that stay whole."""
+    if not names or count(_SEPARATOR.join(names)) <= max_tokens:
+        return tuple(names), set(range(len(names)))
     path: list[str] = []
     whole: set[int] = set()
-    for heading in reversed(trail):
-        if count(_SEPARATOR.join([heading.heading, *path])) <= max_tokens:
-            path.insert(0, heading.heading)
-            whole.add(heading.start)
+    for index in reversed(range(len(names))):
+        if count(_SEPARATOR.join([names[index], *path])) <= max_tokens:
+            path.insert(0, names[index])
+            whole.add(index)
         elif not path:
-            path.insert(0, fit_words(heading.heading, max_tokens, count))
+            path.insert(0, fit_words(names[index], max_tokens, count))
         else:
             break
     return tuple(part for part in path if part), whole

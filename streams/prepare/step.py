@@ -47,9 +47,11 @@ def chunk_batches(
     A text without chunks gives one batch without chunks. The same event and text give the same event ids.
     """
     groups = list(_groups(prepared.chunks)) or [()]
+    trail = replace(_trail(event, origin), parser=parser_label(origin.policy, prepared.media_type))
     return tuple(
         replace(
             _empty(event, origin, batch=number),
+            trail=trail,
             media_type=prepared.media_type,
             language=event.language or prepared.language,
             content_title=prepared.content_title,

@@ -23,7 +23,7 @@ from streams.prepare.limits import ParserLimits
 from streams.prepare.parsed import ParsedText
 
 MEMORY_FIELD_BYTES = 8
-_PRELOADED = ("markdown", "html", "text", "pdf", "docx", "csv", "email")
+_PRELOADED = ("markdown", "html", "text", "pdf", "docx", "csv", "email", "code")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,12 +14,15 @@ from typing import TypeAlias
 
 import pytest
 
+from headwater.content.media_types import CODE
 from headwater.errors import FatalError
 from headwater.generations.policy import ChunkPolicy
+from schemas.events.chunks import ChunkKind
 from streams.prepare.errors import EmptyDocumentError, LimitExceededError, UnsupportedFormatError
 from streams.prepare.limits import ParserLimits
 from streams.prepare.pool import ParserPool, open_pool
 from streams.prepare.process import ParserProcess
+from tests.unit.prepare.programs import SAMPLES
 
 PAGE = b"# Leave\n\nAsk your lead first.\n"
 _MIB = 1024 * 1024
@@ -73,6 +76,15 @@ async def test_documents_come_back_prepared(pool_with: OpenPool, tmp_path: Path)
     assert from_bytes == from_file
     assert [(chunk.section, chunk.text) for chunk in from_bytes.chunks] == [(("Leave",), "Ask your lead first.")]
     assert from_bytes.content_title == "Leave"
+
+
+async def test_code_is_read_by_its_structure_in_a_confined_process(pool_with: OpenPool) -> None:
+    async with pool_with() as pool:
+        found = {name: await pool.prepare(text.encode(), name=name) for name, text in SAMPLES.items()}
+    assert {prepared.media_type for prepared in found.values()} == CODE
+    for name, prepared in found.items():
+        assert "".join(chunk.text for chunk in prepared.chunks) == SAMPLES[name]
+        assert {chunk.kind for chunk in prepared.chunks} == {ChunkKind.CODE}
 
 
 async def test_errors_keep_their_names_and_the_process_lives(pool_with: OpenPool) -> None:

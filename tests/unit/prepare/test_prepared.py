@@ -7,7 +7,7 @@ from hypothesis import given
 
 from headwater.generations.policy import ChunkPolicy
 from streams.prepare.parsed import ParsedText
-from streams.prepare.prepared import dump_prepared, load_prepared, prepare, prepared_key
+from streams.prepare.prepared import dump_prepared, load_prepared, parser_label, prepare, prepared_key
 from tests.unit.prepare.texts import PATIENT, SMALL, count_words, documents
 
 
@@ -37,6 +37,26 @@ def key(policy: ChunkPolicy = SMALL, **changes: str | None) -> str:
 
 def test_the_key_does_not_depend_on_where_a_file_lies() -> None:
     assert key(name_hint="b/other.MD") == key()
+
+
+def test_prose_is_prepared_under_the_key_it_always_had() -> None:
+    """Another key would parse and cut everything again, for the same chunks."""
+    assert key() == "cdf1958bad442babfd9c0ab98de636de4373a4efef6c1bf572f3d3287b7c04d6"
+
+
+def test_code_has_a_version_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("page.md", "notes.txt", "main.py", "src/lib.RS")
+    before = {name: key(name_hint=name) for name in names}
+    declared = key(name_hint=None, media_hint="text/x-python")
+    monkeypatch.setattr("streams.prepare.prepared.CODE_VERSION", "next")
+    changed = {name for name in names if key(name_hint=name) != before[name]}
+    assert changed == {"main.py", "src/lib.RS"}
+    assert key(name_hint=None, media_hint="text/x-python") != declared
+
+
+def test_the_trail_says_which_parser_made_a_chunk() -> None:
+    assert parser_label(ChunkPolicy()) == parser_label(ChunkPolicy(), "text/markdown") == "headwater@1/structure-1"
+    assert parser_label(ChunkPolicy(), "text/x-python") == "headwater@1+code1/structure-1"
 
 
 def test_the_key_changes_with_everything_that_makes_other_chunks() -> None:

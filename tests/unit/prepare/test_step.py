@@ -88,12 +88,18 @@ def test_a_batch_stays_well_under_a_mebibyte() -> None:
     assert sum(len(batch.chunks) for batch in batches) == 130
 
 
+def test_the_trail_of_code_names_its_parser() -> None:
+    code = replace(prepared(2), media_type="text/x-python")
+    assert chunk_batches(EVENT, code, CANONICAL, ORIGIN)[0].trail.parser == "headwater@1+code1/structure-1"
+
+
 def test_a_batch_carries_the_document_and_what_the_content_says() -> None:
     (batch,) = chunk_batches(EVENT, prepared(2), CANONICAL, ORIGIN)
     assert (batch.document_id, batch.revision, batch.access) == (EVENT.document_id, 8, EVENT.access)
     assert (batch.title, batch.content_title, batch.media_type) == ("Leave", "On leave", "text/markdown")
     assert batch.language == "en"
     assert batch.canonical == CANONICAL
+    assert batch.trail.parser == "headwater@1/structure-1"
     assert batch.trail.changed == ORIGIN.changed
     assert batch.trail.prepared_at == NOW
     assert batch.trail.parser is not None
