@@ -64,6 +64,8 @@ async def _granted(installation: Installation, repository: Repository, settings:
     wanted = ["contents", "metadata"]
     if settings.issues:
         wanted += ["issues", "pull_requests"]
+    if settings.discussions:
+        wanted.append("discussions")
     if repository.owner.type == "Organization":
         wanted += ["administration", "members"]
     lacking = await installation.lacks(wanted)

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
+from connectors.github.graphql import GithubGraphQL
 from connectors.github.models import (
     Comparison,
     Entry,
@@ -57,9 +58,15 @@ class GithubClient:
     """Calls of one source."""
 
     def __init__(
-        self, source: EgressSource, *, page_items: int = PAGE_ITEMS, compared_files: int = COMPARED_FILES
+        self,
+        source: EgressSource,
+        *,
+        graphql_url: str,
+        page_items: int = PAGE_ITEMS,
+        compared_files: int = COMPARED_FILES,
     ) -> None:
         self._source, self.page_items, self._compared_files = source, page_items, compared_files
+        self.graphql = GithubGraphQL(source, url=graphql_url, page_items=page_items)
 
     async def organisation(self, login: str) -> Organisation:
         """Return an organisation."""

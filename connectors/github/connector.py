@@ -1,4 +1,4 @@
-"""GitHub as a source: groups of readers first, then each repository's files, issues and releases."""
+"""GitHub as a source: groups of readers first, then each repository's files, issues, releases and discussions."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
@@ -9,9 +9,9 @@ from connectors.github.access import AccessMirror
 from connectors.github.app import Installation
 from connectors.github.checking import check_rights
 from connectors.github.client import GithubClient
-from connectors.github.cursor import FILES, GROUP, ISSUES, RELEASES, Shelf, deleted, known_repositories
+from connectors.github.cursor import DISCUSSIONS, FILES, GROUP, ISSUES, RELEASES, Shelf, deleted, known_repositories
 from connectors.github.documents import Home, readers_group
-from connectors.github.ids import Named, file_id, issue_id, named, release_id
+from connectors.github.ids import Named, discussion_id, file_id, issue_id, named, release_id
 from connectors.github.models import Repository
 from connectors.github.scope import Scope
 from connectors.github.settings import GithubSettings
@@ -56,7 +56,7 @@ class GithubConnector:
             yield change
 
     async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[Observed]:
-        """Look at files, issues and releases alone; `repo:ID`: what changed of a repository. Others are passed over."""
+        """Look at single documents; `repo:ID`: what changed of a repository. Others are passed over."""
         by_repository: dict[int, list[Named]] = {}
         for each in sorted(external_ids):
             wanted = named(each)
@@ -143,6 +143,7 @@ class GithubConnector:
             *deleted(shelf, FILES, lambda path: file_id(repository_id, path), seen_ns),
             *deleted(shelf, ISSUES, lambda key: issue_id(repository_id, int(key)), seen_ns),
             *deleted(shelf, RELEASES, lambda key: release_id(repository_id, int(key)), seen_ns),
+            *deleted(shelf, DISCUSSIONS, lambda key: discussion_id(repository_id, int(key)), seen_ns),
         ]
         yield from deletions[:-1]
         for last in deletions[-1:]:

@@ -1,6 +1,7 @@
-"""The cursor: for each repository what was seen last, and leaves of what is held of its files, issues and releases.
+"""The cursor: for each repository what was seen last, and leaves of what is held of its documents.
 
-`r:ID` a repository, `f:ID:...`, `i:ID:...` and `l:ID:...` leaves (`connectors.leaves`), `g:GROUP` a mirrored group.
+`r:ID` a repository, `f:`, `i:`, `l:`, `d:ID:...` leaves of files, issues, releases and discussions
+(`connectors.leaves`), `g:GROUP` a mirrored group.
 """
 
 import json
@@ -17,6 +18,8 @@ REPOSITORY: Final = "r:"
 FILES: Final = "f:"
 ISSUES: Final = "i:"
 RELEASES: Final = "l:"
+DISCUSSIONS: Final = "d:"
+KINDS: Final = (FILES, ISSUES, RELEASES, DISCUSSIONS)
 GROUP: Final = "g:"
 
 
@@ -29,6 +32,7 @@ class RepositoryState:
     head_etag: str | None = None
     since: str | None = None  # issues that were updated before are held
     issues_etag: str | None = None
+    discussions_since: str | None = None  # those that were updated before are held
     releases: Seen = ()  # the pages of their listing
 
     @classmethod
@@ -55,7 +59,7 @@ class RepositoryState:
 
 def known_repositories(since: Cursor) -> frozenset[int]:
     """Return ids of all repositories of which something is held."""
-    parts = (name.split(":", 2)[1] for name in since if name.startswith((REPOSITORY, FILES, ISSUES, RELEASES)))
+    parts = (name.split(":", 2)[1] for name in since if name.startswith((REPOSITORY, *KINDS)))
     return frozenset(int(part) for part in parts if part.isdecimal())
 
 
@@ -87,7 +91,7 @@ class Shelf:
 
     def forgetting(self, parts: Mapping[str, bytes | None]) -> Mapping[str, bytes | None]:
         """Return the cursor of the last deletion: nothing is left of the repository."""
-        mine = tuple(f"{kind}{self._id}:" for kind in (FILES, ISSUES, RELEASES))
+        mine = tuple(f"{kind}{self._id}:" for kind in KINDS)
         names = [name for name in self._since if name == f"{REPOSITORY}{self._id}" or name.startswith(mine)]
         return _Closing(parts, dict.fromkeys(names), self._settled)
 

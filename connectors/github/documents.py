@@ -1,13 +1,20 @@
-"""What a document is: of a file, of an issue with its comments, and of a release. Pure."""
+"""What a document is: of a file, of an issue with its comments, of a release and of a discussion. Pure."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote
 
-from connectors.github.models import Account, Comment, Issue, Release, Repository
+from connectors.github.graphql_models import Author, Discussion, DiscussionPart, Reply
+from connectors.github.models import (
+    Account,
+    Comment,
+    Issue,
+    Release,
+    Repository,
+)
 from schemas.events.documents import Access, AttributeValue, Clause, DocumentPatch, DocumentState
 from schemas.ids import KnowledgeBaseId, Principal, SourceId
 
@@ -103,8 +110,28 @@ class Home:
             attributes=attributes,
         )
 
+    def discussion(self, discussion: Discussion) -> DocumentState:
+        """Describe a discussion."""
+        return DocumentState(
+            knowledge_base=self.knowledge_base,
+            title=discussion.title,
+            url=discussion.url,
+            media_type="text/markdown",
+            access=self.access,
+            attributes={
+                **self._shared(),
+                "kind": "discussion",
+                "number": discussion.number,
+                "category": discussion.category.name,
+                "answered": bool(discussion.is_answered),
+                "author": login_of(discussion.author),
+                "created_at": discussion.created_at,
+                "updated_at": discussion.updated_at,
+            },
+        )
+
     def moved(self, url: str) -> DocumentPatch:
-        """Say what an issue's or a release's document says anew after the repository changed."""
+        """Say what the document of an issue, a release or a discussion says anew after the repository changed."""
         return DocumentPatch(access=self.access, url=url, attributes=self._shared())
 
     def _shared(self) -> dict[str, AttributeValue]:
@@ -120,7 +147,7 @@ def readers_group(repository_id: int) -> str:
     return f"repo:{repository_id}"
 
 
-def login_of(account: Account | None) -> str:
+def login_of(account: Account | Author | None) -> str:
     """Return an account's name; GitHub calls deleted ones `ghost`."""
     return account.login if account is not None else "ghost"
 
@@ -148,6 +175,22 @@ def release_text(release: Release) -> str:
         _plain(release.body),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def discussion_text(discussion: Discussion, parts: Sequence[DiscussionPart]) -> str:
+    """Write a discussion, its comments and their replies as Markdown, in the order of the discussion."""
+    answered = ", answered" if discussion.is_answered else ""
+    said = f"Discussion #{discussion.number} in {discussion.category.name}{answered}, by {login_of(discussion.author)}"
+    texts = [f"# {discussion.title}", said, _plain(parts[0].body)]
+    for comment in (each for part in parts for each in part.comments.nodes):
+        texts += _said("##", comment)
+        for reply in comment.replies.nodes:
+            texts += _said("###", reply)
+    return "\n\n".join(text for text in texts if text) + "\n"
+
+
+def _said(mark: str, reply: Reply) -> list[str]:
+    return [f"{mark} {login_of(reply.author)}, {reply.created_at:%Y-%m-%d}", _plain(reply.body)]
 
 
 def _plain(body: str | None) -> str:

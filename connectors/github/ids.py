@@ -1,5 +1,6 @@
-"""External ids: `repo:ID/file/PATH`, `repo:ID/issue/NUMBER`, `repo:ID/release/ID`. Pure.
+"""External ids, of files, issues, releases and discussions. Pure.
 
+`repo:ID/file/PATH`, `repo:ID/issue/NUMBER`, `repo:ID/release/ID`, `repo:ID/discussion/NUMBER`.
 A repository's id survives its renames.
 """
 
@@ -7,22 +8,25 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_ID: Final = re.compile(r"repo:(\d{1,18})(?:/file/(.+)|/issue/(\d{1,18})|/release/(\d{1,18}))?", re.DOTALL)
+_ID: Final = re.compile(
+    r"repo:(\d{1,18})(?:/file/(.+)|/issue/(\d{1,18})|/release/(\d{1,18})|/discussion/(\d{1,18}))?", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """What an id is about: a file, an issue, a release, or all of a repository."""
+    """What an id is about: a file, an issue, a release, a discussion, or all of a repository."""
 
     repository_id: int
     path: str | None = None
     number: int | None = None
     release: int | None = None
+    discussion: int | None = None
 
     @property
     def is_all(self) -> bool:
         """Say whether it is about the whole repository."""
-        return self.path is None and self.number is None and self.release is None
+        return (self.path, self.number, self.release, self.discussion) == (None, None, None, None)
 
     @property
     def external_id(self) -> str:
@@ -31,6 +35,8 @@ class Named:
             return file_id(self.repository_id, self.path)
         if self.release is not None:
             return release_id(self.repository_id, self.release)
+        if self.discussion is not None:
+            return discussion_id(self.repository_id, self.discussion)
         return issue_id(self.repository_id, self.number) if self.number is not None else f"repo:{self.repository_id}"
 
 
@@ -49,10 +55,15 @@ def release_id(repository_id: int, release: int) -> str:
     return f"repo:{repository_id}/release/{release}"
 
 
+def discussion_id(repository_id: int, number: int) -> str:
+    """Name a discussion."""
+    return f"repo:{repository_id}/discussion/{number}"
+
+
 def named(external_id: str) -> Named | None:
     """Read an id, or `repo:ID`, which means all of a repository; None for what is neither."""
     found = _ID.fullmatch(external_id)
     if found is None:
         return None
-    number, release = (int(each) if each else None for each in found.group(3, 4))
-    return Named(repository_id=int(found[1]), path=found[2], number=number, release=release)
+    number, release, discussion = (int(each) if each else None for each in found.group(3, 4, 5))
+    return Named(repository_id=int(found[1]), path=found[2], number=number, release=release, discussion=discussion)

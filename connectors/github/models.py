@@ -62,6 +62,7 @@ class Repository(Answer, frozen=True):
     archived: bool = False
     fork: bool = False
     has_issues: bool = True
+    has_discussions: bool = False
 
     @property
     def seen_by(self) -> str:

@@ -20,6 +20,7 @@ class GithubSettings(BaseModel, frozen=True, extra="forbid"):
     max_bytes: PositiveInt = 10 * 1024 * 1024  # a larger file is reported, not read
     issues: bool = True  # and pull requests, with their comments
     releases: bool = False  # what they say; not their assets
+    discussions: bool = False  # with their comments and replies
     archived: bool = True  # archived repositories too
     forks: bool = True
     # Whom a public repository is for: members of its organisation, or all of the tenant.
@@ -47,3 +48,8 @@ class GithubSettings(BaseModel, frozen=True, extra="forbid"):
     def home(self) -> str:
         """Return the API's address: paths are relative to it."""
         return self.url if self.url.endswith("/") else f"{self.url}/"
+
+    @property
+    def graphql_url(self) -> str:
+        """Return where GraphQL is asked: beside REST's `v3/` on a server of your own."""
+        return f"{self.home.removesuffix('v3/')}graphql"

@@ -34,7 +34,7 @@ def github_connector(
         credential = installation = Installation(number=settings.installation, app=settings.app, as_app=as_app)
     secret("token" if installation is None else "private_key")  # missing: said now, and not by the first request
     return GithubConnector(
-        client=GithubClient(egress.source(home=settings.home, credential=credential)),
+        client=GithubClient(egress.source(home=settings.home, credential=credential), graphql_url=settings.graphql_url),
         settings=settings,
         source=source,
         knowledge_base=knowledge_base,

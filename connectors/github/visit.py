@@ -1,4 +1,4 @@
-"""One look at one repository: its files, its issues, its releases, and where it is resumed afterwards."""
+"""One look at one repository: its files, issues, releases and discussions, and where it is resumed afterwards."""
 
 import hashlib
 import json
@@ -8,10 +8,11 @@ from typing import Self
 
 from connectors.filters import KeyFilter
 from connectors.github.client import GithubClient
-from connectors.github.cursor import FILES, ISSUES, RELEASES, RepositoryState, Shelf, deleted
+from connectors.github.cursor import DISCUSSIONS, FILES, ISSUES, RELEASES, RepositoryState, Shelf, deleted
+from connectors.github.discussions import Discussions
 from connectors.github.documents import Home, readers_group
 from connectors.github.files import Files
-from connectors.github.ids import Named, issue_id, release_id
+from connectors.github.ids import Named, discussion_id, issue_id, release_id
 from connectors.github.issues import Issues
 from connectors.github.releases import Releases
 from connectors.github.settings import GithubSettings
@@ -37,6 +38,7 @@ class Visit:
     files: Files
     issues: Issues
     releases: Releases
+    discussions: Discussions
 
     @classmethod
     def begun(
@@ -63,13 +65,15 @@ class Visit:
             ),
             issues=Issues(client=client, home=home, shelf=shelf, seen_ns=seen_ns),
             releases=Releases(client=client, home=home, shelf=shelf, seen_ns=seen_ns),
+            discussions=Discussions(graphql=client.graphql, home=home, shelf=shelf, seen_ns=seen_ns),
         )
 
     async def changes(self, *, whole: bool) -> AsyncIterator[Observed]:
         """Yield what differs from what is held. `whole`: by reading all; else where the state is not enough."""
         token = self._token()
         whole = whole or self.known.token != token
-        for part in (self._files(whole=whole), self._issues(whole=whole), self._releases(whole=whole)):
+        parts = (self._files, self._issues, self._releases, self._discussions)
+        for part in (each(whole=whole) for each in parts):
             try:
                 async for change in part:
                     yield change
@@ -79,7 +83,7 @@ class Visit:
         self.state = replace(self.state, token=token)
 
     async def one(self, wanted: Named) -> AsyncIterator[Observed]:
-        """Look at one file, issue or release."""
+        """Look at one document."""
         if wanted.path is not None:
             commit, _ = await self._head(None)
             if commit is not None:
@@ -90,6 +94,10 @@ class Visit:
                 yield change
         elif wanted.release is not None and self.settings.releases:
             async for change in self.releases.one(wanted.release):
+                yield change
+
+        elif wanted.discussion is not None and self.settings.discussions:
+            async for change in self.discussions.one(wanted.discussion):
                 yield change
 
     async def _files(self, *, whole: bool) -> AsyncIterator[Observed]:
@@ -146,6 +154,22 @@ class Visit:
             yield change
         self.state = replace(self.state, releases=self.releases.seen)
 
+    async def _discussions(self, *, whole: bool) -> AsyncIterator[Observed]:
+        if not self.settings.discussions:
+            if whole:
+                for gone in deleted(self.shelf, DISCUSSIONS, self._discussion_id, self.discussions.seen_ns):
+                    yield gone
+            return
+        if not self.home.repository.has_discussions:
+            return  # switched off; what is held of them stays
+        mark = self.known.discussions_since
+        async for change in self.discussions.whole() if whole else self.discussions.since(mark):
+            yield change
+        self.state = replace(self.state, discussions_since=self.discussions.mark(mark))
+
+    def _discussion_id(self, key: str) -> str:
+        return discussion_id(self.home.repository.id, int(key))
+
     def _release_id(self, key: str) -> str:
         return release_id(self.home.repository.id, int(key))
 
@@ -155,5 +179,5 @@ class Visit:
     def _token(self) -> str:
         """Return what changes when all must be looked at anew: the repository's name, or the source's settings."""
         of = self.settings
-        said = [self.home.token, of.include, of.exclude, of.max_bytes, of.issues, of.releases]
+        said = [self.home.token, of.include, of.exclude, of.max_bytes, of.issues, of.releases, of.discussions]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]

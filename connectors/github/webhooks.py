@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from connectors.github.ids import issue_id, release_id
+from connectors.github.ids import discussion_id, issue_id, release_id
 from connectors.work import Work
 from headwater.errors import PoisonError
 
@@ -32,6 +32,11 @@ def _release(payload: Mapping[str, Any]) -> Work:
     return Work(items=frozenset({release_id(_number(payload["repository"]["id"]), _number(payload["release"]["id"]))}))
 
 
+def _discussion(payload: Mapping[str, Any]) -> Work:
+    number = _number(payload["discussion"]["number"])
+    return Work(items=frozenset({discussion_id(_number(payload["repository"]["id"]), number)}))
+
+
 def _people(_: Mapping[str, Any]) -> Work:
     return Work(permissions=True)
 
@@ -49,6 +54,8 @@ _BY_EVENT: Final[Mapping[str, Callable[[Mapping[str, Any]], Work]]] = {
     "member": _repository,  # collaborators
     "team_add": _repository,
     "release": _release,
+    "discussion": _discussion,
+    "discussion_comment": _discussion,
     "issues": _issue,
     "issue_comment": _issue,
     "pull_request": _issue,

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from tests.support.github_app import FakeApp
 from tests.support.github_diffs import comparison
+from tests.support.github_graphql import answered
 from tests.support.github_state import (
     FILE,
     LINK,
@@ -77,6 +78,7 @@ class GithubServer:
     fails_after_pages: int | None = None  # of the listing of repositories
     on_read: Callable[[Repo, str], None] | None = None  # before a blob is answered
     on_answer: Callable[[str], object] | None = None  # before anything is answered
+    graph_error: str | None = None  # its type
     token: str = TOKEN
     app: FakeApp = field(default_factory=FakeApp)
     _by_app: bool = False  # the request that is answered shows a token of the app
@@ -95,6 +97,9 @@ class GithubServer:
         for pattern, status in self.refused.items():
             if re.search(pattern, path):
                 return web.json_response({"message": "Refused"}, status=status)
+        return await self._graphql(request) if path == "/graphql" else self._rest(request, path)
+
+    def _rest(self, request: web.Request, path: str) -> web.Response:
         try:
             body, links = self._body([unquote(part) for part in path.strip("/").split("/")], request)
         except RefusedError as refusal:
@@ -107,6 +112,12 @@ class GithubServer:
         self.answered.append(self.requests[-1])
         headers = {"ETag": etag, "Date": format_datetime(self.state.now, usegmt=True), **links}
         return web.Response(body=body, headers=headers, content_type="application/json")
+
+    async def _graphql(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        if self.graph_error is not None:
+            return web.json_response({"data": None, "errors": [{"type": self.graph_error, "message": "Said so"}]})
+        return web.json_response(answered(self.state, self._shown, asked["query"], asked["variables"]))
 
     def _admits(self, authorization: str, path: str) -> bool:
         if path.startswith("/app/") or path.endswith("/installation"):
@@ -362,6 +373,7 @@ class GithubServer:
             "archived": repo.archived,
             "fork": False,
             "has_issues": True,
+            "has_discussions": repo.has_discussions,
         }
 
 
@@ -372,6 +384,7 @@ async def github_server() -> AsyncIterator[GithubServer]:
     app = web.Application()
     app.router.add_route("GET", r"/{path:[\s\S]*}", server.handle)
     app.router.add_route("POST", "/app/{path:.*}", server.handle)
+    app.router.add_route("POST", "/graphql", server.handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -17,7 +17,7 @@ from schemas.ids import KnowledgeBaseId, SourceId
 from tests.support.egress import FakeClock, egress
 from tests.support.github_app import pem
 from tests.support.github_server import TOKEN, GithubServer, github_server
-from tests.support.github_state import ORGANISATION, FakeIssue, FakeRelease, GithubState, Repo
+from tests.support.github_state import ORGANISATION, FakeDiscussion, FakeIssue, FakeRelease, GithubState, Repo
 
 PATH = "docs/doc.md"
 USERS = {"ann-hub": "ann", "lea-hub": "lea", "bob-hub": "bob"}
@@ -57,7 +57,12 @@ class GithubSource:
         source = self.egress.source(home=settings.home, credential=installation or token)
         return GithubConnector(
             installation=installation,
-            client=GithubClient(source, page_items=PAGE_ITEMS, compared_files=self.server.compared_files),
+            client=GithubClient(
+                source,
+                graphql_url=settings.graphql_url,
+                page_items=PAGE_ITEMS,
+                compared_files=self.server.compared_files,
+            ),
             settings=settings,
             source=SourceId("github"),
             knowledge_base=KnowledgeBaseId("code"),
@@ -170,10 +175,23 @@ class OrganisationSource(GithubSource):
                 for release in repo.releases.values():
                     if self.settings.get("releases") and not release.draft:
                         found[f"repo:{repo.id}/release/{release.id}"] = (_announced(release), self.readers(repo))
+                for discussion in repo.discussions.values() if self.settings.get("discussions") else ():
+                    found[f"repo:{repo.id}/discussion/{discussion.number}"] = (_talked(discussion), self.readers(repo))
         return found
 
     def name_of(self, external_id: str) -> str:
         return external_id
+
+
+def _talked(discussion: FakeDiscussion) -> str:
+    answered = ", answered" if discussion.answered else ""
+    said = f"Discussion #{discussion.number} in Ideas{answered}, by ann-hub"
+    text = f"# {discussion.title}\n\n{said}\n\n{discussion.body}\n"
+    for remark in discussion.remarks:
+        text += f"\n## {remark.author}, {remark.at:%Y-%m-%d}\n\n{remark.body}\n"
+        for reply in remark.replies:
+            text += f"\n### {reply.author}, {reply.at:%Y-%m-%d}\n\n{reply.body}\n"
+    return text
 
 
 def _announced(release: FakeRelease) -> str:

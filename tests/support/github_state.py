@@ -57,6 +57,26 @@ class FakeRelease:
 
 
 @dataclass(slots=True)
+class FakeRemark:
+    id: int
+    author: str
+    body: str
+    at: datetime
+    replies: list["FakeRemark"] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class FakeDiscussion:
+    number: int
+    title: str
+    body: str
+    at: datetime
+    updated_at: datetime
+    answered: bool | None = None
+    remarks: list[FakeRemark] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Repo:
     id: int
     name: str
@@ -71,6 +91,8 @@ class Repo:
     teams: set[int] = field(default_factory=set)
     issues: dict[int, FakeIssue] = field(default_factory=dict)
     releases: dict[int, FakeRelease] = field(default_factory=dict)
+    discussions: dict[int, FakeDiscussion] = field(default_factory=dict)
+    has_discussions: bool = True
 
     @property
     def full_name(self) -> str:
@@ -200,7 +222,18 @@ class GithubState:
         repo.releases[release.id] = release
         return release
 
-    def edit(self, issue: FakeIssue, body: str) -> None:
+    def new_discussion(self, repo: Repo, title: str, body: str) -> FakeDiscussion:
+        at, number = self.tick(), max([0, *repo.discussions]) + 1
+        discussion = repo.discussions[number] = FakeDiscussion(number, title, body, at, at)
+        return discussion
+
+    def remark(self, discussion: FakeDiscussion, body: str, *, on: FakeRemark | None = None) -> FakeRemark:
+        remark = FakeRemark(self.new_id(), "bob-hub", body, self.tick())
+        (discussion.remarks if on is None else on.replies).append(remark)
+        discussion.updated_at = self.now
+        return remark
+
+    def edit(self, issue: FakeIssue | FakeDiscussion, body: str) -> None:
         issue.body, issue.updated_at = body, self.tick()
 
     def comment(self, issue: FakeIssue, body: str) -> None:

@@ -26,7 +26,7 @@ class Life:
         self.follower = Follower(source, batch=self.chance.randint(1, 4))
         self.teams: list[FakeTeam] = [self.state.add_team("core", {"ann-hub"})]
         self.teams.append(self.state.add_team("sub", {"bob-hub"}, parent=self.teams[0].id))
-        source.settings["releases"] = True
+        source.settings |= {"releases": True, "discussions": True}
         for name in ("one", "two", "three"):
             repo = self.state.add_repo(name)
             for path in self.chance.sample(PATHS, 4):
@@ -40,7 +40,16 @@ class Life:
             [each for each in self.state.repos.values() if each is not self.stays] or [self.stays]
         )
         self.chance.choice(
-            [self._edit, self._edit, self._shape, self._people, self._talk, self._publish, self._repositories]
+            [
+                self._edit,
+                self._edit,
+                self._shape,
+                self._people,
+                self._talk,
+                self._publish,
+                self._discuss,
+                self._repositories,
+            ]
         )(repo)
 
     def _text(self) -> bytes:
@@ -106,6 +115,25 @@ class Life:
             case "delete" if issues:
                 del repo.issues[self.chance.choice(issues).number]
 
+    def _discuss(self, repo: Repo) -> None:
+        discussions = list(repo.discussions.values())
+        match self.chance.choice(["new", "new", "edit", "remark", "reply", "answer", "delete"]):
+            case "new":
+                self.state.new_discussion(repo, f"Talk {self.chance.random()}", "Body")
+            case "edit" if discussions:
+                self.state.edit(self.chance.choice(discussions), f"Edited {self.chance.random()}")
+            case "remark" if discussions:
+                self.state.remark(self.chance.choice(discussions), f"Remark {self.chance.random()}")
+            case "reply" if discussions and (remarks := self.chance.choice(discussions).remarks):
+                discussion = next(each for each in discussions if each.remarks is remarks)
+                for _ in range(self.chance.choice([1, 5])):
+                    self.state.remark(discussion, f"Reply {self.chance.random()}", on=remarks[0])
+            case "answer" if discussions:
+                discussion = self.chance.choice(discussions)
+                discussion.answered, discussion.updated_at = True, self.state.tick()
+            case "delete" if discussions:
+                del repo.discussions[self.chance.choice(discussions).number]
+
     def _publish(self, repo: Repo) -> None:
         releases = list(repo.releases.values())
         match self.chance.choice(["new", "new", "draft", "edit", "withdraw", "download", "delete"]):
@@ -147,7 +175,7 @@ class Life:
         ]
         if chance.random() < 0.15:
             self.server.refused = {
-                chance.choice(["git/blobs", "issues", "releases", "teams", "collaborators", "compare"]): 500
+                chance.choice(["git/blobs", "issues", "releases", "graphql", "teams", "collaborators", "compare"]): 500
             }
         at_most = chance.choice([None, 1, 3])
         with suppress(HeadwaterError):
@@ -189,8 +217,8 @@ async def _lived(life: Life, steps: int = STEPS) -> None:
             await life.follow()
     await life.follower.follow()
     known, truth = life.follower.view(), source.truth()
-    # Deleted issues are told by nobody: they are missing from a whole listing alone.
-    assert all("/issue/" in each for each in known.keys() - truth.keys())
+    # Deleted issues and discussions are told by nobody: they are missing from a whole listing alone.
+    assert all("/issue/" in each or "/discussion/" in each for each in known.keys() - truth.keys())
     assert {each: known[each] for each in truth} == truth
     await life.follower.submit(source.connector().everything(dict(life.follower.cursor)))
     assert life.follower.view() == source.truth()

@@ -1,0 +1,152 @@
+"""Discussions: by time of update, with all comments and replies, and what GraphQL says with a status of 200."""
+
+import json
+
+import pytest
+
+from connectors.github.settings import GithubSettings
+from connectors.github.webhooks import work_of_delivery
+from connectors.protocol import Deleted, ItemFailed, Patched, Upserted
+from headwater.clients.egress.errors import SourceAwayError
+from headwater.errors import UnauthorisedError
+from tests.support.github_source import OrganisationSource
+from tests.support.github_state import Repo
+from tests.support.sources import Follower
+
+
+@pytest.fixture
+def repo(source: OrganisationSource) -> Repo:
+    source.settings["discussions"] = True
+    return source.state.add_repo("code")
+
+
+async def test_all_comments_and_replies_are_read_page_by_page(
+    source: OrganisationSource, follower: Follower, repo: Repo
+) -> None:
+    discussion = source.state.new_discussion(repo, "Title", "Body")
+    for number in range(8):  # three pages
+        remark = source.state.remark(discussion, f"Remark {number}")
+        for reply in range(number):
+            source.state.remark(discussion, f"Reply {reply}", on=remark)
+    await follower.follow()
+    assert follower.view() == source.truth()
+
+
+async def test_what_was_updated_is_found_and_nothing_else_is_read(
+    source: OrganisationSource, follower: Follower, repo: Repo
+) -> None:
+    state = source.state
+    discussions = []
+    for number in range(7):
+        discussions.append(state.new_discussion(repo, f"Title {number}", "Body"))
+        state.tick(600)
+    await follower.follow()
+    assert follower.view() == source.truth()
+    source.server.requests.clear()
+    assert await follower.follow() == []
+    assert source.server.requests.count("graphql") == 1
+    state.edit(discussions[1], "Edited")
+    state.remark(discussions[4], "Remark")
+    changes = await follower.follow()
+    assert sorted(each.external_id[-1] for each in changes) == ["2", "5"]
+    assert follower.view() == source.truth()
+
+
+async def test_what_is_updated_while_pages_are_read_is_found_by_the_next_look(
+    source: OrganisationSource, follower: Follower, repo: Repo
+) -> None:
+    state = source.state
+    for number in range(7):
+        state.new_discussion(repo, f"Title {number}", "Body")
+        state.tick(600)
+    before = list(repo.discussions.values())
+
+    edited: list[str] = []
+
+    def edit(path: str) -> None:
+        if source.server.requests.count("graphql") == 2 and not edited:  # the second page of the first listing
+            edited.append(path)
+            for discussion in (before[0], before[6]):  # one was not listed yet, one was
+                state.edit(discussion, "Edited")
+
+    source.server.on_answer = edit
+    await follower.follow()
+    assert edited == ["graphql"]
+    state.tick(600)
+    await follower.follow()
+    assert follower.view() == source.truth()
+
+
+async def test_a_deleted_discussion_is_missed_by_a_whole_listing_and_by_its_name(
+    source: OrganisationSource, follower: Follower, repo: Repo
+) -> None:
+    for number in range(3):
+        source.state.new_discussion(repo, f"Title {number}", "Body")
+    await follower.follow()
+    del repo.discussions[2]
+    payload = {"repository": {"id": repo.id}, "discussion": {"number": 3}}
+    named = work_of_delivery({"X-GitHub-Event": "discussion_comment"}, json.dumps(payload).encode()).items
+    assert named == {f"repo:{repo.id}/discussion/3"}
+    changes = await follower.submit(source.connector().items(named, dict(follower.cursor)))
+    assert [type(each.what) for each in changes] == [Upserted]  # read anew: edits of comments are told by nothing else
+    changes = await follower.submit(source.connector().everything(dict(follower.cursor)))
+    assert [(each.external_id[-1], type(each.what)) for each in changes] == [("2", Deleted)]
+    del repo.discussions[3]
+    changes = await follower.submit(source.connector().items(named, dict(follower.cursor)))
+    assert [type(each.what) for each in changes] == [Deleted]
+    assert follower.view() == source.truth()
+
+
+@pytest.mark.parametrize("error", ["FORBIDDEN", "INTERNAL", "NOT_FOUND"])
+async def test_an_error_of_graphql_deletes_nothing_and_is_told(
+    source: OrganisationSource, follower: Follower, repo: Repo, error: str
+) -> None:
+    source.state.new_discussion(repo, "Title", "Body")
+    await follower.follow()
+    source.server.graph_error = error
+    for looks in (source.connector().everything, source.connector().changes):
+        found = [each async for each in looks(dict(follower.cursor))]
+        assert [each.external_id for each in found if isinstance(each, ItemFailed)] == [f"repo:{repo.id}"]
+        assert not any(isinstance(getattr(each, "what", None), Deleted) for each in found)
+
+
+async def test_a_limit_that_graphql_tells_in_its_body_ends_the_pass(
+    source: OrganisationSource, follower: Follower, repo: Repo
+) -> None:
+    source.server.graph_error = "RATE_LIMITED"
+    with pytest.raises(SourceAwayError, match="the next sync goes on"):
+        await follower.follow()
+
+
+async def test_they_come_and_go_with_the_setting_and_move_with_their_repository(
+    source: OrganisationSource, follower: Follower, repo: Repo
+) -> None:
+    source.state.new_discussion(repo, "Title", "Body")
+    repo.put("a.md", b"text\n")
+    await follower.follow()
+    source.state.rename(repo, "renamed")
+    patches = [each.what.patch.url for each in await follower.follow() if isinstance(each.what, Patched)]
+    assert "https://github.test/acme/renamed/discussions/1" in patches
+    repo.has_discussions = False  # switched off: what is held stays
+    assert await follower.follow() == []
+    source.settings["discussions"] = False
+    assert [type(each.what) for each in await follower.follow()] == [Deleted]
+    assert follower.view() == source.truth()
+
+
+async def test_an_app_needs_the_right(source: OrganisationSource, repo: Repo) -> None:
+    source.become_app()
+    with pytest.raises(UnauthorisedError, match=r"lacks discussions \(read\)"):
+        await source.connector().check()
+
+
+@pytest.mark.parametrize(
+    ("url", "graphql"),
+    [
+        ("https://api.github.com/", "https://api.github.com/graphql"),
+        ("https://api.acme.ghe.com", "https://api.acme.ghe.com/graphql"),
+        ("https://hub.test/api/v3/", "https://hub.test/api/graphql"),
+    ],
+)
+def test_graphql_lies_beside_rest(url: str, graphql: str) -> None:
+    assert GithubSettings(organisation="acme", url=url).graphql_url == graphql
