@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -58,20 +59,18 @@ class AirbyteConnector:
         await self.reader.check()
         await self._streams()
 
-    async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
+    def changes(self, since: Cursor) -> AsyncIterator[Observed]:
         """Yield what differs from the cursor: of streams with mode `full` all is listed, and deletions come last.
 
         Raises, having deleted nothing: ListingIncompleteError where the reader does not call a stream complete,
         ListingError where one lists nothing that listed something; what `Reader.read` raises.
         """
         full = frozenset(name for name, stream in self.settings.streams.items() if stream.mode == "full")
-        async for change in self._read(since, full):
-            yield change
+        return self._read(since, full)
 
-    async def everything(self, since: Cursor) -> AsyncIterator[Observed]:
+    def everything(self, since: Cursor) -> AsyncIterator[Observed]:
         """See the protocol. The reader's states stay as they are: an incremental pass goes on from them."""
-        async for change in self._read(since, frozenset(self.settings.streams)):
-            yield change
+        return self._read(since, frozenset(self.settings.streams))
 
     async def permissions(self, since: Cursor) -> AsyncIterator[Observed]:
         """See the protocol. Rules are of the settings, so nothing is read."""
@@ -88,9 +87,10 @@ class AirbyteConnector:
             yield shared
         since_states = states_for(since, set(self.settings.streams) - full)
         catalog = configured(await self._streams(), self.settings, full=full)
-        async for message in self.reader.read(catalog, since_states):
-            for change in self._observed(message, seen, rules):
-                yield change
+        async with aclosing(self.reader.read(catalog, since_states)) as messages:  # lest it live on, unheard
+            async for message in messages:
+                for change in self._observed(message, seen, rules):
+                    yield change
         for broken in _broken(rules):
             yield broken
         for missing in self._missing(seen):

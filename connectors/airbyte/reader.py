@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -57,7 +57,7 @@ class Reader:
             raise RetryableError(f"reader {self.name}: named no streams")
         return found
 
-    def read(self, catalog: Any, state: Any) -> AsyncIterator[Message | MessageError]:
+    def read(self, catalog: Any, state: Any) -> AsyncGenerator[Message | MessageError, None]:
         """Yield what the reader says of the streams of a configured catalog; a MessageError for what is no message.
 
         Raises after all that it said: UnauthorisedError, FatalError or RetryableError for what it calls the
@@ -66,7 +66,7 @@ class Reader:
         given = {"catalog": _json(catalog)}
         return self._said("read", given if state is None else {**given, "state": _json(state)})
 
-    async def _said(self, command: str, given: Mapping[str, bytes]) -> AsyncIterator[Message | MessageError]:
+    async def _said(self, command: str, given: Mapping[str, bytes]) -> AsyncGenerator[Message | MessageError, None]:
         failure, complaint = None, ""
         async with running(self.name, self.program, command, {"config": _json(self.config), **given}) as started:
             try:

@@ -1,6 +1,6 @@
 """What a reader's messages become: documents, places to resume from, and deletions only where a listing is whole."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -33,7 +33,7 @@ class Scripted(Reader):
         modes = ["full_refresh", "incremental"]
         return Catalog(streams=tuple({"name": name, "supported_sync_modes": modes} for name in ("pages", "notes", "x")))
 
-    async def read(self, catalog: Any, state: Any) -> AsyncIterator[Message | MessageError]:
+    async def read(self, catalog: Any, state: Any) -> AsyncGenerator[Message | MessageError, None]:
         self.asked.append((catalog, state))
         for each in self.says:
             if isinstance(each, Exception) and not isinstance(each, MessageError):

@@ -1,15 +1,21 @@
 """A reader is a process that gets little, is listened to within limits, and does not outlive its reading."""
 
+import asyncio
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connectors.airbyte.connector import AirbyteConnector
 from connectors.airbyte.messages import Message, MessageError, Record
 from connectors.airbyte.reader import Reader
+from connectors.airbyte.settings import AirbyteSettings
+from connectors.protocol import SourceChange
+from headwater import event_loop
 from headwater.errors import FatalError, HeadwaterError, RetryableError, UnauthorisedError
 from headwater.settings import ReaderProgram
+from schemas.ids import KnowledgeBaseId
 from tests.support.airbyte import PROGRAM, TOKEN, reader
 from tests.support.waiting import reached
 
@@ -57,12 +63,49 @@ async def test_its_memory_is_bounded() -> None:
 async def test_it_is_killed_with_all_that_it_started() -> None:
     script = "child = os.posix_spawn('/bin/sleep', ['sleep', '600'], os.environ)\n"
     script += SAY % '{"pids": [os.getpid(), child]}' + "time.sleep(600)"
-    async with aclosing(scripted(script).read({}, None)) as messages:  # type: ignore[type-var]  # a generator in fact
+    async with aclosing(scripted(script).read({}, None)) as messages:
         record = await anext(messages)
         assert isinstance(record, Record)
         assert all(map(_lives, record.data["pids"]))
     pids = record.data["pids"]
     await reached(lambda: not any(map(_lives, pids)))
+
+
+def test_a_sync_that_is_cancelled_leaves_none_behind() -> None:
+    """On the loop that workers run on: cancelled while a change waits to be taken, and while the reader is silent."""
+    script = SAY % '{"id": os.getpid(), "body": "text"}' + "time.sleep(600)"
+
+    async def cancelled(*, taking: bool) -> None:
+        settings = {"reader": "wiki", "streams": {"pages": {"id": "id", "text": "body"}}}
+        stream = {"name": "pages", "supported_sync_modes": ["full_refresh"]}
+        connector = AirbyteConnector(
+            reader=scripted(script),
+            settings=AirbyteSettings.model_validate(settings),
+            knowledge_base=KnowledgeBaseId("wiki"),
+            _catalog={"pages": stream},
+        )
+        pids: list[int] = []
+        taken = asyncio.Event()
+
+        async def follow() -> None:
+            async for change in connector.changes({}):
+                assert isinstance(change, SourceChange)
+                pids.append(int(change.external_id.removeprefix("pages/")))
+                taken.set()
+                if not taking:
+                    await asyncio.Event().wait()
+
+        following = asyncio.create_task(follow())
+        await taken.wait()
+        assert _lives(pids[0])
+        following.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await following
+        del following
+        await reached(lambda: not _lives(pids[0]))
+
+    for taking in (True, False):
+        event_loop.run(cancelled(taking=taking))
 
 
 def _lives(pid: int) -> bool:
