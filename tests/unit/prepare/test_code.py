@@ -105,6 +105,10 @@ def test_what_code_looks_like_beside_its_name() -> None:
     assert detect_media_type(page, name="index.php") is MediaType.HTML
     assert detect_media_type(b"int a, b;\nint c, d;\nint e, f;\nint g, h;\n", name="a.c") is MediaType.C
     assert detect_media_type(b"%PDF-1.7\n", name="a.py") is MediaType.PDF
+    assert detect_media_type(b"junk\n%PDF-1.7\n", name="a.py") is MediaType.PDF
+    assert detect_media_type(b'MAGIC = b"%PDF-"\n', name="a.py") is MediaType.PYTHON
+    assert detect_media_type(b'MAGIC = b"%PDF-"\n', name="a.txt") is MediaType.PDF
+    assert detect_media_type(b"PK\x03\x04 %PDF-", name="a.py") is MediaType.ZIP
 
 
 @pytest.mark.parametrize(
