@@ -20,6 +20,8 @@ _MAGIC = (
     (b"MM\x00*", MediaType.TIFF),
     (b"\x1f\x8b", MediaType.GZIP),
 )
+_PDF = re.compile(rb"%PDF-")
+_PDF_IN_CODE = re.compile(rb"^%PDF-", re.MULTILINE)  # within a line a program mentions it
 _PDF_WINDOW = 1024  # readers accept that much before the signature (ISO 32000, implementation note 13)
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 _ZIP_MEMBERS = (
@@ -103,13 +105,14 @@ def detect_media_type(head: bytes, *, declared: str | None = None, name: str | N
     `declared` and `name` settle only what plain text cannot tell: Markdown, CSV, program text. ZIP and OLE files whose
     first bytes do not give them away are returned as ZIP and OLE: reading their directory needs the whole file.
     """
-    binary = _binary_type(head)
+    hint = hinted_type(declared, name)
+    binary = _binary_type(head, hint)
     if binary is not None:
         return binary
     text = unicode_head(head)
     if text is None:
         return MediaType.BINARY
-    return _text_type(text, hinted_type(declared, name))
+    return _text_type(text, hint)
 
 
 def suffix_of(name: str | None) -> str:
@@ -128,8 +131,8 @@ def hinted_type(declared: str | None, name: str | None) -> MediaType | None:
     return _CODE_SUFFIXES.get(suffix, said) if said in _SAY_LITTLE else said
 
 
-def _binary_type(head: bytes) -> MediaType | None:
-    if b"%PDF-" in head[:_PDF_WINDOW]:
+def _binary_type(head: bytes, hint: MediaType | None) -> MediaType | None:
+    if (_PDF_IN_CODE if hint in CODE else _PDF).search(head[:_PDF_WINDOW]):
         return MediaType.PDF
     if head.startswith(_ZIP_SIGNATURES):
         return _zip_type(head)

@@ -105,6 +105,10 @@ def test_what_code_looks_like_beside_its_name() -> None:
     assert detect_media_type(page, name="index.php") is MediaType.HTML
     assert detect_media_type(b"int a, b;\nint c, d;\nint e, f;\nint g, h;\n", name="a.c") is MediaType.C
     assert detect_media_type(b"%PDF-1.7\n", name="a.py") is MediaType.PDF
+    assert detect_media_type(b"junk\n%PDF-1.7\n", name="a.py") is MediaType.PDF
+    assert detect_media_type(b'MAGIC = b"%PDF-"\n', name="a.py") is MediaType.PYTHON
+    assert detect_media_type(b'MAGIC = b"%PDF-"\n', name="a.txt") is MediaType.PDF
+    assert detect_media_type(b"PK\x03\x04 %PDF-", name="a.py") is MediaType.ZIP
 
 
 @pytest.mark.parametrize(
@@ -131,9 +135,12 @@ def test_code_with_one_mistake_keeps_its_outline() -> None:
     assert {"Desk", "after"} <= {each.path[0] for each in found.definitions}
 
 
-def test_an_ambiguous_text_is_left_after_so_many_steps() -> None:
-    assert parse_tree(b"int a = b < c;\n" * 2_000, MediaType.CPP) is not None
-    assert parse_tree(b"a<b<" * 8_000, MediaType.CPP) is None
+def test_a_parse_is_left_after_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = b"int a = b < c;\n" * 2_000
+    assert parse_tree(source, MediaType.CPP) is not None
+    monkeypatch.setattr("streams.prepare.parsers.code_tree._LEAST_REPORTS", 10)
+    monkeypatch.setattr("streams.prepare.parsers.code_tree._REPORTS_PER_KIB", 0)
+    assert parse_tree(source, MediaType.CPP) is None
 
 
 def test_deep_nesting_ends_as_any_other_text() -> None:
