@@ -147,6 +147,16 @@ def test_a_statement_that_fits_is_whole_in_a_function_that_does_not() -> None:
         assert chunk.text.count("    for item_") * 4 == chunk.text.count("step_")
 
 
+def test_a_run_is_cut_between_functions_before_it_is_cut_in_one() -> None:
+    def written(name: str, statements: int) -> str:
+        return f"def {name}():\n" + "".join(f"    {name}_{n} = 1\n" for n in range(statements)) + "\n\n"
+
+    for name in ("a", "b", "c", "d", "e"):
+        first, large, last = written(f"x{name}", 8), written(f"y{name}", 60), written(f"z{name}", 8)
+        chunks = cut(first + large + last, _MEDIUM)
+        assert (chunks[0].text, chunks[-1].text) == (first, last)
+
+
 def test_small_neighbours_are_joined() -> None:
     text = "\n".join(f"def f{n}():\n    return {n}\n\n" for n in range(40))
     chunks = cut(text, _MEDIUM)
