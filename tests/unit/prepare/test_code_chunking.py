@@ -121,6 +121,14 @@ def test_the_package_leads_the_path_and_closing_brackets_end_it() -> None:
     assert chunks[-1].text.endswith("}\n")
 
 
+def test_brackets_that_close_a_class_leave_its_last_method_its_path() -> None:
+    body = "".join(f"        total{n} = compute(first{n}, second{n});\n" for n in range(7))
+    text = "class Desk {\n" + "\n".join(f"    int {name}() {{\n{body}    }}\n" for name in ("one", "two")) + "}\n"
+    chunks = split_code(text, read(text, MediaType.JAVA), _MEDIUM, count_words)
+    assert chunks[-1].text.endswith("    }\n}\n")
+    assert chunks[-1].section == ("Desk", "two")
+
+
 def test_a_function_that_does_not_fit_is_cut_between_statements_and_each_piece_says_whose_it_is() -> None:
     lines = [f"    value_{n} = compute(value_{n + 1})" for n in range(30)]
     text = "\n".join(["# Computes.", "@cached", "def compute_all():", '    """Compute it all."""', *lines]) + "\n"
@@ -137,6 +145,16 @@ def test_a_statement_that_fits_is_whole_in_a_function_that_does_not() -> None:
     text = "def run():\n" + "".join(f"    for item_{n} in items:\n{inner}\n" for n in range(9))
     for chunk in cut(text):
         assert chunk.text.count("    for item_") * 4 == chunk.text.count("step_")
+
+
+def test_a_run_is_cut_between_functions_before_it_is_cut_in_one() -> None:
+    def written(name: str, statements: int) -> str:
+        return f"def {name}():\n" + "".join(f"    {name}_{n} = 1\n" for n in range(statements)) + "\n\n"
+
+    for name in ("a", "b", "c", "d", "e"):
+        first, large, last = written(f"x{name}", 8), written(f"y{name}", 60), written(f"z{name}", 8)
+        chunks = cut(first + large + last, _MEDIUM)
+        assert (chunks[0].text, chunks[-1].text) == (first, last)
 
 
 def test_small_neighbours_are_joined() -> None:
