@@ -116,7 +116,9 @@ class GithubServer:
     async def _graphql(self, request: web.Request) -> web.Response:
         asked = await request.json()
         if self.graph_error is not None:
-            return web.json_response({"data": None, "errors": [{"type": self.graph_error, "message": "Said so"}]})
+            nothing = {"discussion": None, "discussions": {"pageInfo": {"hasNextPage": False}, "nodes": []}}
+            data = None if self.graph_error == "NOT_FOUND" else {"repository": nothing}
+            return web.json_response({"data": data, "errors": [{"type": self.graph_error, "message": "Said so"}]})
         return web.json_response(answered(self.state, self._shown, asked["query"], asked["variables"]))
 
     def _admits(self, authorization: str, path: str) -> bool:

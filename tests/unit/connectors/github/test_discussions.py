@@ -127,6 +127,7 @@ async def test_they_come_and_go_with_the_setting_and_move_with_their_repository(
     source.state.rename(repo, "renamed")
     patches = [each.what.patch.url for each in await follower.follow() if isinstance(each.what, Patched)]
     assert "https://github.test/acme/renamed/discussions/1" in patches
+    source.state.edit(repo.discussions[1], "Edited")
     repo.has_discussions = False  # switched off: what is held stays
     assert await follower.follow() == []
     source.settings["discussions"] = False
