@@ -68,7 +68,7 @@ class Running:
             async with asyncio.timeout(EXIT_WITHIN_S):
                 status = await self.process.wait()
         except TimeoutError:
-            raise ReaderOverrunError(f"it did not end within {EXIT_WITHIN_S:.0f} s of its last word") from None
+            raise ReaderOverrunError(f"it did not end within {EXIT_WITHIN_S:g} s of its last word") from None
         # What it started may live on and hold its standard error open.
         await asyncio.wait({self._draining}, timeout=LAST_WORDS_WITHIN_S)
         return status
@@ -102,9 +102,9 @@ class Running:
                 return await self.process.stdout.read(PIECE_BYTES)
         except TimeoutError:
             if left_s <= self.allowed.silence_timeout_s:
-                raise ReaderOverrunError(f"it ran for {self.allowed.run_timeout_s:.0f} s (run_timeout_s)") from None
+                raise ReaderOverrunError(f"it ran for {self.allowed.run_timeout_s:g} s (run_timeout_s)") from None
             raise ReaderOverrunError(
-                f"it said nothing for {self.allowed.silence_timeout_s:.0f} s (silence_timeout_s)"
+                f"it said nothing for {self.allowed.silence_timeout_s:g} s (silence_timeout_s)"
             ) from None
 
 

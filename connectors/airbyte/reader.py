@@ -43,7 +43,9 @@ class Reader:
             if isinstance(message, Checked):
                 checked = message
         if checked is None:
-            raise RetryableError(f"reader {self.name}: did not say whether its configuration works; see docs")
+            raise RetryableError(
+                f"reader {self.name}: did not say whether its configuration works; is its command one of Airbyte's protocol?"
+            )
         if not checked.succeeded:
             raise self._error(Failure(blame=Blame.SETTINGS, text=checked.text))
 

@@ -118,8 +118,8 @@ def _lives(pid: int) -> bool:
 @pytest.mark.parametrize(
     ("script", "limits", "match"),
     [
-        ("time.sleep(600)", {"silence_timeout_s": 0.2}, "said nothing for 0 s"),
-        ("while True:\n print('tick', flush=True)", {"run_timeout_s": 0.3}, "ran for 0 s"),
+        ("time.sleep(600)", {"silence_timeout_s": 0.2}, "said nothing for 0.2 s (silence_timeout_s)"),
+        ("while True:\n print('tick', flush=True)", {"run_timeout_s": 0.3}, "ran for 0.3 s (run_timeout_s)"),
         ("while True:\n print('tick' * 1000, flush=True)", {"output_bytes": 200_000}, "more than 200000 bytes"),
     ],
 )
