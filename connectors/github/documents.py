@@ -68,7 +68,7 @@ class Home:
 
     def moved_file(self, path: str) -> DocumentPatch:
         """Say what a file's document says anew after the repository changed."""
-        return DocumentPatch(access=self.access, url=self._file_url(path), attributes=self._shared())
+        return self.moved(self._file_url(path))
 
     def issue(self, issue: Issue) -> DocumentState:
         """Describe an issue or a pull request."""
@@ -131,7 +131,7 @@ class Home:
         )
 
     def moved(self, url: str) -> DocumentPatch:
-        """Say what the document of an issue, a release or a discussion says anew after the repository changed."""
+        """Say what the document at this address says anew after the repository changed."""
         return DocumentPatch(access=self.access, url=url, attributes=self._shared())
 
     def _shared(self) -> dict[str, AttributeValue]:
