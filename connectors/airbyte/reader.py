@@ -44,7 +44,8 @@ class Reader:
                 checked = message
         if checked is None:
             raise RetryableError(
-                f"reader {self.name}: did not say whether its configuration works; is its command one of Airbyte's protocol?"
+                f"reader {self.name}: did not say whether its configuration works; is its command one of Airbyte's "
+                "protocol?"
             )
         if not checked.succeeded:
             raise self._error(Failure(blame=Blame.SETTINGS, text=checked.text))
