@@ -10,6 +10,8 @@ BIN := .venv/bin
 # The interpreter is the one above, never a downloaded one; certificates are the system's, as for pip.
 export UV_PYTHON_DOWNLOADS := never
 export UV_NATIVE_TLS := true
+# Where it is set, every process compiles some 2,700 modules anew when it starts: 3 s of CPU, for each of twenty processes.
+unexport PYTHONDONTWRITEBYTECODE
 HEADWATER := $(BIN)/headwater
 
 .PHONY: help setup demo test chaos simulate check unit bench up down status doctor topics schemas migrate docs clean
