@@ -10,9 +10,15 @@ from typing import Any, Final
 from headwater.errors import FatalError
 from schemas.topics import Topic
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+_READABLE: Final = (1, 2)  # runs of format 1 have no deletions that wait
 # What a backup copies. The order of reading is a promise: see `headwater/archive/taking.py`.
-ARCHIVED: Final = (Topic.CONNECTORS_CURSORS, Topic.DOCUMENTS_CHANGED, Topic.DIRECTORY_CHANGED)
+ARCHIVED: Final = (
+    Topic.CONNECTORS_CURSORS,
+    Topic.DELETIONS_QUARANTINED,
+    Topic.DOCUMENTS_CHANGED,
+    Topic.DIRECTORY_CHANGED,
+)
 _HASH_DIGITS: Final = 16
 
 
@@ -40,7 +46,10 @@ class TopicArchive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """One run. Names everything that restoring it takes, so that any run can be restored without the others."""
+    """One run. Names everything that restoring it takes, so that any run can be restored without the others.
+
+    A run of an earlier format has no entry for a topic that was not copied then.
+    """
 
     created_at: datetime
     began_full_at: datetime  # when the chain of segments began
@@ -52,6 +61,7 @@ class Manifest:
     blobs_copied: int
     bytes_copied: int
     blobs_missing: tuple[str, ...]  # `tenant/hash` of contents that the blob store no longer had
+    format: int = FORMAT
 
     @property
     def name(self) -> str:
@@ -63,7 +73,6 @@ class Manifest:
 def dump_manifest(manifest: Manifest) -> bytes:
     """Return a manifest as JSON."""
     body = asdict(manifest) | {
-        "format": FORMAT,
         "created_at": manifest.created_at.isoformat(),
         "began_full_at": manifest.began_full_at.isoformat(),
         "topics": {
@@ -79,9 +88,8 @@ def load_manifest(data: bytes, *, name: str) -> Manifest:
     if hashlib.sha256(data).hexdigest()[:_HASH_DIGITS] != name.rpartition("-")[2]:
         raise ManifestError(f"run {name}: its manifest was changed or cut short; use an earlier run")
     body: dict[str, Any] = json.loads(data)
-    if body.get("format") != FORMAT:
+    if body.get("format") not in _READABLE:
         raise ManifestError(f"run {name}: format {body.get('format')!r}; this build reads {FORMAT}: use a newer one")
-    del body["format"]
     return Manifest(
         **body
         | {

@@ -2,7 +2,7 @@
 
 import hashlib
 import struct
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +40,12 @@ class NewestRecords:
                     txn.put(_name(record.key), _NUMBER.pack(number))
                     number += 1
         return int(self._index.stat()["entries"])
+
+    def leave_out(self, keys: Iterable[bytes]) -> None:
+        """Yield no record of these keys."""
+        with self._index.begin(write=True) as txn:
+            for key in keys:
+                txn.delete(_name(key))
 
     async def records(self) -> AsyncIterator[ArchivedRecord]:
         """Yield the last record of each key in the order of the segments; erased keys are left out."""

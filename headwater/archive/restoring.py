@@ -1,7 +1,8 @@
-"""Restores a run into an empty installation: contents, then the directory, then the documents, then the cursors.
+"""Restores a run into an empty installation: contents, the directory, documents, deletions that wait, cursors.
 
-The one place besides admission that writes `rag.documents.changed` and `rag.directory.changed`: into logs in which
-nothing was ever written, while no admission worker runs, with the revisions that admission gave.
+The one place besides admission that writes `rag.documents.changed`, `rag.deletions.quarantined` and
+`rag.directory.changed`: into logs in which nothing was ever written, while no admission worker runs, with the
+revisions that admission gave.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from headwater.archive.translation import (
     TopicNames,
     translate_directory,
     translate_document,
+    translate_waiting,
 )
 from headwater.blobs.scratch import scratch
 from headwater.clients.kafka.records import Headers
@@ -30,7 +32,7 @@ from headwater.ports.blobs import BlobStore
 from schemas.codec import decode, encode
 from schemas.errors import ContractError
 from schemas.events.directory import DirectoryChanged
-from schemas.events.documents import DocumentChanged
+from schemas.events.documents import DeletionQuarantined, DocumentChanged, DocumentOp
 from schemas.ids import GenerationName
 from schemas.topics import Topic, topic_name
 
@@ -49,6 +51,7 @@ class Restored:
     run: str
     documents: int
     directory_records: int
+    deletions_waiting: int
     cursors: int
     blobs: int
     blobs_missing: tuple[str, ...]
@@ -88,20 +91,27 @@ class Restore:
         Ends by reading the documents back: FatalError where the fingerprint of what is there is not that of the run.
         """
         await self._target.require_empty()
-        with self._newest(Topic.DOCUMENTS_CHANGED, folder) as documents:
+        with (
+            self._newest(Topic.DOCUMENTS_CHANGED, folder) as documents,
+            self._newest(Topic.DELETIONS_QUARANTINED, folder) as waiting,
+        ):
             await documents.learn()
+            await waiting.learn()
             async for part in _batches(documents.records()):
                 await self._contents.copy(
                     (each.tenant_id, each.content) for each in map(_document, part) if each.content is not None
                 )
             offsets = await self._write_directory(folder)
             async for part in _batches(documents.records()):
-                await self._write_documents(part, offsets)
+                gone = await self._write_documents(part, offsets)
+                waiting.leave_out(gone)
+            deletions_waiting = await self._write_waiting(waiting)
         cursors = await self._write_cursors(folder)
         return Restored(
             run=self._manifest.name,
             documents=self._fingerprint.heads,
             directory_records=len(offsets.new),
+            deletions_waiting=deletions_waiting,
             cursors=cursors,
             blobs=self._contents.copied,
             blobs_missing=tuple(sorted(self._contents.missing)),
@@ -122,8 +132,10 @@ class Restore:
                 old += [each.offset for each in part]
         return DirectoryOffsets(old=old, new=new)
 
-    async def _write_documents(self, part: list[ArchivedRecord], offsets: DirectoryOffsets) -> None:
+    async def _write_documents(self, part: list[ArchivedRecord], offsets: DirectoryOffsets) -> list[bytes]:
+        """Return the keys of those that are deleted."""
         records = []
+        gone = []
         for each in part:
             document = translate_document(
                 _document(each),
@@ -134,7 +146,22 @@ class Restore:
             )
             self._fingerprint.add(head_hash(document))
             records.append(_restored(each, encode(document)))
+            if document.op is DocumentOp.DELETED:
+                gone.append(each.key)
         await self._target.append(Topic.DOCUMENTS_CHANGED, records)
+        return gone
+
+    async def _write_waiting(self, waiting: NewestRecords) -> int:
+        count = 0
+        async for part in _batches(waiting.records()):
+            records = []
+            for each in part:
+                partition = await self._target.partition_of(Topic.DELETIONS_QUARANTINED, each.key)
+                deletion = translate_waiting(_decoded(each, DeletionQuarantined), partition=partition, new=self._new)
+                records.append(_restored(each, encode(deletion)))
+            await self._target.append(Topic.DELETIONS_QUARANTINED, records)
+            count += len(part)
+        return count
 
     async def _write_cursors(self, folder: Path) -> int:
         count = 0
@@ -157,7 +184,8 @@ class Restore:
         return found.text()
 
     def _newest(self, topic: Topic, folder: Path) -> AbstractContextManager[NewestRecords]:
-        return NewestRecords.open(self._archive, self._manifest.topics[topic].segments, folder)
+        archived = self._manifest.topics.get(topic)  # None: the run is older than the copying of the topic
+        return NewestRecords.open(self._archive, () if archived is None else archived.segments, folder)
 
 
 async def fingerprint_of(source: SourceLog, folder: Path) -> HeadsFingerprint:

@@ -1,9 +1,10 @@
 """Takes a backup: what came after the last run, or everything.
 
-The order of reading keeps three promises. **Cursors come first**, and count only if admission has settled whatever was
-submitted before: a cursor that is ahead of the documents would make a source skip what was lost. **Documents come
-next**, their contents before the manifest. **The directory comes last**: a document is never restored under rights
-that are older than those it was admitted with.
+The order of reading keeps four promises. **Cursors come first**, and count only if admission has settled whatever was
+submitted before: a cursor that is ahead of the documents would make a source skip what was lost. **Deletions that wait
+come next**, before the documents: one that is approved meanwhile is then deleted or still waits, never neither.
+**Documents follow**, their contents before the manifest. **The directory comes last**: a document is never restored
+under rights that are older than those it was admitted with.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -53,6 +54,7 @@ class BackupRun:
         parent, why_full = await self._parent()
         base = {} if parent is None or why_full else parent.topics
         await self._copy_cursors(base)
+        await self._copy(Topic.DELETIONS_QUARANTINED, base)
         await self._copy(Topic.DOCUMENTS_CHANGED, base, with_contents=True)
         await self._copy(Topic.DIRECTORY_CHANGED, base)
         await self._copy_unsettled_contents()
@@ -72,8 +74,8 @@ class BackupRun:
             return parent, "it was asked for"
         if self._plan.now - parent.began_full_at >= timedelta(days=self._plan.settings.full_every_days):
             return parent, "the last full run is old"
-        for topic in ARCHIVED:
-            why = why_not_from(parent.topics[topic], await self._log.facts(topic), parent.created_at, self._plan.now)
+        for topic, known in parent.topics.items():  # one that was not copied then is begun at its start
+            why = why_not_from(known, await self._log.facts(topic), parent.created_at, self._plan.now)
             if why is not None:
                 return parent, f"{topic}: {why}"
         return parent, None

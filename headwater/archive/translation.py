@@ -12,7 +12,7 @@ from typing import Final
 
 from schemas.events.base import Lane, Position
 from schemas.events.directory import DirectoryChanged
-from schemas.events.documents import DocumentChanged
+from schemas.events.documents import DeletionQuarantined, DocumentChanged
 
 # The offset of a submission that lies in another log: below every offset of this one, so that no submission of this
 # log is ever taken for one that was settled before.
@@ -66,6 +66,14 @@ def translate_document(
         live_offset=None,  # the new installation's submissions begin anew
         backfill_offset=None,
     )
+
+
+def translate_waiting(record: DeletionQuarantined, *, partition: int, new: TopicNames) -> DeletionQuarantined:
+    """Return a deletion that waits as the new log has it. Its position names it to who approves it.
+
+    No other deletion of the document can have that name: those to come lie in this log.
+    """
+    return replace(record, submitted=Position(topic=new.submitted, partition=partition, offset=ELSEWHERE))
 
 
 def translate_directory(record: DirectoryChanged, *, new: TopicNames) -> DirectoryChanged:

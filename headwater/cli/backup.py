@@ -30,7 +30,7 @@ List = Annotated[bool, typer.Option("--list", help="Only show the runs there are
 
 
 def backup(destination: Address, *, full: Full = False, expire: Expire = False, as_json: AsJson = False) -> None:
-    """Copy what is new in the log, the directory, the cursors and the contents. Harmless at any time."""
+    """Copy what is new: log, directory, cursors, deletions that wait, contents. Harmless at any time."""
     settings = Settings()
     manifest, expired = asyncio.run(_backup(settings, destination, full=full, expire=expire))
     if as_json:

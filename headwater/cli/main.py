@@ -51,7 +51,7 @@ COMMANDS: dict[str, Entry] = {
     "blobs": Entry(module="headwater.cli.blobs", help="Remove contents that nothing refers to."),
     "bench": Entry(module="headwater.cli.bench", help="Run a benchmark."),
     "sync": Entry(module="headwater.cli.sync", help="Bring a source in.", panel=_WORK),
-    "sources": Entry(module="headwater.cli.sources", help="Add, list, test, sync, pause, resume.", panel=_WORK),
+    "sources": Entry(module="headwater.cli.sources", help="Add, list, test, sync, approve, undo, remove.", panel=_WORK),
     "documents": Entry(module="headwater.cli.documents", help="Put, list, show, delete, trace, explain.", panel=_WORK),
     "search": Entry(module="headwater.cli.search", attribute="search", help="Find passages.", panel=_WORK),
     "ask": Entry(module="headwater.cli.search", attribute="ask", help="Ask a question.", panel=_WORK),

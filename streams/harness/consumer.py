@@ -158,6 +158,6 @@ class GuardedTransport(Transport):
 def _expired(tp: TP, *, first_missing: int, first_there: int) -> OffsetExpiredError:
     return OffsetExpiredError(
         f"{tp.topic}[{tp.partition}]: offsets {first_missing} to {first_there - 1} were removed by retention before "
-        "this stage had read them, so its store would stay incomplete; build a new generation from the beginning of "
-        "rag.documents.changed (set HEADWATER_GENERATION to a new name, start its stages, then switch)"
+        "this stage had read them, so its store would stay incomplete; build another generation, which is made from "
+        "rag.documents.changed (`headwater generations create NAME`, then `headwater generations switch NAME`)"
     )

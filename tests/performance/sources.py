@@ -6,7 +6,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from schemas.ids import SourceId, TenantId, document_id
 from schemas.topics import Topic
 from tests.performance.bench import PATIENCE_S, Bench, Components, until
 from tests.performance.figures import Figure, spread
-from tests.performance.installation import own_installation, worker
+from tests.performance.installation import NO_MODEL, fixed_vectors, own_installation, worker
 from tests.support.bucket_server import BUCKET, CREDENTIALS, REGION, BucketServer, bucket_server
 from tests.support.platform import CONNECT, Platform
 from tests.support.records import read_topic
@@ -54,36 +54,98 @@ class Synced:
         return (self.ended_at - self.started_at).total_seconds()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Initial:
+    """An initial sync of so many objects: seconds until all were submitted, and until all were searchable."""
+
+    items: int
+    submitted_s: float
+    searchable_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Seconds from before a delivery until it was answered, and until both stores had what it told of."""
+
+    answered_s: float
+    searchable_s: float
+
+
 def measure_sources(components: Components) -> list[Figure]:
     """Sync 2,000 objects of 2 kB, then nothing new, then single ones that a signed notification names, one at a time.
 
-    The submissions of a sync and what the pipeline makes of them are timed apart. `--documents` for fewer.
+    The submissions of a sync and what the pipeline makes of them are timed apart. `--documents` for fewer. The initial
+    sync is taken a second time in a new installation, with `embed` given fixed vectors: without the model's cost.
     """
     items = components.documents or ITEMS
-    with own_installation(components) as (platform, bench), _serving(items) as server:
-        _connect(platform, server)
-        port = free_ports()["webhooks"]
+    with _serving(items) as server:
         with (
-            worker(platform, *CONNECT, "worker", log="bench-connectors", **_secrets(), **ALLOWED),
-            worker(platform, *CONNECT, "webhooks", log="bench-webhooks", **_secrets(), **_listening(port)),
+            own_installation(components) as (platform, bench),
+            _connected(platform, server),
+            _receiving(platform, bench) as hook,
         ):
-            first = _synced(bench, mode="full")
-            searchable_s = _searchable(bench, items, since=first.started_at)
-            server.requests.clear()
-            again = _synced(bench, mode="incremental")
-            asked = len(server.requests)
-            hook = f"http://127.0.0.1:{port}/hooks/{bench.settings.api.default_tenant}/{_SOURCE}"
+            with_model = _initial(bench, items)
+            asked = _asked_again(bench, server)
             edits = [_edited(bench, server, hook, number) for number in range(1, _EDITS + 1)]
-    if (first.upserted, again.ending) != (items, "nothing_new"):
-        raise FatalError(f"the first sync wrote {first.upserted} of {items}, the second ended {again.ending}")
+        with (
+            own_installation(components) as (platform, bench),
+            fixed_vectors(platform),
+            _connected(platform, server),
+        ):
+            without_model = _initial(bench, items)
+    return figures_of(with_model=with_model, without_model=without_model, asked=asked, edits=edits)
+
+
+def figures_of(*, with_model: Initial, without_model: Initial, asked: int, edits: Sequence[Told]) -> list[Figure]:
+    """Return both initial syncs in objects a second, what one asks for that finds nothing, and how quick edits are."""
+    taken = {"model included": with_model, NO_MODEL: without_model}
     return [
-        Figure(name="objects of 2 kB", value=items, unit="objects"),
-        Figure(name="initial sync, all submitted", value=items / first.took_s, unit="objects/s"),
-        Figure(name="initial sync, all searchable in both stores", value=items / searchable_s, unit="objects/s"),
+        Figure(name="objects of 2 kB", value=with_model.items, unit="objects"),
+        *(figure for label, initial in taken.items() for figure in _speeds(label, initial)),
         Figure(name="requests of an incremental sync with nothing new", value=asked, unit="requests"),
         *spread("webhook answered", [each.answered_s for each in edits]),
         *spread("webhook until searchable in both stores", [each.searchable_s for each in edits]),
     ]
+
+
+def _speeds(label: str, initial: Initial) -> Iterator[Figure]:
+    for what, seconds in (
+        ("submitted", initial.submitted_s),
+        ("searchable in both stores", initial.searchable_s),
+    ):
+        yield Figure(name=f"initial sync, all {what} ({label})", value=initial.items / seconds, unit="objects/s")
+
+
+@contextmanager
+def _connected(platform: Platform, server: BucketServer) -> Iterator[None]:
+    """Make the bucket a source of an installation and run a connector worker that reads it."""
+    _connect(platform, server)
+    with worker(platform, *CONNECT, "worker", log="bench-connectors", **_secrets(), **ALLOWED):
+        yield
+
+
+@contextmanager
+def _receiving(platform: Platform, bench: Bench) -> Iterator[str]:
+    """Run a receiver of webhooks; yield where the source's are delivered."""
+    port = free_ports()["webhooks"]
+    with worker(platform, *CONNECT, "webhooks", log="bench-webhooks", **_secrets(), **_listening(port)):
+        yield f"http://127.0.0.1:{port}/hooks/{bench.settings.api.default_tenant}/{_SOURCE}"
+
+
+def _initial(bench: Bench, items: int) -> Initial:
+    first = _synced(bench, mode="full")
+    if first.upserted != items:
+        raise FatalError(f"the first sync wrote {first.upserted} of {items}")
+    searchable_s = _searchable(bench, items, since=first.started_at)
+    return Initial(items=items, submitted_s=first.took_s, searchable_s=searchable_s)
+
+
+def _asked_again(bench: Bench, server: BucketServer) -> int:
+    server.requests.clear()
+    again = _synced(bench, mode="incremental")
+    if again.ending != "nothing_new":
+        raise FatalError(f"the second sync ended {again.ending}")
+    return len(server.requests)
 
 
 @contextmanager
@@ -191,14 +253,6 @@ def _searchable(bench: Bench, items: int, *, since: datetime) -> float:
         return list(times.values()) if len(times) == items else None
 
     return float((max(until(all_facts, every_s=1.0)) - since).total_seconds())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """Seconds from before a delivery until it was answered, and until both stores had what it told of."""
-
-    answered_s: float
-    searchable_s: float
 
 
 def _edited(bench: Bench, server: BucketServer, hook: str, number: int) -> Told:

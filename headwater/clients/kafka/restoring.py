@@ -16,6 +16,7 @@ from schemas.topics import Topic
 # Whatever a running installation has written to, sooner or later.
 _MUST_BE_EMPTY: Final = (
     Topic.DOCUMENTS_CHANGED,
+    Topic.DELETIONS_QUARANTINED,
     Topic.DIRECTORY_CHANGED,
     Topic.DOCUMENTS_SUBMITTED,
     Topic.DOCUMENTS_BACKFILL,

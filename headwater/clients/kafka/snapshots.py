@@ -15,7 +15,7 @@ from headwater.ports.archive import TopicFacts
 from headwater.settings import Settings
 from schemas.topics import Topic
 
-_TRANSACTIONAL: Final = frozenset({Topic.DOCUMENTS_CHANGED, Topic.DIRECTORY_CHANGED})
+_TRANSACTIONAL: Final = frozenset({Topic.DOCUMENTS_CHANGED, Topic.DELETIONS_QUARANTINED, Topic.DIRECTORY_CHANGED})
 _SUBMITTED: Final = (Topic.DOCUMENTS_SUBMITTED, Topic.DOCUMENTS_BACKFILL)
 _ASK_AGAIN_S: Final = 0.2
 _WAIT_S: Final = 0.25

@@ -13,21 +13,24 @@ from headwater.access.gate import Verdict, gate_view, judge_document
 from headwater.archive.restoring import fingerprint_of
 from headwater.cli.main import app
 from headwater.clients.blobs import ObjectBlobStore
+from headwater.clients.kafka.quarantine import KafkaQuarantine
 from headwater.clients.kafka.snapshots import KafkaSourceLog
 from headwater.heads.view import LmdbHeads
 from headwater.settings import BlobSettings
-from schemas.events.directory import DirectoryKind, Group, User
-from schemas.events.documents import Access, BlobRef, Clause, DocumentChanged
-from schemas.ids import Principal, document_id
+from schemas.events.directory import DirectoryKind, Group, Source, User
+from schemas.events.documents import Access, BlobRef, Clause, DeletionQuarantined, DocumentChanged, DocumentOp
+from schemas.ids import Principal, SourceId, document_id
 from tests.support.admission import Installation, installation
 from tests.support.blobs import pieces_of
-from tests.support.heads import ACME, FILES, FOR_ALL, command, delete, put, state
+from tests.support.heads import ACME, FILES, FOR_ALL, HANDBOOK, command, delete, put, state
 from tests.support.stack import RunningStack
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 NAMES = ("open", "crew", "bob", "revoked", "edited", "deleted", "deleted-later", "late")
 CREW = Principal("group:files:crew")
+STRICT = SourceId("strict")  # may delete nothing unasked
+HELD = ("held-a", "held-b", "held-c")
 
 
 def only(principal: str) -> Access:
@@ -78,6 +81,34 @@ def visible(heads: LmdbHeads, user: str) -> set[str]:
     return {name for name, verdict in judged.items() if verdict is Verdict.ADMITTED}
 
 
+async def held_back(own: Installation) -> list[DeletionQuarantined]:
+    return list(await KafkaQuarantine(own.settings, own.admin).waiting(ACME, STRICT))
+
+
+async def begin_strict(own: Installation) -> None:
+    """Three documents of a source that may delete none; the deletion of one waits."""
+    strict = Source(name="Strict", kind="filesystem", knowledge_base=HANDBOOK, max_deletions_per_day=0)
+    await own.settled(*await own.direct(command(DirectoryKind.SOURCE, STRICT, strict)))
+    await own.settled(*await own.submit(*(put(state(content=None), name, source=STRICT) for name in HELD)))
+    await own.settled(*await own.submit(delete(HELD[0], source=STRICT)))
+
+
+async def judge_what_waits(own: Installation) -> None:
+    """Approve one of the two that wait, submit the other's document again: nothing waits any more."""
+    waiting = {each.external_id: each for each in await held_back(own)}
+    approved = waiting[HELD[0]].submitted
+    await own.settled(
+        *await own.submit(
+            delete(HELD[0], source=STRICT, approves=approved, actor=Principal("user:ann")),
+            put(state(content=None), HELD[1], source=STRICT),
+        )
+    )
+    assert await held_back(own) == []
+    log = newest(await own.changes(*HELD))
+    assert [log[name].op for name in HELD] == [DocumentOp.DELETED, DocumentOp.UPSERTED, DocumentOp.UPSERTED]
+    assert log[HELD[0]].approved
+
+
 async def test_a_lost_installation_comes_back_and_goes_on(stack: RunningStack, tmp_path: Path) -> None:
     archive, operator = str(tmp_path / "archive"), Operator(tmp_path / "state")
     folders = [tmp_path / "old", tmp_path / "new"]
@@ -102,6 +133,7 @@ async def test_a_lost_installation_comes_back_and_goes_on(stack: RunningStack, t
         ]
         await old.settled(*await old.submit(*firsts))
         await old.settled(*await old.submit(delete("deleted")))
+        await begin_strict(old)
         first = await operator.run(old, old_blobs, "backup", archive)
         assert (first["kind"], first["missing"]) == ("full: it is the first run", 0)
 
@@ -111,6 +143,7 @@ async def test_a_lost_installation_comes_back_and_goes_on(stack: RunningStack, t
                 put(state("revoked", content=await blob(old_blobs, "revoked"), access=only("user:nobody")), "revoked"),
                 put(state("late", content=await blob(old_blobs, "late")), "late"),
                 delete("deleted-later"),
+                delete(HELD[1], source=STRICT),
             )
         )
         second = await operator.run(old, old_blobs, "backup", archive)
@@ -120,7 +153,9 @@ async def test_a_lost_installation_comes_back_and_goes_on(stack: RunningStack, t
         assert "admission workers run" in await operator.refused(old, old_blobs, "restore", archive)
         restored = await operator.run(new, new_blobs, "restore", archive)
         assert restored["fingerprint"] == lost == await fingerprint(new, tmp_path)
-        assert (restored["documents"], restored["blobs_missing"]) == (len(NAMES), [])
+        assert (restored["documents"], restored["blobs_missing"]) == (len(NAMES) + len(HELD), [])
+        assert sorted(each.external_id for each in await held_back(new)) == [HELD[0], HELD[1]]
+        assert restored["deletions_waiting"] == 2
         assert "is not empty" in await operator.refused(new, new_blobs, "restore", archive)
 
         await asyncio.gather(new.admission(), new.follower())
@@ -137,6 +172,7 @@ async def test_a_lost_installation_comes_back_and_goes_on(stack: RunningStack, t
             assert after[name].revision > before[name].revision
         assert visible(heads, "bob") == {"bob", "edited", "late", "deleted"}
 
+        await judge_what_waits(new)
         dry = await operator.run(new, new_blobs, "blobs", "gc", "--dry-run")
         assert (dry["removed"], dry["looked_at"] > 0) == (0, True)
         heads.close()
