@@ -1,7 +1,9 @@
 """The promises about each answer, and about what a replica knows when it gives one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
 
+from headwater.ports.heads import Head
 from schemas.events.base import Store
 from schemas.events.documents import DocumentOp
 from schemas.ids import DocumentId, Revision
@@ -14,6 +16,9 @@ from tests.simulation.world import STALENESS_BUDGET_S
 _TOLERANCE_S = 1.0
 
 
+Heads: TypeAlias = Mapping[DocumentId, Head | None]  # as a replica knows them
+
+
 class OfAnswers(Evidence):
     """Judges answers while the story goes on."""
 
@@ -24,21 +29,20 @@ class OfAnswers(Evidence):
         self.answers += 1
         self.rows += len(answer.rows)
         wrong = self._truth.violations
+        heads = self._world.apis[answer.replica].heads
+        known = {document: heads.head(answer.tenant, document) for document in self._truth.by_document}
+        shown = dict.fromkeys((row.document_id, row.revision, store) for row, store in answer.rows)
         wrong += [f"(b) {each}" for each in self._stale(answer)]
-        wrong += [f"(b) {each}" for each in self._unlike_the_log(answer)]
-        wrong += [
-            f"(b) {each}"
-            for row, store in answer.rows
-            for each in self._forbidden(answer, row.document_id, row.revision, store)
-        ]
+        wrong += [f"(b) {each}" for each in self._unlike_the_log(answer, known)]
+        wrong += [f"(b) {each}" for which in shown for each in self._forbidden(answer, *which)]
         wrong += [
             f"(b) row {row.row_id}: another text"
             for row, _ in answer.rows
             if not self._is_genuine(row.document_id, row.revision, row.ordinal, row.text)
         ]
         wrong += [f"(g) {each}" for each in self._token(answer)]
-        wrong += [f"(h) {each}" for each in self._gaps(answer)]
-        wrong += [f"(d) {each}" for each in self._falling(answer)]
+        wrong += [f"(h) {each}" for each in self._gaps(answer, known)]
+        wrong += [f"(d) {each}" for each in self._falling(answer, known)]
 
     def _stale(self, answer: Answer) -> Iterator[str]:
         since_s = answer.asked_at_s - STALENESS_BUDGET_S - _TOLERANCE_S
@@ -51,11 +55,10 @@ class OfAnswers(Evidence):
                     f"{STALENESS_BUDGET_S:g} s before, it ended at {must}"
                 )
 
-    def _unlike_the_log(self, answer: Answer) -> Iterator[str]:
+    def _unlike_the_log(self, answer: Answer, heads: Heads) -> Iterator[str]:
         """A replica's heads are those of the log at the position that it states: no more, no less."""
-        heads = self._world.apis[answer.replica].heads
-        for document in self._truth.by_document:
-            known, head = heads.head(answer.tenant, document), self._head(answer, document)
+        for document, known in heads.items():
+            head = self._head(answer, document)
             if (
                 head is not None
                 and head.tenant_id == answer.tenant
@@ -98,11 +101,10 @@ class OfAnswers(Evidence):
                 if applied <= each.offset:
                     yield f"{answer.replica} answered after={answer.token} without having applied {each.offset}"
 
-    def _gaps(self, answer: Answer) -> Iterator[str]:
+    def _gaps(self, answer: Answer, heads: Heads) -> Iterator[str]:
         """What a replica calls complete is there, unless its store has lost everything."""
-        heads = self._world.apis[answer.replica].heads
-        for document in self._truth.by_document:
-            head = heads.head(answer.tenant, document)
+        held = {store: self._rows(store) for store in SEARCH_NAMES}
+        for document, head in heads.items():
             if head is None or head.op is DocumentOp.DELETED:
                 continue
             for store, service in SEARCH_NAMES.items():
@@ -112,7 +114,7 @@ class OfAnswers(Evidence):
                     continue
                 if self._deleted_since(document, revision):
                     continue  # what is deleted goes at once, before every replica knows
-                there = self._rows(store).get((document, revision), {})
+                there = held[store].get((document, revision), {})
                 wanted = self._expected_texts(record)
                 if record.op is DocumentOp.UPSERTED and len(there) != len(wanted):
                     yield (
@@ -120,10 +122,8 @@ class OfAnswers(Evidence):
                         f"{store} holds {len(there)} of its {len(wanted)} rows"
                     )
 
-    def _falling(self, answer: Answer) -> Iterator[str]:
-        heads = self._world.apis[answer.replica].heads
-        for document in self._truth.by_document:
-            head = heads.head(answer.tenant, document)
+    def _falling(self, answer: Answer, heads: Heads) -> Iterator[str]:
+        for document, head in heads.items():
             for (_, store), revision in ({} if head is None else head.complete).items():
                 key = (answer.replica, document, store)
                 # A replica that lost its folder begins again, below what it knew: it says so by knowing nothing.

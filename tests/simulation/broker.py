@@ -91,6 +91,7 @@ class Broker:
         self._loop, self._random, self._host = loop, random, host
         self.partitions = partitions
         self.logs: dict[Partition, PartitionLog] = {}
+        self._counts: dict[str, int] = {}
         self.groups: dict[str, Group] = {}
         self.compacted: set[str] = set()
         self.on_visible: list[Callable[[Partition, Entry], None]] = []
@@ -101,13 +102,14 @@ class Broker:
     # --- topics
 
     def create(self, topic: str, *, partitions: int | None = None, compact: bool = False) -> None:
-        for number in range(partitions or self.partitions):
+        self._counts[topic] = partitions or self.partitions
+        for number in range(self._counts[topic]):
             self.logs[topic, number] = PartitionLog()
         if compact:
             self.compacted.add(topic)
 
     def count(self, topic: str) -> int:
-        return sum(1 for name, _ in self.logs if name == topic)
+        return self._counts.get(topic, 0)
 
     def group(self, name: str) -> Group:
         return self.groups.setdefault(name, Group(name=name, loop=self._loop, partitions_of=self._numbers))
@@ -275,6 +277,8 @@ class Broker:
         """Return records from an offset on, and the next offset to read from, behind markers and what was aborted."""
         log = self.logs[partition]
         end = log.stable() if committed else log.next
+        if offset >= end:
+            return [], offset
         found: list[Record] = []
         for entry in log.from_offset(offset):
             if entry.offset >= end or len(found) == limit:

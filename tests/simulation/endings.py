@@ -11,7 +11,7 @@ from schemas.topics import Topic
 from streams.admit.step import event_id_of
 from tests.simulation.evidence import SEARCH_NAMES, Evidence
 from tests.simulation.replica import Answer
-from tests.simulation.truth import may_read
+from tests.simulation.truth import decode, may_read
 from tests.simulation.world import STALENESS_BUDGET_S
 
 
@@ -193,8 +193,6 @@ class OfEndings(Evidence):
 
     def _lost(self) -> Iterator[str]:
         newest: dict[DocumentId, Revision] = {}
-        from schemas.codec import decode
-
         for _, entry in self._world.broker.committed_entries(self._changed):
             record = decode(entry.value or b"", DocumentChanged)
             newest[record.document_id] = max(record.revision, newest.get(record.document_id, Revision(0)))

@@ -107,9 +107,9 @@ class SimRecordStream:
             await news(
                 self._broker, [each for each in self._positions if each not in self._paused], self._member, wait_s
             )
-        if not self._take(max_records):
-            await pause(0.002)  # the call itself
-            return ()
+            if not self._take(max_records):
+                await pause(0.002)  # the call itself
+                return ()
         found = await broker_call(lambda: self._take(max_records))
         for item in found:
             if isinstance(item, PartitionEnd):

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterator
-from contextvars import Context
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from contextvars import Context, copy_context
 from datetime import UTC, datetime, tzinfo
+from heapq import heapify, heappop, heappush
 from types import ModuleType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, TypeVarTuple
 from unittest.mock import patch
 
 import streams.embed.agent
@@ -16,8 +18,11 @@ import streams.prepare.agent
 from tests.simulation.process import CURRENT
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _MOST_WITHOUT_TIME = 20_000
+_RESOLUTION_S = 1e-9
+_FEW_TIMERS = 100
 START_MS = 1_767_614_400_000  # noon of a Monday: what every host's clock shows when a run begins
 _READ_NOW: tuple[ModuleType, ...] = (
     streams.embed.agent,
@@ -31,40 +36,116 @@ class StuckError(AssertionError):
     """Nothing is ready and no timer is set: every task waits for something that will never come."""
 
 
-class _Selector:
-    """Where a real loop waits for sockets, this one moves its clock."""
+class _Call(asyncio.Handle):
+    """A callback that waits for its turn, taken in without the base class's questions: nobody debugs this loop."""
 
-    def __init__(self, loop: "VirtualLoop") -> None:
-        self._loop, self._idle = loop, 0
+    __slots__ = ()
 
-    def select(self, timeout_s: float | None) -> list[object]:
-        if timeout_s is None:
-            raise StuckError("no task can ever run again")
-        self._idle = 0 if timeout_s > 0 else self._idle + 1
-        if self._idle > _MOST_WITHOUT_TIME:
-            raise StuckError("the tasks go round without letting time pass")
-        self._loop.virtual_s += max(timeout_s, 0.0)
-        return []
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context | None
+    ) -> None:
+        self._context = copy_context() if context is None else context
+        self._callback, self._args, self._loop = callback, args, loop
+        self._cancelled, self._repr, self._source_traceback = False, None, None
+
+
+class _Timer(asyncio.TimerHandle):
+    """The same, which waits for its time."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, when: float, callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context | None
+    ) -> None:
+        self._context = copy_context() if context is None else context
+        self._callback, self._args, self._loop = callback, args, loop
+        self._cancelled, self._repr, self._source_traceback = False, None, None
+        self._when, self._scheduled = when, True
+
+    def __lt__(self, other: "_Timer") -> bool:  # type: ignore[override] # a loop holds its own kind alone
+        return self._when < other._when
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """asyncio's own loop, without a selector and without real time."""
+    """asyncio's own loop, without a selector and without real time: where one waits for sockets, this moves its clock.
+
+    A story is twenty thousand rounds, so a round and what takes in a callback do nothing else. Timers lie in the very
+    heap of the base class: those of one instant run in the order in which they always did.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.virtual_s = 0.0
-        self.steps = 0
-        self._selector = _Selector(self)
+        self._idle = 0  # rounds since time passed
+        self._ready: deque[asyncio.Handle]
+        self._scheduled: list[_Timer]
+        self._timer_cancelled_count: int
+        self._stopping: bool
         self.set_task_factory(_belonging)
 
     def time(self) -> float:
         return self.virtual_s
 
-    def _process_events(self, event_list: list[object]) -> None:
-        self.steps += 1
+    def get_debug(self) -> bool:
+        return False
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        handle = _Call(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_later(
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self.virtual_s + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = _Timer(when, callback, args, self, context)
+        heappush(self._scheduled, timer)
+        return timer
 
     def _write_to_self(self) -> None:
         """Nobody sleeps in a selector that would have to be woken."""
+
+    def _run_once(self) -> None:
+        """As the base class does, of which this is the part that has to do with timers."""
+        ready = self._ready
+        self._drop_cancelled()
+        timers = self._scheduled
+        self._idle += 1
+        if not ready and not self._stopping:
+            if not timers:
+                raise StuckError("no task can ever run again")
+            left_s = timers[0]._when - self.virtual_s
+            if left_s > 0:
+                self.virtual_s += left_s
+                self._idle = 0
+        if self._idle > _MOST_WITHOUT_TIME:
+            raise StuckError("the tasks go round without letting time pass")
+        end_s = self.virtual_s + _RESOLUTION_S
+        while timers and timers[0]._when < end_s:
+            timer = heappop(timers)
+            timer._scheduled = False
+            ready.append(timer)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+
+    def _drop_cancelled(self) -> None:
+        timers = self._scheduled
+        if len(timers) > _FEW_TIMERS and self._timer_cancelled_count / len(timers) > 0.5:
+            self._scheduled = [timer for timer in timers if not timer._cancelled]
+            heapify(self._scheduled)
+            self._timer_cancelled_count = 0
+            return
+        while timers and timers[0]._cancelled:
+            self._timer_cancelled_count -= 1
+            heappop(timers)._scheduled = False
 
 
 def _belonging(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> "asyncio.Task[Any]":

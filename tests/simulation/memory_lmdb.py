@@ -31,27 +31,25 @@ class Cursor:
 
     def __init__(self, transaction: "Transaction", database: Database) -> None:
         self._transaction, self._database, self._at = transaction, database, 0
+        self._keys, self._values = database.keys, database.values
 
     def set_range(self, key: bytes) -> bool:
-        self._at = bisect_left(self._database.keys, key)
-        return self._found()
+        self._at = bisect_left(self._keys, key)
+        return self._at < len(self._keys)
 
     def next(self) -> bool:
         self._at += 1
-        return self._found()
+        return self._at < len(self._keys)
 
     def key(self) -> bytes:
-        return self._database.keys[self._at] if self._found() else b""
+        return self._keys[self._at] if self._at < len(self._keys) else b""
 
     def value(self) -> bytes:
-        return self._database.values[self.key()] if self._found() else b""
+        return self._values[self._keys[self._at]] if self._at < len(self._keys) else b""
 
     def delete(self) -> bool:
         self._transaction.delete(self.key(), db=self._database)
-        return self._found()
-
-    def _found(self) -> bool:
-        return self._at < len(self._database.keys)
+        return self._at < len(self._keys)
 
 
 class Transaction:

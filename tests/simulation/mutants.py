@@ -126,7 +126,7 @@ MUTANTS: Sequence[Mutant] = (
         apply=defects.look_at_the_age_once,
     ),
     Mutant(
-        name="no-token", defect="`after=` does not wait", found_by="g", seed=4, apply=defects.do_not_wait_for_tokens
+        name="no-token", defect="`after=` does not wait", found_by="g", seed=7, apply=defects.do_not_wait_for_tokens
     ),
     Mutant(
         name="commit-past-gap",

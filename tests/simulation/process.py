@@ -61,7 +61,8 @@ class Process:
 
         What was sent takes effect even when the sender dies or freezes meanwhile, as a packet on the wire does.
         """
-        await self.alive()
+        if self.dead or self.frozen:
+            await self.alive()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
 
@@ -78,7 +79,8 @@ class Process:
         if (fate := self._at_call.pop(self.calls, None)) is not None:
             loop.call_later(self._way_s(slowness), fate)  # before, while or after the call takes effect
         value = await answer
-        await self.alive()
+        if self.dead or self.frozen:
+            await self.alive()
         return value
 
     async def alive(self) -> None:
@@ -151,7 +153,10 @@ class Blocking:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._loop_turn, self._thread_turn = threading.Semaphore(0), threading.Semaphore(0)
+        # Locks that one side takes and the other lets go: half the work of a semaphore, some thousand times a story.
+        self._loop_turn, self._thread_turn = threading.Lock(), threading.Lock()
+        self._loop_turn.acquire()
+        self._thread_turn.acquire()
         self._request: Callable[[], Awaitable[Any]] | None = None
         self._answer: Any = None
         self._error: BaseException | None = None

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 from unittest.mock import patch
 
 import structlog
@@ -15,6 +15,7 @@ import headwater.clients.kafka.transactions
 import headwater.clients.triton.embedder
 import headwater.heads.follower
 import headwater.retry
+import schemas.codec
 import streams.admit.agent
 import streams.admit.assignment
 import streams.admit.backlog
@@ -30,8 +31,10 @@ import streams.status.agent
 from headwater.generations.policy import ChunkPolicy
 from headwater.generations.records import first_generation
 from headwater.settings import Settings
+from schemas.codec import Codec
 from schemas.events.directory import Generation
 from schemas.ids import GenerationName
+from schemas.registry import ManifestIds, load_manifest
 from streams.prepare.parsers.text import parse_text
 from streams.prepare.prepared import Prepared, prepare
 from tests.simulation.confluent import SimConsumer, SimProducer
@@ -40,6 +43,7 @@ from tests.simulation.memory_lmdb import MemoryFolder
 from tests.simulation.process import CURRENT, WORLD, call, drive
 from tests.simulation.stores import SimBlobStore, SimCache, SimDocuments, SimEmbedder, SimKeywordIndex, SimVectorIndex
 
+E = TypeVar("E")
 DEADLY = b"this document kills its parser's stage"
 CHUNKS_PER_BATCH = 4  # 64 in production: a document of ten paragraphs stands for one of hundreds of pages
 
@@ -69,6 +73,28 @@ def prepared_text(data: bytes) -> Prepared:
 def _count_tokens(text: str) -> int:
     return 2 + 8 * len(text.split())
 
+
+class SimCodec(Codec):
+    """The real codec, which reads the same bytes once a story: a record has many readers, and events are values."""
+
+    def __init__(self) -> None:
+        super().__init__(ManifestIds(load_manifest()))
+        self._known: dict[tuple[bytes, type], object] = {}
+
+    def decode(self, data: bytes, event_type: type[E]) -> E:
+        """See Codec."""
+        known = self._known.get((data, event_type))
+        if known is None:
+            known = self._known[data, event_type] = super().decode(data, event_type)
+        return cast(E, known)
+
+    def begin(self) -> Self:
+        """Begin another story, which must not depend on those before it."""
+        self._known.clear()
+        return self
+
+
+_CODEC = SimCodec()  # one: it has parsed the schemas
 
 _ON_ITS_WAY_S = 0.5
 
@@ -182,6 +208,7 @@ def seams() -> Iterator[None]:
             "ElasticsearchDocuments",
             _opened(lambda world: SimDocuments(world.service("elasticsearch"), world.documents)),
         )
+        put(schemas.codec._Process, "codec", _CODEC.begin())
         put(headwater.retry, "random", SimpleNamespace(uniform=_uniform))
         before = structlog.get_config()
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from headwater.clients.kafka.murmur2 import partition_of
-from schemas.codec import decode
+from schemas.codec import Codec
 from schemas.events import AuditRecorded, DocumentChanged, DocumentIngested, DocumentProgressed, EventParked
 from schemas.events.base import Position, Store
 from schemas.events.directory import DirectoryChanged, DirectoryKind, DirectoryOp, Group, User
@@ -20,8 +20,11 @@ from schemas.events.documents import (
     SubmissionOp,
 )
 from schemas.ids import DocumentId, Revision, TenantId
+from schemas.registry import ManifestIds, load_manifest
 from schemas.topics import Topic
 from tests.simulation.broker import Entry, Partition
+
+decode = Codec(ManifestIds(load_manifest())).decode  # nothing that the platform's processes have read is judged by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
