@@ -56,7 +56,7 @@ check: $(BIN)/.synced ## Lint, format, types, direction of imports, schema gate,
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	MYPYPATH=triton-models/export:triton-models/runtime $(BIN)/mypy $(wildcard triton-models/export/*.py triton-models/runtime/*.py)
+	MYPYPATH=triton-models/export:triton-models/runtime:triton-models/optional $(BIN)/mypy $(wildcard triton-models/export/*.py triton-models/runtime/*.py triton-models/optional/*.py)
 	$(BIN)/lint-imports
 	$(HEADWATER) schemas check
 	$(BIN)/deptry .

@@ -58,7 +58,7 @@ class MilvusSettings(BaseModel, frozen=True, extra="forbid"):
     token: SecretStr | None = None
     request_timeout_s: PositiveFloat = 15.0
     collection_prefix: str = "headwater"
-    dimension: PositiveInt = 384  # of the generation's embedding model; fixed when its collection is created
+    dimension: PositiveInt = 384  # of the first generation's vectors; a created generation's record says its own
 
 
 class RedisSettings(BaseModel, frozen=True, extra="forbid"):
@@ -75,6 +75,8 @@ class TritonSettings(BaseModel, frozen=True, extra="forbid"):
     url: str = "127.0.0.1:8001"  # gRPC
     request_timeout_s: PositiveFloat = 15.0
     tokenizer_file: Path = Path(".headwater/models/text_embedding/1/tokenizer.json")
+    # Of another embedding model that a generation names; `{model}` stands for that name.
+    tokenizer_pattern: str = ".headwater/models/{model}/1/tokenizer.json"
 
 
 class GeneratorSettings(BaseModel, frozen=True, extra="forbid"):
@@ -157,7 +159,7 @@ class StageSettings(BaseModel, frozen=True, extra="forbid"):
     heavy_pages_at_once: PositiveInt = 50  # what a crash in the heavy lane costs at the most
     heavy_parse_timeout_s: PositiveFloat = 240.0  # of one page range, or of a content without pages; below the watchdog
     heavy_parse_cpu_s: PositiveInt = 240
-    backfill_in_flight_bytes: PositiveInt = 4 * 1024 * 1024  # credits of the backfill lane
+    backfill_in_flight_bytes: PositiveInt = 32 * 1024 * 1024  # credits of the backfill lane
     removal_grace_s: PositiveFloat = 45.0  # older rows stay this long: above the staleness budget plus a request
 
 
@@ -292,6 +294,7 @@ class LocalSettings(BaseModel, frozen=True, extra="forbid"):
     state_folder: Path = Path(".headwater")
     cache_folder: Path | None = None  # none: $XDG_CACHE_HOME/headwater or ~/.cache/headwater
     ports: Literal["fixed", "free"] = "fixed"
+    model_repository: Path | None = None  # models of your own, which Triton serves beside the project's
 
 
 class Settings(BaseSettings):

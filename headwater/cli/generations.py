@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -33,6 +34,10 @@ Name = Annotated[str, typer.Argument(help="The generation's name: lower-case let
 Policy = Annotated[
     str, typer.Option("--policy", help="How texts are cut, e.g. structure-1,max_tokens=128,max_context_tokens=48,...")
 ]
+Model = Annotated[
+    str | None,
+    typer.Option("--embedding-model", help="What Triton calls it; that of the serving generation unless told."),
+]
 Patience = Annotated[float, typer.Option("--patience", min=0, help="Seconds to wait for what is on its way.")]
 Force = Annotated[bool, typer.Option("--force", help="Go on although data is destroyed.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
@@ -50,15 +55,18 @@ def list_generations(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json([asdict(each) for each in shown])
         return
-    columns = ("name", "state", "policy", "documents", "by words", "by meaning", "left", "rebuilding")
+    columns = ("name", "state", "policy", "model", "documents", "by words", "by meaning", "left", "rebuilding")
     print_table(columns, map(_row, shown))
 
 
 @app.command()
-def create(name: Name, policy: Policy = DEFAULT_POLICY.text, *, as_json: AsJson = False) -> None:
+def create(
+    name: Name, policy: Policy = DEFAULT_POLICY.text, embedding_model: Model = None, *, as_json: AsJson = False
+) -> None:
     """Build a generation beside the others, from the log and the caches; `list` shows how far it is."""
-    known = _run(lambda lifecycle: lifecycle.create(GenerationName(name), policy=policy))
-    _tell(known, f"{name} is being built with {known.record.policy}", as_json=as_json)
+    known = _run(lambda lifecycle: lifecycle.create(GenerationName(name), policy=policy, model=embedding_model))
+    made_of = f"{known.record.policy} and {known.record.model} ({known.record.dimension} dimensions)"
+    _tell(known, f"{name} is being built with {made_of}", as_json=as_json)
 
 
 @app.command()
@@ -99,6 +107,7 @@ class Progress:
     state: str  # serving, fed (it served before and can again), building, retired
     policy: str
     model: str
+    dimension: int  # of its vectors
     documents: int  # not deleted
     by_words: int  # of these, complete in the store of words
     by_meaning: int
@@ -114,6 +123,7 @@ def _progress(known: Known, serving: GenerationName, counted: Completeness) -> P
         state=_state(known, serving),
         policy=record.policy,
         model=record.model,
+        dimension=record.dimension,
         documents=counted.alive,
         by_words=by_words,
         by_meaning=by_meaning,
@@ -139,11 +149,12 @@ def _state(known: Known, serving: GenerationName) -> str:
 def _row(each: Progress) -> tuple[object, ...]:
     left = None if each.left_s is None else timedelta(seconds=round(each.left_s))
     built = (each.documents, each.by_words, each.by_meaning)
-    return (each.name, each.state, each.policy, *built, left, ", ".join(each.rebuilding) or None)
+    return (each.name, each.state, each.policy, each.model, *built, left, ", ".join(each.rebuilding) or None)
 
 
 def _run(work: Callable[["Lifecycle"], Awaitable[T]]) -> T:
     # Both stores' clients take seconds to import: `list`, which is asked again and again, needs neither.
+    from headwater.clients.triton.embedder import describe
     from headwater.generations.catching_up import CatchUp
     from headwater.generations.lifecycle import Lifecycle
 
@@ -155,7 +166,15 @@ def _run(work: Callable[["Lifecycle"], Awaitable[T]]) -> T:
             async def prove(name: GenerationName, patience_s: float) -> None:
                 await CatchUp(settings=settings, generation=name, patience_s=patience_s).prove()
 
-            return await work(Lifecycle(settings=settings, directory=directory, feeders=feeders, prove=prove))
+            return await work(
+                Lifecycle(
+                    settings=settings,
+                    directory=directory,
+                    feeders=feeders,
+                    prove=prove,
+                    describe=partial(describe, settings.triton),
+                )
+            )
 
     return asyncio.run(opened())
 

@@ -67,11 +67,25 @@ def _run(generation: str | None, work: Work) -> Sequence[PlannedMigration]:
     async def opened() -> Sequence[PlannedMigration]:
         settings = Settings()
         if generation is not None:
-            settings = settings.model_copy(update={"generation": GenerationName(generation)})
+            settings = await _settings_of(GenerationName(generation), settings)
         async with open_migrator(settings) as migrator:
             return await work(migrator)
 
     return asyncio.run(opened())
+
+
+async def _settings_of(generation: GenerationName, settings: Settings) -> Settings:
+    """Return a generation's own settings: its model decides how long the vectors of its collection are."""
+    # The log's client takes a while to import, and whoever names no generation needs none: that is every start.
+    from headwater.generations.directory import read_directory
+    from headwater.generations.models import settings_of
+    from headwater.generations.records import known_generations
+
+    records = known_generations(await read_directory(settings))
+    known = next((each.record for each in records if each.record.name == generation), None)
+    if known is None:
+        return settings.model_copy(update={"generation": generation})
+    return settings_of(known, settings)
 
 
 def _show(migrations: Sequence[PlannedMigration], *, as_json: bool, empty: str) -> None:

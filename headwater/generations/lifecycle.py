@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol, TypeAlias
@@ -11,10 +12,14 @@ from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.config import group_of, topic_of
 from headwater.clients.kafka.topics import create_topics
 from headwater.clients.milvus.collection import collection_name
+from headwater.clients.triton.embedder import require
+from headwater.errors import RetryableError
+from headwater.generations.models import chunks_need_of, require_storable, settings_of
 from headwater.generations.policy import parse_policy
 from headwater.generations.records import GenerationRefusedError, Generations, Known, new_generation
 from headwater.local import applications
 from headwater.migrations import open_migrator
+from headwater.ports.models import EmbeddingModel
 from headwater.settings import Settings
 from schemas.events.directory import Generation, GenerationState
 from schemas.ids import GenerationName, Revision
@@ -24,6 +29,8 @@ _GROUPS: Final = (*applications.PER_GENERATION, "rebuild-keywords", "rebuild-vec
 _LOOK_EVERY_S: Final = 0.5
 # Returns once a generation has all that the log had, within so many seconds; NotCaughtUpError else.
 Prove: TypeAlias = Callable[[GenerationName, float], Awaitable[None]]
+# Returns what the model server has under a name; FatalError where it has none, RetryableError where it is away.
+Describe: TypeAlias = Callable[[str], Awaitable[EmbeddingModel]]
 
 
 class Records(Protocol):
@@ -58,38 +65,41 @@ class Lifecycle:
     directory: Records
     feeders: Feeders
     prove: Prove
+    describe: Describe
 
-    async def create(self, name: GenerationName, *, policy: str) -> Known:
+    async def create(self, name: GenerationName, *, policy: str, model: str | None = None) -> Known:
         """Make a generation's topics and stores, describe it in the directory and have it built beside the others.
 
-        Raises PolicyError or FatalError for a policy or a name that cannot be, GenerationRefusedError for a name that
-        was used before: reports of the log would be taken for the new one's.
+        `model` is what the model server calls it; None for that of the generation that serves. Raises PolicyError or
+        FatalError for a policy, a model or a name that cannot be, GenerationRefusedError for a name that was used
+        before: reports of the log would be taken for the new one's.
         """
-        text = parse_policy(policy).text
         collection_name(self.settings.milvus, name)
         chunks_name(self.settings.elasticsearch, name)
         generations = await self.directory.read()
         if any(each.record.name == name for each in generations.all):
             raise GenerationRefusedError(f"{name} is, or was, a generation: choose another name")
-        await create_topics(self.settings, generation=name)
-        async with open_migrator(self._of(name)) as migrator:
-            await migrator.apply()
         serving = generations.get(generations.serving)
+        record = await self._described(name, policy, model or serving.record.model)
+        await create_topics(self.settings, generation=name)
+        async with open_migrator(settings_of(record, self.settings)) as migrator:
+            await migrator.apply()
         if not serving.revision:  # from now on a worker without a record is a mistake
             await self.directory.put(serving.record, over=serving.revision)
-        made = await self.directory.put(
-            new_generation(name, policy=text, created_at=datetime.now(UTC)), over=Revision(0)
-        )
+        made = await self.directory.put(record, over=Revision(0))
         await self.feeders.start(name)
         return made
 
     async def switch(self, name: GenerationName, *, patience_s: float) -> Known:
-        """Let a generation serve, on all replicas by one record. Raises NotCaughtUpError where it lacks something.
+        """Let a generation serve, on all replicas by one record.
+
+        Raises NotCaughtUpError where it lacks something, FatalError where its model is not served, or another one is.
 
         Between proof and record the staleness budget passes: a replica that follows the record before it has read the
         reports that the proof rests on would find nothing; after that long it refuses to answer instead.
         """
-        await self._require_ready(name)
+        record = await self._require_ready(name)
+        require(await self.describe(record.model), chunks_need_of(record))
         await self.prove(name, patience_s)
         await asyncio.sleep(self.settings.heads.staleness_budget_s)
         return await self._switch(name)
@@ -97,10 +107,13 @@ class Lifecycle:
     async def roll_back(self, *, patience_s: float) -> Known:
         """Let the generation serve again that served before: at once, because it was fed all the time.
 
-        Raises NotCaughtUpError where it was not.
+        Raises NotCaughtUpError where it was not, FatalError where its model is gone. A model server that is away stops
+        nobody from going back: the other generation's model may be the reason.
         """
         name = (await self.directory.read()).previous.record.name
-        await self._require_ready(name)
+        record = await self._require_ready(name)
+        with suppress(RetryableError):
+            require(await self.describe(record.model), chunks_need_of(record))
         await self.prove(name, patience_s)
         return await self._switch(name)
 
@@ -123,14 +136,27 @@ class Lifecycle:
         await admin.forget_groups(groups)
         topics = {topic_of(self.settings, topic, generation=name) for topic in PER_GENERATION}
         await admin.delete(topics & await admin.topic_names())
-        async with open_migrator(self._of(name)) as migrator:
+        async with open_migrator(settings_of(known.record, self.settings)) as migrator:
             await migrator.remove_generation()
 
     async def _switch(self, name: GenerationName) -> Known:
         generations = await self.directory.read()
         return await self.directory.put(generations.switched_to(name), over=generations.get(name).revision)
 
-    async def _require_ready(self, name: GenerationName) -> None:
+    async def _described(self, name: GenerationName, policy: str, model: str) -> Generation:
+        """Return the record of a new generation. Its collection is made for the vectors that the server returns."""
+        parse_policy(policy, max_tokens=None)  # what is wrong with any model is said before the server is asked
+        found = await self.describe(model)
+        require_storable(found)
+        return new_generation(
+            name,
+            policy=parse_policy(policy, max_tokens=found.max_tokens).text,
+            created_at=datetime.now(UTC),
+            model=found.name,
+            dimension=found.dimension,
+        )
+
+    async def _require_ready(self, name: GenerationName) -> Generation:
         generations = await self.directory.read()
         record = generations.get(name).record
         if generations.serving == name:
@@ -139,6 +165,7 @@ class Lifecycle:
             raise GenerationRefusedError(f"{name} was dropped: create a new generation")
         if record.rebuilding:
             raise GenerationRefusedError(f"{record.rebuilding[0]} of {name} are being rebuilt: wait for it")
+        return record
 
     async def _until_left(self, admin: KafkaAdmin, groups: list[str]) -> None:
         leaving_s = self.settings.stages.grace_s + self.settings.kafka.session_timeout_s  # gracefully, or killed
@@ -148,6 +175,3 @@ class Lifecycle:
                 return
             await asyncio.sleep(_LOOK_EVERY_S)
         raise GenerationRefusedError(f"{', '.join(left)} have members: stop these workers, then drop again")
-
-    def _of(self, name: GenerationName) -> Settings:
-        return self.settings.model_copy(update={"generation": name})

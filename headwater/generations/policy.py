@@ -40,12 +40,13 @@ class ChunkPolicy:
 
 DEFAULT_POLICY: Final = ChunkPolicy()
 _SIZES: Final = tuple(each.name for each in fields(ChunkPolicy) if each.name != "name")
-# What the embedding model reads and what a topic's record takes: a larger chunk would be refused later, one by one.
-_BOUNDED: Final = frozenset({"max_tokens", "max_bytes"})
 
 
-def parse_policy(text: str) -> ChunkPolicy:
-    """Read `structure-1,max_tokens=128,...`: what is not named has its default. Raises PolicyError naming the part."""
+def parse_policy(text: str, *, max_tokens: int | None = DEFAULT_POLICY.max_tokens) -> ChunkPolicy:
+    """Read `structure-1,max_tokens=128,...`: what is not named has its default. Raises PolicyError naming the part.
+
+    `max_tokens` is what the embedding model reads; None for a policy that was checked when it was recorded.
+    """
     name, *parts = text.split(",")
     if name != DEFAULT_POLICY.name:
         raise PolicyError(f"policy: there is no {name!r}; begin with {DEFAULT_POLICY.name}")
@@ -55,10 +56,12 @@ def parse_policy(text: str) -> ChunkPolicy:
         if size not in _SIZES or not (value.isascii() and value.isdigit()) or int(value) < 1:
             raise PolicyError(f"policy: {part!r} is not a size; write NAME=NUMBER with one of {', '.join(_SIZES)}")
         sizes[size] = int(value)
-    larger = [size for size, value in sizes.items() if size in _BOUNDED and value > getattr(DEFAULT_POLICY, size)]
-    if larger:
-        raise PolicyError(f"policy: {larger[0]} is at most {getattr(DEFAULT_POLICY, larger[0])}: lower it")
     try:
-        return ChunkPolicy(name=name, **sizes)
+        policy = ChunkPolicy(name=name, **sizes)
     except ValueError as error:
         raise PolicyError(f"policy: {error}") from error
+    # What the embedding model reads and what a topic's record takes: a larger chunk would be refused later, one by one.
+    for size, limit in (("max_tokens", max_tokens), ("max_bytes", DEFAULT_POLICY.max_bytes)):
+        if limit is not None and getattr(policy, size) > limit:
+            raise PolicyError(f"policy: {size} is at most {limit}: write {size}={limit} or less")
+    return policy

@@ -14,11 +14,13 @@ from typing import Final, Protocol
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.config import group_of, topic_of
 from headwater.generations.directory import GenerationsDirectory
+from headwater.generations.models import settings_of
 from headwater.generations.positions import Positions, Way
 from headwater.generations.records import GenerationRefusedError
 from headwater.migrations import open_migrator
 from headwater.settings import Settings
 from schemas.events.base import Store
+from schemas.events.directory import Generation
 from schemas.topics import Topic
 
 MIGRATION_OF: Final = {Store.KEYWORDS: "chunks", Store.VECTORS: "vectors"}
@@ -62,8 +64,8 @@ class Rebuild:
         with stopped:
             async with GenerationsDirectory.open(self.settings) as directory:
                 await self._require_free(wipe=wipe)
-                await self._mark(directory)
-                async with open_migrator(self.settings) as migrator:
+                record = await self._mark(directory)
+                async with open_migrator(settings_of(record, self.settings)) as migrator:
                     await (migrator.renew if wipe else migrator.ensure)(MIGRATION_OF[self.store])
                 return await self._to_the_end(directory)
 
@@ -73,7 +75,7 @@ class Rebuild:
             known = (await directory.read()).get(self.settings.generation)
             if self.store not in known.record.rebuilding:
                 raise GenerationRefusedError(f"no rebuild of {self.store} was interrupted: leave out --resume")
-            async with open_migrator(self.settings) as migrator:
+            async with open_migrator(settings_of(known.record, self.settings)) as migrator:
                 await migrator.ensure(MIGRATION_OF[self.store])
             return await self._to_the_end(directory)
 
@@ -102,7 +104,7 @@ class Rebuild:
             await asyncio.sleep(_LOOK_EVERY_S)
         return False
 
-    async def _mark(self, directory: GenerationsDirectory) -> None:
+    async def _mark(self, directory: GenerationsDirectory) -> Generation:
         generations = await directory.read()
         known = generations.get(self.settings.generation)
         if under_way := known.record.rebuilding:
@@ -114,6 +116,7 @@ class Rebuild:
         if generations.serving == known.record.name:
             # A replica that has not read this by then is past its budget and refuses to answer at all.
             await asyncio.sleep(self.settings.heads.staleness_budget_s)
+        return known.record
 
     async def _to_the_end(self, directory: GenerationsDirectory) -> Way:
         way = await self._follow()

@@ -1,6 +1,5 @@
 """What the directory says of generations: the newest record of each, and which of them serves."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Self
@@ -9,7 +8,6 @@ from headwater.clients.triton.embedding_model import DIMENSION, NAME
 from headwater.errors import FatalError
 from headwater.generations.policy import DEFAULT_POLICY
 from headwater.ports.heads import Directory
-from schemas.events.base import Store
 from schemas.events.directory import DirectoryKind, Generation, GenerationState
 from schemas.ids import SYSTEM_TENANT, GenerationName, Revision
 
@@ -92,14 +90,29 @@ def first_generation(name: GenerationName) -> Generation:
     )
 
 
-def new_generation(name: GenerationName, *, policy: str, created_at: datetime) -> Generation:
-    """Return a generation that is to be built."""
-    return replace(
-        first_generation(name), state=GenerationState.BUILDING, policy=policy, switched=0, created_at=created_at
+def new_generation(
+    name: GenerationName,
+    *,
+    policy: str,
+    created_at: datetime,
+    model: str = NAME,
+    dimension: int = DIMENSION,
+) -> Generation:
+    """Return a generation that is to be built; its embedding model is the built-in one unless told."""
+    return Generation(
+        name=name,
+        state=GenerationState.BUILDING,
+        parser=PARSER,
+        policy=policy,
+        model=model,
+        dimension=dimension,
+        created_at=created_at,
     )
 
 
-def rebuilding_stores(directory: Directory, name: GenerationName) -> Sequence[Store]:
-    """Return the stores of a generation that must not be asked: they are being refilled."""
+def record_of(directory: Directory, name: GenerationName) -> Generation:
+    """Return a generation as this replica knows it: with the built-in policy and model where it has no record."""
     entry = directory.get(SYSTEM_TENANT, DirectoryKind.GENERATION, name)
-    return entry.record.rebuilding if entry is not None and isinstance(entry.record, Generation) else ()
+    if entry is not None and isinstance(entry.record, Generation):
+        return entry.record
+    return first_generation(name)

@@ -10,6 +10,7 @@ from headwater.local.site import Site
 from headwater.settings import Settings
 
 _TOKENIZER = Path("text_embedding/1/tokenizer.json")
+_OTHER_TOKENIZER = Path("{model}/1/tokenizer.json")
 
 
 def environment_of(site: Site, settings: Settings) -> Mapping[str, str]:
@@ -33,6 +34,7 @@ def _addresses(site: Site) -> Mapping[str, str]:
 
 def _places(site: Site, settings: Settings) -> Iterator[tuple[str, str]]:
     state = site.places.state
+    more_models = site.places.more_models or site.places.models
     ours: tuple[tuple[str, BaseModel, str, str], ...] = (
         ("KAFKA", settings.kafka, "compression", "none"),  # loopback carries more than two cores compress
         ("BLOBS", settings.blobs, "url", f"file:{state / 'blobs'}"),
@@ -42,6 +44,7 @@ def _places(site: Site, settings: Settings) -> Iterator[tuple[str, str]]:
         ("API", settings.api, "secret_file", str(state / "api.secret")),
         ("CANARY", settings.canary, "keys_file", str(state / "canary.keys")),
         ("TRITON", settings.triton, "tokenizer_file", str(site.places.models / _TOKENIZER)),
+        ("TRITON", settings.triton, "tokenizer_pattern", str(more_models / _OTHER_TOKENIZER)),
     )
     for group, values, field, value in ours:
         if field not in values.model_fields_set:

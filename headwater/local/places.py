@@ -29,6 +29,7 @@ class Places:
     state: Path  # absolute; this stack's own
     cache: Path  # downloads, shared by all stacks of this user
     components: Path  # unpacked software, shared, readable by the service user
+    more_models: Path | None = None  # an operator's own model repository, served beside the project's
 
     @property
     def logs(self) -> Path:
@@ -73,6 +74,7 @@ def places_of(settings: LocalSettings) -> Places:
         state=settings.state_folder.absolute(),
         cache=cache,
         components=SYSTEM_FOLDER / "components" if is_root() else cache / "components",
+        more_models=settings.model_repository and settings.model_repository.absolute(),
     )
 
 

@@ -26,6 +26,15 @@ class EmbeddingModel:
         return f"{self.name}@{self.revision}/{self.variant}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingNeed:
+    """What a generation needs of its embedding model; `model` as the generation's record names it."""
+
+    model: str
+    dimension: int
+    max_tokens: int = 0  # the longest text that it will be given; 0 where whoever asks copes with a refusal
+
+
 class Embedder(Protocol):
     """Turns texts into vectors: float32, unit length, shape [texts, dimension], in the same order.
 

@@ -19,7 +19,7 @@ from query_api.app import create_app
 from query_api.bootstrap import bootstrap
 from query_api.health.probes import watch
 from query_api.limits import MAX_HEADER_BYTES
-from query_api.models import open_models
+from query_api.models import check_embedder, open_models
 from query_api.opening import open_runtime
 from query_api.runtime import Runtime
 
@@ -80,6 +80,7 @@ async def _first_end(tasks: list[asyncio.Task[None]]) -> None:
 
 async def _bootstrap(runtime: Runtime, health: Health) -> None:
     await bootstrap(runtime)
+    await check_embedder(runtime)
     health.ready("bootstrap")
 
 

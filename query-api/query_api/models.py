@@ -7,7 +7,8 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 import structlog
@@ -18,31 +19,55 @@ from headwater.clients.triton.embedder import TritonEmbedder
 from headwater.clients.triton.generator import TritonGenerator
 from headwater.clients.triton.reranker import TritonReranker
 from headwater.errors import RetryableError
-from headwater.ports.models import AnswerDelta, Embedder, EmbeddingModel, GeneratedAnswer, Generator, Reranker
-from headwater.settings import Settings
-from query_api.runtime import Models
+from headwater.generations.models import need_of
+from headwater.generations.records import record_of
+from headwater.ports.models import (
+    AnswerDelta,
+    Embedder,
+    EmbeddingModel,
+    EmbeddingNeed,
+    GeneratedAnswer,
+    Generator,
+    Reranker,
+)
+from headwater.settings import Settings, TritonSettings
+from query_api.runtime import Models, Runtime
 from schemas.events import Lane
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
+_WORD: Final = "ready"
 
 
 @asynccontextmanager
 async def open_models(settings: Settings) -> AsyncIterator[Models]:
-    """Open what answers; what is away is opened when it is next asked for. FatalError where a model is a wrong one."""
+    """Open what answers; what is away is opened when it is next asked for. FatalError where a model is a wrong one.
+
+    Embedding models are opened when a generation's first question comes, or by `check_embedder`.
+    """
     triton = settings.triton
     async with AsyncExitStack() as stack:
-        embedder = LateEmbedder(Late[Embedder](lambda: TritonEmbedder.open(triton), stack))
+        embedders = LateEmbedders(triton, stack)
         reranker = LateReranker(Late[Reranker](lambda: TritonReranker.open(triton), stack))
         quoting = LateGenerator(Late[Generator](lambda: TritonGenerator.open(triton), stack))
-        await _try_now("embedder", embedder.late.get)
         await _try_now("reranker", reranker.late.get)
         await _try_now("generator", quoting.late.get)
         if settings.generator.kind == "openai":
             writing = await stack.enter_async_context(OpenAiGenerator.open(settings.generator))
-            yield Models(embedder=embedder, reranker=reranker, generator=writing, extractive=quoting)
+            yield Models(embedders=embedders, reranker=reranker, generator=writing, extractive=quoting)
         else:
-            yield Models(embedder=embedder, reranker=reranker, generator=quoting)
+            yield Models(embedders=embedders, reranker=reranker, generator=quoting)
+
+
+async def check_embedder(runtime: Runtime) -> None:
+    """Embed a word in the serving generation's space. FatalError where its model is not served, or is another one.
+
+    For a replica that has read the directory: only then it is known which model that is. Where Triton is away the
+    replica serves all the same.
+    """
+    generation = runtime.directory.serving_generation() or runtime.settings.generation
+    embedder = runtime.models.embedders.of(need_of(record_of(runtime.directory, generation)))
+    await _try_now("embedder", lambda: embedder.embed([_WORD], lane=Lane.LIVE))
 
 
 async def _try_now(name: str, opening: Callable[[], Awaitable[object]]) -> None:
@@ -66,6 +91,21 @@ class Late(Generic[T]):
             if self.opened is None:
                 self.opened = await self._stack.enter_async_context(self._opening())
             return self.opened
+
+
+class LateEmbedders:
+    """Implements Embedders: a switch to a generation with another model needs no restart."""
+
+    def __init__(self, settings: TritonSettings, stack: AsyncExitStack) -> None:
+        self._settings, self._stack = settings, stack
+        self._known: dict[EmbeddingNeed, LateEmbedder] = {}
+
+    def of(self, need: EmbeddingNeed) -> Embedder:
+        """See the port."""
+        if need not in self._known:
+            opening = partial(TritonEmbedder.open, self._settings, need)
+            self._known[need] = LateEmbedder(Late[Embedder](opening, self._stack))
+        return self._known[need]
 
 
 class LateEmbedder:

@@ -13,7 +13,7 @@ from headwater.ports.cache import Cache
 from headwater.ports.consistency import ConsistencyReports
 from headwater.ports.freshness import FreshnessReadModel, Lags
 from headwater.ports.heads import Directory, Heads, Positions
-from headwater.ports.models import Embedder, Generator, Reranker
+from headwater.ports.models import Embedder, EmbeddingNeed, Generator, Reranker
 from headwater.ports.originals import Originals
 from headwater.ports.quarantine import Quarantine
 from headwater.ports.read_model import DocumentReadModel
@@ -53,11 +53,19 @@ class Generations(Protocol):
         ...
 
 
+class Embedders(Protocol):
+    """The embedding model of each generation: a question is asked in the vector space of the rows it is compared to."""
+
+    def of(self, need: EmbeddingNeed) -> Embedder:
+        """Return the same embedder for the same need; what is wrong with it is raised when it embeds."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
     """What Triton (or a production endpoint) serves."""
 
-    embedder: Embedder
+    embedders: Embedders
     reranker: Reranker
     generator: Generator
     extractive: Generator | None = None  # quotes where `generator` is away; None where it is the generator itself

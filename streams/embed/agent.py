@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from headwater.clients.redis_cache import RedisCache
+from headwater.generations.directory import own_generation
+from headwater.generations.models import chunks_need_of
 from headwater.ports.cache import Cache
 from headwater.ports.models import Embedder
 from headwater.settings import Settings
@@ -118,7 +120,8 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
     from headwater.clients.triton.embedder import TritonEmbedder
 
     settings = resources.settings
-    async with RedisCache.open(settings.redis) as cache, TritonEmbedder.open(settings.triton) as embedder:
+    need = chunks_need_of(await own_generation(settings))
+    async with RedisCache.open(settings.redis) as cache, TritonEmbedder.open(settings.triton, need) as embedder:
         yield EmbedStage(embedder=embedder, cache=cache, publisher=resources.publisher, generation=settings.generation)
 
 

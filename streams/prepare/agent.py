@@ -17,6 +17,7 @@ from headwater.clients.blobs import ObjectBlobStore
 from headwater.clients.redis_cache import RedisCache
 from headwater.errors import FatalError
 from headwater.generations.directory import own_generation
+from headwater.generations.models import tokenizer_file_of
 from headwater.generations.policy import ChunkPolicy, parse_policy
 from headwater.heads.view import LmdbHeads
 from headwater.ports.blobs import BlobStore
@@ -224,10 +225,11 @@ async def _pieces(text: bytes) -> AsyncIterator[bytes]:
 async def _open(resources: Resources) -> AsyncIterator[Stage]:
     settings = resources.settings
     generation = await own_generation(settings)
-    policy = parse_policy(generation.policy)
+    policy = parse_policy(generation.policy, max_tokens=None)
+    tokenizer_file = tokenizer_file_of(generation, settings.triton)
     incoming = settings.stages.datadir / "incoming"
     incoming.mkdir(parents=True, exist_ok=True)
-    pool_of = partial(open_pool, tokenizer_file=settings.triton.tokenizer_file, policy=policy)
+    pool_of = partial(open_pool, tokenizer_file=tokenizer_file, policy=policy)
     async with (
         RedisCache.open(settings.redis) as cache,
         pool_of(limits=parser_limits(settings), processes=settings.stages.parser_processes) as pool,
@@ -239,7 +241,7 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
             pool=pool,
             publisher=resources.publisher,
             policy=policy,
-            tokenizer=_fingerprint(settings.triton.tokenizer_file),
+            tokenizer=_fingerprint(tokenizer_file),
             generation=settings.generation,
             incoming=incoming,
             bulk_parses=asyncio.Semaphore(max(1, settings.stages.parser_processes - 1)),
@@ -260,7 +262,9 @@ def _fingerprint(tokenizer_file: Path) -> str:
         return hashlib.sha256(tokenizer_file.read_bytes()).hexdigest()[:16]
     except OSError as error:
         raise FatalError(
-            f"HEADWATER_TRITON__TOKENIZER_FILE {tokenizer_file}: cannot be read ({error.strerror}); build the models"
+            f"{tokenizer_file}: cannot be read ({error.strerror}); build the models, or say where the tokenizer is by "
+            "HEADWATER_TRITON__TOKENIZER_FILE, that of another model than the built-in one by "
+            "HEADWATER_TRITON__TOKENIZER_PATTERN"
         ) from error
 
 

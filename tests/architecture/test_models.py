@@ -13,6 +13,7 @@ from tests.support.triton_models import HOME, triton_module
 
 MANIFEST: dict[str, Any] = yaml.safe_load((HOME / "manifest.yaml").read_text(encoding="utf-8"))
 REPOSITORY = HOME / "repository"
+LANES = embedder.model_of_lane(embedding_model.SERVED_AS)
 PARAMETER = re.compile(r'parameters \{ key: "(\w+)" value \{ string_value: "(\w+)" \} \}')
 NAMES = re.compile(r'(?<!^)name: "(\w+)"', re.MULTILINE)  # of tensors: the model's own stands at a line's start
 
@@ -29,10 +30,6 @@ def disagreements(config: str, name: str, entry: dict[str, Any]) -> list[str]:
 
 def _text(value: int | None) -> str | None:
     return None if value is None else str(value)
-
-
-def parameter(name: str, key: str) -> str:
-    return dict(PARAMETER.findall(config_of(name)))[key]
 
 
 def config_of(name: str) -> str:
@@ -54,7 +51,7 @@ def test_every_committed_model_is_in_the_manifest() -> None:
     assert {path.name for path in REPOSITORY.iterdir()} == set(MANIFEST["models"])
 
 
-@pytest.mark.parametrize("name", embedder.MODEL_OF_LANE.values())
+@pytest.mark.parametrize("name", LANES.values())
 def test_the_client_asks_for_what_the_embedder_is(name: str) -> None:
     entry = MANIFEST["models"][name]
     assert (entry["dimension"], entry["max_tokens"]) == (embedding_model.DIMENSION, embedding_model.MAX_TOKENS)
@@ -64,8 +61,8 @@ def test_the_client_asks_for_what_the_embedder_is(name: str) -> None:
 
 
 def test_each_lane_has_an_instance_of_its_own() -> None:
-    assert set(embedder.MODEL_OF_LANE) == set(Lane)
-    assert len(set(embedder.MODEL_OF_LANE.values())) == len(Lane)
+    assert set(LANES) == set(Lane)
+    assert len(set(LANES.values())) == len(Lane)
 
 
 def test_the_clients_name_the_tensors_of_the_other_models() -> None:
@@ -86,8 +83,3 @@ def test_weights_say_where_they_are_from_and_what_they_are(checkpoint: str) -> N
 def test_what_triton_runs_imports_none_of_our_packages(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
     assert not re.search(r"^\s*(from|import) (headwater|schemas|streams|connectors|query_api)\b", source, re.MULTILINE)
-
-
-def test_the_bulk_model_takes_what_the_live_one_leaves() -> None:
-    bulk, live = (int(parameter(embedder.MODEL_OF_LANE[lane], "niceness")) for lane in (Lane.BACKFILL, Lane.LIVE))
-    assert bulk > live == 0

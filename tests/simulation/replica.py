@@ -31,6 +31,7 @@ from tests.simulation.kafka_clients import SimAdmin
 from tests.simulation.memory_lmdb import MemoryFolder
 from tests.simulation.process import CURRENT, WORLD, Host, Process
 from tests.simulation.stores import SimEmbedder, SimKeywordIndex, SimVectorIndex
+from tests.support.models import OneModel
 
 
 class SimHeads(LmdbHeads):
@@ -96,7 +97,7 @@ class QueryApi:
                 applied=AppliedPositions(settings, cast(Any, admin), self.heads),
                 now=lambda: datetime.fromtimestamp(host.wall_ms() / 1000, tz=UTC),
                 generations=SimpleNamespace(stores=stores_of),
-                models=SimpleNamespace(embedder=SimEmbedder(world.service("triton"), world.embedder)),
+                models=SimpleNamespace(embedders=OneModel(SimEmbedder(world.service("triton"), world.embedder))),
                 breakers=Breakers(),
             ),
         )

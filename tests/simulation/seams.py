@@ -188,6 +188,7 @@ def seams() -> Iterator[None]:
         put(prepare_agent, "_fingerprint", lambda _: "words")
         put(streams.prepare.step, "MAX_CHUNKS_PER_BATCH", CHUNKS_PER_BATCH)
         put(streams.embed.agent, "RedisCache", cache)
+        put(streams.embed.agent, "own_generation", _own_generation)
         put(
             headwater.clients.triton.embedder,
             "TritonEmbedder",

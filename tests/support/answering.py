@@ -30,6 +30,7 @@ from schemas.ids import (
     row_id,
 )
 from tests.support.api import ACME, FakeApi, fake_api
+from tests.support.models import OneModel
 from tests.support.rows import chunk_row
 from tests.support.stores import FakeKeywordIndex, FakeVectorIndex
 
@@ -243,7 +244,7 @@ async def answering_api() -> AsyncIterator[AnsweringApi]:
     vectors, keywords = FailingVectors(), FailingKeywords()
     embedder, reranker = WordEmbedder(), OverlapReranker()
     generator, extractive = QuotingGenerator(), QuotingGenerator("extractive@1")
-    models = Models(embedder=embedder, reranker=reranker, generator=generator, extractive=extractive)
+    models = Models(embedders=OneModel(embedder), reranker=reranker, generator=generator, extractive=extractive)
     async with fake_api(generations=OneGeneration(Stores(vectors=vectors, keywords=keywords)), models=models) as api:
         yield AnsweringApi(
             api=api,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.errors import PoisonError
-from headwater.ports.models import EmbeddingModel
+from headwater.ports.models import Embedder, EmbeddingModel, EmbeddingNeed
 from schemas.events.base import Lane
 
 
@@ -22,8 +22,10 @@ class FakeEmbedder:
         self.calls.append((tuple(texts), lane))
         if any("refused" in text for text in texts):
             raise PoisonError("text is longer than the model takes")
-        raw = b"".join(hashlib.sha256(text.encode()).digest()[: self.model.dimension] for text in texts)
-        vectors = np.frombuffer(raw, np.uint8).reshape(len(texts), self.model.dimension).astype(np.float32) + 1
+        dimension = self.model.dimension
+        hashes = [hashlib.sha256(text.encode()).digest() for text in texts]
+        raw = b"".join((each * (dimension // len(each) + 1))[:dimension] for each in hashes)
+        vectors = np.frombuffer(raw, np.uint8).reshape(len(texts), dimension).astype(np.float32) + 1
         unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return unit
 
@@ -31,3 +33,13 @@ class FakeEmbedder:
     def texts(self) -> list[str]:
         """Every text that was embedded, in order."""
         return [text for call, _ in self.calls for text in call]
+
+
+class OneModel:
+    """Implements Embedders: every generation has the same model."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    def of(self, need: EmbeddingNeed) -> Embedder:
+        return self._embedder

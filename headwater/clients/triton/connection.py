@@ -20,6 +20,10 @@ POISON = {"INVALID_ARGUMENT", "OUT_OF_RANGE"}
 FATAL = {"NOT_FOUND", "UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED"}
 
 
+class ModelMissingError(FatalError):
+    """The server has no model of this name."""
+
+
 class TritonConnection:
     """Calls models by name. Raises only RetryableError, PoisonError and FatalError."""
 
@@ -100,7 +104,9 @@ def _translated(error: InferenceServerException, where: str) -> HeadwaterError:
     status = str(error.status() or "").removeprefix("StatusCode.")
     message = f"{where}: {error.message()}"
     # The server reports a missing model as UNAVAILABLE in some calls, as gRPC does an absent server: the text tells.
-    if status in FATAL or "unknown model" in message:
+    if status == "NOT_FOUND" or "unknown model" in message:
+        return ModelMissingError(f"{message}; put it into the model repository and start Triton with it")
+    if status in FATAL:
         return FatalError(f"{message}; build the model repository and start Triton with it")
     if status in POISON:
         return PoisonError(message)

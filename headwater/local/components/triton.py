@@ -28,10 +28,15 @@ def process(site: Site) -> Process:
         "exit-on-error": "true",
         "exit-timeout-secs": 10,
     }
+    more_models = () if site.places.more_models is None else (f"--model-repository={site.places.more_models}",)
     return Process(
         name="triton",
         tier=Tier.INFRASTRUCTURE,
-        command=(str(site.installation.triton), *(f"--{name}={value}" for name, value in options.items())),
+        command=(
+            str(site.installation.triton),
+            *(f"--{name}={value}" for name, value in options.items()),
+            *more_models,
+        ),
         probe=Probe.TRITON_MODELS,
         port=site.ports["triton-http"],
         environment=model_python(),
@@ -44,3 +49,5 @@ def prepare(site: Site) -> None:
     """Raise FatalError when there is no model to serve."""
     if not site.places.models.is_dir():
         raise FatalError(f"no model repository in {site.places.models}: run `headwater setup` in a checkout")
+    if site.places.more_models is not None and not site.places.more_models.is_dir():
+        raise FatalError(f"HEADWATER_LOCAL__MODEL_REPOSITORY {site.places.more_models}: there is no such folder")

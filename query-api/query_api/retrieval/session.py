@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headwater.access.scope import store_scope
-from headwater.generations.records import rebuilding_stores
+from headwater.generations.models import need_of
+from headwater.generations.records import record_of
 from headwater.ports.rows import Filter, Scope
 from query_api.identity import Identity
 from query_api.retrieval.gatekeeper import Gatekeeper
@@ -55,16 +56,17 @@ async def open_session(
 ) -> Session:
     """Pin the serving generation, or the one that is named, and bind the caller's scope and profile."""
     generation = generation or runtime.directory.serving_generation() or runtime.settings.generation
+    record = record_of(runtime.directory, generation)
     stores = await runtime.generations.stores(generation)
     dependencies = Dependencies(
         heads=runtime.heads,
         directory=runtime.directory,
-        embedder=runtime.models.embedder,
+        embedder=runtime.models.embedders.of(need_of(record)),
         vectors=stores.vectors,
         keywords=stores.keywords,
         breakers=runtime.breakers,
         require_current=lambda: require_current(runtime),
-        rebuilding=frozenset(rebuilding_stores(runtime.directory, generation)),
+        rebuilding=frozenset(record.rebuilding),
     )
     return Session(
         caller=caller,

@@ -1,11 +1,12 @@
 """One suite for the Embedder port, on the fake and on Triton."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from headwater.clients.triton.embedder import TritonEmbedder
+from headwater.clients.triton.embedder import BUILT_IN, TritonEmbedder
 from headwater.errors import FatalError, PoisonError, RetryableError
 from headwater.ports.models import Embedder
 from headwater.settings import TritonSettings
@@ -75,18 +76,14 @@ async def test_an_absent_server_may_come_back() -> None:
 
 
 @pytest.mark.real
-async def test_another_dimension_is_fatal_and_names_the_remedy(
-    stack: RunningStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("headwater.clients.triton.embedder.DIMENSION", 768)
+async def test_another_dimension_is_fatal_and_names_the_remedy(stack: RunningStack) -> None:
     with pytest.raises(FatalError, match="new generation"):
-        async with TritonEmbedder.open(stack.settings.triton):
+        async with TritonEmbedder.open(stack.settings.triton, replace(BUILT_IN, dimension=768)):
             pass
 
 
 @pytest.mark.real
-async def test_a_missing_model_is_fatal(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headwater.clients.triton.embedder.MODEL_OF_LANE", {Lane.LIVE: "absent", Lane.BACKFILL: "x"})
+async def test_a_missing_model_is_fatal(stack: RunningStack) -> None:
     with pytest.raises(FatalError, match="absent"):
-        async with TritonEmbedder.open(stack.settings.triton):
+        async with TritonEmbedder.open(stack.settings.triton, replace(BUILT_IN, model="absent")):
             pass

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from headwater.clients.triton.connection import TritonConnection, string_column
-from headwater.clients.triton.embedder import MODEL_OF_LANE, TritonEmbedder
+from headwater.clients.triton.embedder import TritonEmbedder, model_of_lane
+from headwater.clients.triton.embedding_model import SERVED_AS
 from headwater.errors import PoisonError
 from schemas.events.base import Lane
 from tests.support.stack import RunningStack
@@ -44,7 +45,7 @@ async def test_served_vectors_agree_with_fp32(stack: RunningStack, tmp_path: Pat
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("model", MODEL_OF_LANE.values())
+@pytest.mark.parametrize("model", model_of_lane(SERVED_AS).values())
 async def test_a_refused_text_does_not_touch_the_rest_of_its_batch(stack: RunningStack, model: str) -> None:
     good, bad = ["A short rule."], ["word " * 300]
     async with TritonConnection.open(stack.settings.triton) as connection:

@@ -1,86 +1,17 @@
 """Switching and dropping, with the directory in memory: what is refused, and in which order things happen."""
 
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 
 import pytest
 
 from headwater.generations.catching_up import NotCaughtUpError
 from headwater.generations.lifecycle import Lifecycle
 from headwater.generations.policy import PolicyError
-from headwater.generations.records import (
-    GenerationRefusedError,
-    Generations,
-    Known,
-    first_generation,
-    new_generation,
-)
-from headwater.heads.directory_table import DirectoryTable
-from headwater.settings import HeadsSettings, Settings
+from headwater.generations.records import GenerationRefusedError
 from schemas.events.base import Store
-from schemas.events.directory import DirectoryKind, Generation, GenerationState
-from schemas.ids import SYSTEM_TENANT, GenerationName, Revision
-from tests.support.heads import directory_record
-
-G1, G2 = GenerationName("g1"), GenerationName("g2")
-SECOND = new_generation(G2, policy="structure-1,max_bytes=2000", created_at=datetime(2026, 3, 1, tzinfo=UTC))
-
-
-@dataclass
-class World:
-    """Implements Records and Feeders, and notes what is done; `lacking` has not caught up."""
-
-    lacking: frozenset[GenerationName] = frozenset()
-    done: list[str] = field(default_factory=list)
-    table: DirectoryTable = field(default_factory=DirectoryTable)
-    _revisions: int = 0
-
-    async def read(self) -> Generations:
-        return Generations.of(self.table, default=G1)
-
-    async def put(self, record: Generation, *, over: Revision) -> Known:
-        before = self.table.get(SYSTEM_TENANT, DirectoryKind.GENERATION, record.name)
-        assert over == (before.revision if before else 0)
-        self._revisions += 1
-        revision = Revision(self._revisions)
-        self.table.apply(
-            directory_record(DirectoryKind.GENERATION, record.name, record, tenant=SYSTEM_TENANT, revision=revision)
-        )
-        self.done.append(f"put {record.name} {record.state.value} {record.switched}")
-        return Known(record=record, revision=revision)
-
-    async def start(self, generation: GenerationName) -> None:
-        self.done.append(f"start {generation}")
-
-    async def stop(self, generation: GenerationName) -> None:
-        self.done.append(f"stop {generation}")
-
-    async def prove(self, generation: GenerationName, _patience_s: float) -> None:
-        self.done.append(f"prove {generation}")
-        if generation in self.lacking:
-            raise NotCaughtUpError(f"{generation} has not caught up")
-
-
-@pytest.fixture
-async def world() -> World:
-    """The first generation serves, a second one is being built."""
-    made = World()
-    await made.put(first_generation(G1), over=Revision(0))
-    await made.put(SECOND, over=Revision(0))
-    made.done.clear()
-    return made
-
-
-@pytest.fixture
-def lifecycle(world: World, monkeypatch: pytest.MonkeyPatch) -> Lifecycle:
-    """Its waits are noted and cost no time."""
-
-    async def sleep(delay_s: float) -> None:
-        world.done.append(f"wait {delay_s:g}")
-
-    monkeypatch.setattr("headwater.generations.lifecycle.asyncio.sleep", sleep)
-    settings = Settings(heads=HeadsSettings(staleness_budget_s=7))
-    return Lifecycle(settings=settings, directory=world, feeders=world, prove=world.prove)
+from schemas.events.directory import Generation, GenerationState
+from schemas.ids import GenerationName, Revision
+from tests.unit.generations.world import G1, G2, SECOND, World
 
 
 async def test_a_switch_is_proved_then_waited_for_then_one_record(world: World, lifecycle: Lifecycle) -> None:

@@ -10,7 +10,7 @@ from headwater.generations.records import (
     Generations,
     first_generation,
     new_generation,
-    rebuilding_stores,
+    record_of,
 )
 from headwater.heads.directory_table import DirectoryTable
 from schemas.events.base import Store
@@ -58,8 +58,8 @@ def test_a_mark_of_a_rebuild_switches_nothing() -> None:
     marked = replace(first_generation(G1), rebuilding=(Store.KEYWORDS,))
     table = directory(switched, marked)
     assert table.serving_generation() == G2
-    assert list(rebuilding_stores(table, G1)) == [Store.KEYWORDS]
-    assert list(rebuilding_stores(table, G2)) == []
+    assert record_of(table, G1).rebuilding == (Store.KEYWORDS,)
+    assert record_of(table, G2).rebuilding == ()
 
 
 def test_nothing_to_go_back_to_is_said() -> None:
@@ -72,3 +72,8 @@ def test_nothing_to_go_back_to_is_said() -> None:
 
 def test_a_new_generation_is_built_first() -> None:
     assert (SECOND.state, SECOND.switched, SECOND.created_at) == (GenerationState.BUILDING, 0, CREATED)
+
+
+def test_a_replica_takes_a_generation_without_a_record_for_the_built_in_one() -> None:
+    assert record_of(DirectoryTable(), G1) == first_generation(G1)
+    assert record_of(directory(SECOND), G2) == SECOND

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from encoder import FEW_LENGTHS, TOKENS_OUTPUT, SentenceEncoder, available_threads
+from encoder import MAX_TOKENS, TOKENS_OUTPUT, SentenceEncoder, available_threads
 from late_interaction import TokenizedText, relevance
 from tensors import invalid, texts_of
+
+LENGTHS = (32, 64, 128, MAX_TOKENS)  # scores need no bitwise equality with the index: fewer shapes, less memory
 
 
 class TritonPythonModel:
@@ -24,7 +26,7 @@ class TritonPythonModel:
             streams=threads,
             threads=threads,
             output=TOKENS_OUTPUT,
-            lengths=FEW_LENGTHS,
+            lengths=LENGTHS,
         )
 
     def execute(self, requests: list[Any]) -> list[Any]:
