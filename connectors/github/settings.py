@@ -2,6 +2,7 @@
 
 from typing import Literal, Self
 
+import httpx
 from pydantic import BaseModel, Field, PositiveInt, model_validator
 
 from connectors.setting_types import Names, Table
@@ -21,6 +22,8 @@ class GithubSettings(BaseModel, frozen=True, extra="forbid"):
     issues: bool = True  # and pull requests, with their comments
     releases: bool = False  # what they say; not their assets
     discussions: bool = False  # with their comments and replies
+    wikis: bool = False
+    wiki_listing_bytes: PositiveInt = 8 * 1024 * 1024  # of the list of a wiki's files: some 100,000 of them
     archived: bool = True  # archived repositories too
     forks: bool = True
     # Whom a public repository is for: members of its organisation, or all of the tenant.
@@ -48,6 +51,13 @@ class GithubSettings(BaseModel, frozen=True, extra="forbid"):
     def home(self) -> str:
         """Return the API's address: paths are relative to it."""
         return self.url if self.url.endswith("/") else f"{self.url}/"
+
+    @property
+    def git_url(self) -> str:
+        """Return where repositories are cloned from: beside `api.`, or beside `api/v3/` on a server of your own."""
+        found = httpx.URL(self.url)
+        host = found.host.removeprefix("api.") if not self.home.endswith("/api/v3/") else found.host
+        return str(found.copy_with(host=host, path="/", query=None, fragment=None))
 
     @property
     def graphql_url(self) -> str:
