@@ -1,8 +1,8 @@
 """What a source of kind `github` is connected with."""
 
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
-import httpx
 from pydantic import BaseModel, Field, PositiveInt, model_validator
 
 from connectors.setting_types import Names, Table
@@ -55,9 +55,9 @@ class GithubSettings(BaseModel, frozen=True, extra="forbid"):
     @property
     def git_url(self) -> str:
         """Return where repositories are cloned from: beside `api.`, or beside `api/v3/` on a server of your own."""
-        found = httpx.URL(self.url)
-        host = found.host.removeprefix("api.") if not self.home.endswith("/api/v3/") else found.host
-        return str(found.copy_with(host=host, path="/", query=None, fragment=None))
+        found = urlsplit(self.home)
+        host = found.netloc if found.path == "/api/v3/" else found.netloc.removeprefix("api.")
+        return f"{found.scheme}://{host}/"
 
     @property
     def graphql_url(self) -> str:

@@ -125,6 +125,8 @@ class GithubServer:
         self.asked_of_git.append(asked)
         if self.on_read is not None and b"command=fetch" in asked and b"filter" not in asked:
             self.on_read(repo, "")
+        if repo.id not in self.state.repos:
+            return web.Response(status=404, text="Repository not found.")
         return web.Response(body=repo.wiki.answer(asked), content_type="application/x-git-upload-pack-result")
 
     async def _graphql(self, request: web.Request) -> web.Response:
