@@ -5,7 +5,7 @@ from connectors.github.client import GithubClient
 from connectors.github.models import Repository
 from connectors.github.settings import GithubSettings
 from connectors.protocol import SourceGoneError
-from headwater.clients.egress.errors import ForbiddenError, MissingError
+from headwater.clients.egress.errors import ForbiddenError, MissingError, RequestRefusedError
 from headwater.errors import UnauthorisedError
 
 
@@ -32,6 +32,15 @@ async def check_rights(
     if repository.default_branch is not None:
         branch = f"git/ref/heads/{repository.default_branch}"
         await _allowed(client, repository, branch, "to read contents", secret=secret, may_be_missing=True)
+    if settings.wikis and repository.has_wiki:
+        try:
+            await client.git.head(repository)
+        except MissingError:
+            return  # no page was ever written
+        except ForbiddenError as error:
+            raise UnauthorisedError(
+                f"{secret}: lacks the right to read contents, of the wiki of {repository.full_name}; give it ({error})"
+            ) from error
 
 
 async def _first(
@@ -81,6 +90,9 @@ async def _allowed(
 ) -> None:
     try:
         await client.answers(client.below(repository, path))
+    except RequestRefusedError:
+        if not may_be_missing:  # 409: a repository without a commit
+            raise
     except (ForbiddenError, MissingError) as error:
         if may_be_missing and isinstance(error, MissingError):
             return

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
+from connectors.github.git import GitClient
 from connectors.github.graphql import GithubGraphQL
 from connectors.github.models import (
     Comparison,
@@ -62,10 +63,12 @@ class GithubClient:
         source: EgressSource,
         *,
         graphql_url: str,
+        git: EgressSource,
         page_items: int = PAGE_ITEMS,
         compared_files: int = COMPARED_FILES,
     ) -> None:
         self._source, self.page_items, self._compared_files = source, page_items, compared_files
+        self.git = GitClient(git)
         self.graphql = GithubGraphQL(source, url=graphql_url, page_items=page_items)
 
     async def organisation(self, login: str) -> Organisation:

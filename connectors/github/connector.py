@@ -1,20 +1,32 @@
-"""GitHub as a source: groups of readers first, then each repository's files, issues, releases and discussions."""
+"""GitHub as a source: groups of readers first, then what each repository has: files, issues, ..., its wiki."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from connectors.filters import KeyFilter
 from connectors.github.access import AccessMirror
 from connectors.github.app import Installation
 from connectors.github.checking import check_rights
 from connectors.github.client import GithubClient
-from connectors.github.cursor import DISCUSSIONS, FILES, GROUP, ISSUES, RELEASES, Shelf, deleted, known_repositories
+from connectors.github.cursor import (
+    DISCUSSIONS,
+    FILES,
+    GROUP,
+    ISSUES,
+    RELEASES,
+    WIKIS,
+    Shelf,
+    deleted,
+    known_repositories,
+)
 from connectors.github.documents import Home, readers_group
-from connectors.github.ids import Named, discussion_id, file_id, issue_id, named, release_id
+from connectors.github.ids import Named, discussion_id, file_id, issue_id, named, release_id, wiki_id
 from connectors.github.models import Repository
 from connectors.github.scope import Scope
 from connectors.github.settings import GithubSettings
+from connectors.github.unmet import Unmet
 from connectors.github.visit import Visit
 from connectors.protocol import Cursor, GroupMirrored, ItemFailed, Observed, SourceChange
 from headwater.errors import PoisonError
@@ -98,16 +110,23 @@ class GithubConnector:
             yield failed
         async for group in self._access().groups(found.repositories, found.gone, since):
             yield group
+        unmet = Unmet(since if whole else {})
         for repository in found.repositories:
-            async for change in self._repository(repository, since, whole=whole):
-                yield change
+            async for change in self._repository(repository, since, whole=whole, unmet=unmet):
+                yield unmet.told(change)
+            unmet.finished(repository.id)
         for repository_id in found.gone:
             for change in self._gone(repository_id, since):
                 yield change
+            unmet.finished(repository_id)
 
-    async def _repository(self, repository: Repository, since: Cursor, *, whole: bool) -> AsyncIterator[Observed]:
+    async def _repository(
+        self, repository: Repository, since: Cursor, *, whole: bool, unmet: Unmet | None = None
+    ) -> AsyncIterator[Observed]:
         """Yield what changed of a repository; the last change carries where it is resumed."""
         visit = self._visit(repository, since)
+        if unmet is not None:
+            visit.shelf.met = partial(unmet.met, repository.id)
         last: SourceChange | None = None
         async for change in visit.changes(whole=whole):
             if not isinstance(change, SourceChange):
@@ -118,7 +137,7 @@ class GithubConnector:
             last = change
         if last is not None:
             yield replace(last, cursor=visit.shelf.closing(last.cursor, visit.state))
-        elif visit.shelf.complete and visit.state.is_worth_noting(visit.known):
+        elif visit.state.is_worth_noting(visit.known):
             # Nothing to submit, and still something to remember: a commit that touched no document. A group may carry
             # it, for nothing of this repository is on its way.
             async for group in self._access().of_repository(repository, {}):
@@ -144,6 +163,7 @@ class GithubConnector:
             *deleted(shelf, ISSUES, lambda key: issue_id(repository_id, int(key)), seen_ns),
             *deleted(shelf, RELEASES, lambda key: release_id(repository_id, int(key)), seen_ns),
             *deleted(shelf, DISCUSSIONS, lambda key: discussion_id(repository_id, int(key)), seen_ns),
+            *deleted(shelf, WIKIS, lambda path: wiki_id(repository_id, path), seen_ns),
         ]
         yield from deletions[:-1]
         for last in deletions[-1:]:

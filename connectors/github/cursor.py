@@ -1,6 +1,6 @@
 """The cursor: for each repository what was seen last, and leaves of what is held of its documents.
 
-`r:ID` a repository, `f:`, `i:`, `l:`, `d:ID:...` leaves of files, issues, releases and discussions
+`r:ID` a repository, `f:`, `i:`, `l:`, `d:`, `w:ID:...` leaves of files, issues, releases, discussions and wikis
 (`connectors.leaves`), `g:GROUP` a mirrored group.
 """
 
@@ -19,7 +19,8 @@ FILES: Final = "f:"
 ISSUES: Final = "i:"
 RELEASES: Final = "l:"
 DISCUSSIONS: Final = "d:"
-KINDS: Final = (FILES, ISSUES, RELEASES, DISCUSSIONS)
+WIKIS: Final = "w:"
+KINDS: Final = (FILES, ISSUES, RELEASES, DISCUSSIONS, WIKIS)
 GROUP: Final = "g:"
 
 
@@ -34,6 +35,8 @@ class RepositoryState:
     issues_etag: str | None = None
     discussions_since: str | None = None  # those that were updated before are held
     releases: Seen = ()  # the pages of their listing
+    wiki: str | None = None  # the commit whose pages are held
+    unread: tuple[str, ...] = ()  # parts that must be looked at as a whole, and could not be (ADR 0146)
 
     @classmethod
     def of(cls, since: Cursor, repository_id: int) -> Self:
@@ -41,7 +44,7 @@ class RepositoryState:
         try:
             raw: Any = json.loads(since[f"{REPOSITORY}{repository_id}"])
             seen = tuple((url, etag) for url, etag in raw.pop("releases", ()))
-            return cls(**raw, releases=seen)
+            return cls(**raw | {"unread": tuple(raw.get("unread", ()))}, releases=seen)
         except (AttributeError, KeyError, TypeError, ValueError):
             return cls()
 
@@ -69,12 +72,13 @@ class Shelf:
     def __init__(self, since: Cursor, repository_id: int) -> None:
         self._since, self._id = since, repository_id
         self._notes: list[Note] = []
-        self.complete = True  # false: something could not be read; the pass is made again from the same state
+        self.met: Callable[[], None] = _uncounted  # is called for each document that is held and listed
 
     def ledger(self, kind: str) -> Ledger:
         """Return what is held of a kind. A ledger serves one walk, or looks at single keys."""
         prefix = f"{kind}{self._id}:"
-        return Ledger({name.removeprefix(prefix): raw for name, raw in self._since.items() if name.startswith(prefix)})
+        parts = {name.removeprefix(prefix): raw for name, raw in self._since.items() if name.startswith(prefix)}
+        return _Counted(parts, self.met)
 
     def note(
         self, kind: str, at: tuple[Ledger, Leaf], key: str, held: Held | None, *, settled: bool
@@ -86,7 +90,7 @@ class Shelf:
         return note, _Below(parts, f"{kind}{self._id}:")
 
     def closing(self, parts: Mapping[str, bytes | None], state: RepositoryState) -> Mapping[str, bytes | None]:
-        """Return the cursor of the last change: its parts, and the state if all before it could be read."""
+        """Return the cursor of the last change: its parts, and the state if all contents before it could be read."""
         return _Closing(parts, {f"{REPOSITORY}{self._id}": state.encoded()}, self._settled)
 
     def forgetting(self, parts: Mapping[str, bytes | None]) -> Mapping[str, bytes | None]:
@@ -96,7 +100,7 @@ class Shelf:
         return _Closing(parts, dict.fromkeys(names), self._settled)
 
     def _settled(self) -> bool:
-        return self.complete and all(note.settled for note in self._notes)
+        return all(note.settled for note in self._notes)
 
 
 def deleted(shelf: Shelf, kind: str, external_id: Callable[[str], str], seen_ns: int) -> Iterator[SourceChange]:
@@ -112,6 +116,24 @@ def deleted(shelf: Shelf, kind: str, external_id: Callable[[str], str], seen_ns:
             occurred_at=datetime.fromtimestamp(seen_ns / 1e9, tz=UTC),
             cursor=parts,
         )
+
+
+def _uncounted() -> None:
+    """Nobody counts."""
+
+
+class _Counted(Ledger):
+    """A ledger that says what it met."""
+
+    def __init__(self, cursor: Cursor, met: Callable[[], None]) -> None:
+        super().__init__(cursor)
+        self._met = met
+
+    def take(self, key: str, seen_ns: int) -> tuple[Leaf, Held | None]:
+        leaf, held = super().take(key, seen_ns)
+        if held is not None:
+            self._met()
+        return leaf, held
 
 
 class _Below(Mapping[str, bytes | None]):

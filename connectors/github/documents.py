@@ -1,4 +1,4 @@
-"""What a document is: of a file, of an issue with its comments, of a release and of a discussion. Pure."""
+"""What a document is: of a file, an issue with its comments, a release, a discussion, a page of a wiki. Pure."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -27,6 +27,24 @@ UNREADABLE: Final = frozenset(
         *(".7z", ".bz2", ".gz", ".jar", ".rar", ".tar", ".tgz", ".whl", ".xz", ".zip", ".zst"),  # archives
         *(".a", ".class", ".dll", ".dylib", ".exe", ".lib", ".o", ".obj", ".pyc", ".so", ".wasm"),  # programs
         *(".bin", ".parquet", ".pkl"),  # data
+    }
+)
+# What GitHub shows as pages of a wiki. Source: github.com/gollum/gollum-lib, and github/markup.
+_MARKDOWN: Final = frozenset({".markdown", ".md", ".mdown", ".mkd", ".mkdn"})
+_PAGES: Final = _MARKDOWN | frozenset(
+    {
+        ".asc",
+        ".asciidoc",
+        ".adoc",
+        ".creole",
+        ".mediawiki",
+        ".org",
+        ".pod",
+        ".rdoc",
+        ".rest",
+        ".rst",
+        ".textile",
+        ".wiki",
     }
 )
 
@@ -130,12 +148,35 @@ class Home:
             },
         )
 
+    def page(self, path: str) -> DocumentState:
+        """Describe a page of the wiki, or another file of it. Its times and authors are not known: see ADR 0145."""
+        name = PurePosixPath(path)
+        suffix = name.suffix.lower()
+        return DocumentState(
+            knowledge_base=self.knowledge_base,
+            title=name.stem.replace("-", " ") if suffix in _PAGES else name.name,
+            url=self._page_url(path),
+            media_type="text/markdown" if suffix in _MARKDOWN else None,
+            access=self.access,
+            attributes={**self._shared(), "kind": "wiki", "page": path},
+        )
+
+    def moved_page(self, path: str) -> DocumentPatch:
+        """Say what a page's document says anew after the repository changed."""
+        return self.moved(self._page_url(path))
+
     def moved(self, url: str) -> DocumentPatch:
         """Say what the document at this address says anew after the repository changed."""
         return DocumentPatch(access=self.access, url=url, attributes=self._shared())
 
     def _shared(self) -> dict[str, AttributeValue]:
         return {"repository": self.repository.full_name}
+
+    def _page_url(self, path: str) -> str:
+        name = PurePosixPath(path)
+        # Pages have one address, whatever folder they lie in.
+        shown = name.stem if name.suffix.lower() in _PAGES else path
+        return f"{self.repository.html_url}/wiki/{quote(shown)}"
 
     def _file_url(self, path: str) -> str:
         branch = quote(self.repository.default_branch or "HEAD", safe="/")

@@ -1,6 +1,6 @@
-"""External ids, of files, issues, releases and discussions. Pure.
+"""External ids, of files, issues, releases, discussions and pages of a wiki. Pure.
 
-`repo:ID/file/PATH`, `repo:ID/issue/NUMBER`, `repo:ID/release/ID`, `repo:ID/discussion/NUMBER`.
+`repo:ID/file/PATH`, `repo:ID/issue/NUMBER`, `repo:ID/release/ID`, `repo:ID/discussion/NUMBER`, `repo:ID/wiki/PATH`.
 A repository's id survives its renames.
 """
 
@@ -9,24 +9,26 @@ from dataclasses import dataclass
 from typing import Final
 
 _ID: Final = re.compile(
-    r"repo:(\d{1,18})(?:/file/(.+)|/issue/(\d{1,18})|/release/(\d{1,18})|/discussion/(\d{1,18}))?", re.DOTALL
+    r"repo:(\d{1,18})(?:/file/(.+)|/issue/(\d{1,18})|/release/(\d{1,18})|/discussion/(\d{1,18})|/wiki(|/.+))?",
+    re.DOTALL,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """What an id is about: a file, an issue, a release, a discussion, or all of a repository."""
+    """What an id is about: a file, an issue, a release, a discussion, a wiki or its page, or all of a repository."""
 
     repository_id: int
     path: str | None = None
     number: int | None = None
     release: int | None = None
     discussion: int | None = None
+    wiki: str | None = None  # a page's path; empty: the whole wiki
 
     @property
     def is_all(self) -> bool:
         """Say whether it is about the whole repository."""
-        return (self.path, self.number, self.release, self.discussion) == (None, None, None, None)
+        return (self.path, self.number, self.release, self.discussion, self.wiki) == (None,) * 5
 
     @property
     def external_id(self) -> str:
@@ -37,6 +39,8 @@ class Named:
             return release_id(self.repository_id, self.release)
         if self.discussion is not None:
             return discussion_id(self.repository_id, self.discussion)
+        if self.wiki is not None:
+            return wiki_id(self.repository_id, self.wiki)
         return issue_id(self.repository_id, self.number) if self.number is not None else f"repo:{self.repository_id}"
 
 
@@ -60,10 +64,18 @@ def discussion_id(repository_id: int, number: int) -> str:
     return f"repo:{repository_id}/discussion/{number}"
 
 
+def wiki_id(repository_id: int, path: str) -> str:
+    """Name a page of a wiki; without a path the wiki."""
+    return f"repo:{repository_id}/wiki/{path}" if path else f"repo:{repository_id}/wiki"
+
+
 def named(external_id: str) -> Named | None:
     """Read an id, or `repo:ID`, which means all of a repository; None for what is neither."""
     found = _ID.fullmatch(external_id)
     if found is None:
         return None
     number, release, discussion = (int(each) if each else None for each in found.group(3, 4, 5))
-    return Named(repository_id=int(found[1]), path=found[2], number=number, release=release, discussion=discussion)
+    wiki = found[6].removeprefix("/") if found[6] is not None else None
+    return Named(
+        repository_id=int(found[1]), path=found[2], number=number, release=release, discussion=discussion, wiki=wiki
+    )

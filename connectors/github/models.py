@@ -63,6 +63,7 @@ class Repository(Answer, frozen=True):
     fork: bool = False
     has_issues: bool = True
     has_discussions: bool = False
+    has_wiki: bool = True  # false: switched off, and nobody can read it
 
     @property
     def seen_by(self) -> str:

@@ -1,6 +1,7 @@
 """What a source of kind `github` is connected with."""
 
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, PositiveInt, model_validator
 
@@ -21,6 +22,8 @@ class GithubSettings(BaseModel, frozen=True, extra="forbid"):
     issues: bool = True  # and pull requests, with their comments
     releases: bool = False  # what they say; not their assets
     discussions: bool = False  # with their comments and replies
+    wikis: bool = False
+    wiki_listing_bytes: PositiveInt = 8 * 1024 * 1024  # of the list of a wiki's files: some 100,000 of them
     archived: bool = True  # archived repositories too
     forks: bool = True
     # Whom a public repository is for: members of its organisation, or all of the tenant.
@@ -48,6 +51,13 @@ class GithubSettings(BaseModel, frozen=True, extra="forbid"):
     def home(self) -> str:
         """Return the API's address: paths are relative to it."""
         return self.url if self.url.endswith("/") else f"{self.url}/"
+
+    @property
+    def git_url(self) -> str:
+        """Return where repositories are cloned from: beside `api.`, or beside `api/v3/` on a server of your own."""
+        found = urlsplit(self.home)
+        host = found.netloc if found.path == "/api/v3/" else found.netloc.removeprefix("api.")
+        return f"{found.scheme}://{host}/"
 
     @property
     def graphql_url(self) -> str:

@@ -7,9 +7,10 @@ from pydantic import SecretStr
 from connectors.github.app import AppSignature, Installation
 from connectors.github.client import GithubClient
 from connectors.github.connector import GithubConnector
+from connectors.github.git_access import GIT_USER, InstallationForGit
 from connectors.github.settings import GithubSettings
 from headwater.clients.egress.client import Egress
-from headwater.clients.egress.credentials import BearerCredential
+from headwater.clients.egress.credentials import BasicCredential, BearerCredential
 from headwater.clients.egress.requests import Credential
 from schemas.ids import KnowledgeBaseId, SourceId
 
@@ -28,13 +29,19 @@ def github_connector(
     """
     installation: Installation | None = None
     credential: Credential = BearerCredential(name="secrets.token", read=lambda: secret("token"))
+    for_git: Credential = BasicCredential(name="secrets.token", user=GIT_USER, read=lambda: secret("token"))
     if settings.app is not None and settings.installation is not None:
         signature = AppSignature(app=settings.app, key=lambda: secret("private_key"))
         as_app = egress.source(home=settings.home, credential=signature)
         credential = installation = Installation(number=settings.installation, app=settings.app, as_app=as_app)
+        for_git = InstallationForGit(installation=installation)
     secret("token" if installation is None else "private_key")  # missing: said now, and not by the first request
     return GithubConnector(
-        client=GithubClient(egress.source(home=settings.home, credential=credential), graphql_url=settings.graphql_url),
+        client=GithubClient(
+            egress.source(home=settings.home, credential=credential),
+            graphql_url=settings.graphql_url,
+            git=egress.source(home=settings.git_url, credential=for_git),
+        ),
         settings=settings,
         source=source,
         knowledge_base=knowledge_base,

@@ -1,4 +1,4 @@
-"""One look at one repository: its files, issues, releases and discussions, and where it is resumed afterwards."""
+"""One look at one repository: its files, issues, releases, discussions and wiki, and where it is resumed afterwards."""
 
 import hashlib
 import json
@@ -8,14 +8,15 @@ from typing import Self
 
 from connectors.filters import KeyFilter
 from connectors.github.client import GithubClient
-from connectors.github.cursor import DISCUSSIONS, FILES, ISSUES, RELEASES, RepositoryState, Shelf, deleted
+from connectors.github.cursor import DISCUSSIONS, FILES, ISSUES, RELEASES, WIKIS, RepositoryState, Shelf, deleted
 from connectors.github.discussions import Discussions
 from connectors.github.documents import Home, readers_group
 from connectors.github.files import Files
-from connectors.github.ids import Named, discussion_id, issue_id, release_id
+from connectors.github.ids import Named, discussion_id, issue_id, release_id, wiki_id
 from connectors.github.issues import Issues
 from connectors.github.releases import Releases
 from connectors.github.settings import GithubSettings
+from connectors.github.wikis import Wikis
 from connectors.protocol import Cursor, ItemFailed, Observed
 from headwater.clients.egress.errors import MissingError, RequestRefusedError
 from headwater.errors import PoisonError
@@ -39,6 +40,7 @@ class Visit:
     issues: Issues
     releases: Releases
     discussions: Discussions
+    wikis: Wikis
 
     @classmethod
     def begun(
@@ -66,38 +68,59 @@ class Visit:
             issues=Issues(client=client, home=home, shelf=shelf, seen_ns=seen_ns),
             releases=Releases(client=client, home=home, shelf=shelf, seen_ns=seen_ns),
             discussions=Discussions(graphql=client.graphql, home=home, shelf=shelf, seen_ns=seen_ns),
+            wikis=Wikis(
+                git=client.git,
+                home=home,
+                shelf=shelf,
+                max_bytes=settings.max_bytes,
+                listing_bytes=settings.wiki_listing_bytes,
+                seen_ns=seen_ns,
+            ),
         )
 
     async def changes(self, *, whole: bool) -> AsyncIterator[Observed]:
         """Yield what differs from what is held. `whole`: by reading all; else where the state is not enough."""
         token = self._token()
-        whole = whole or self.known.token != token
-        parts = (self._files, self._issues, self._releases, self._discussions)
-        for part in (each(whole=whole) for each in parts):
+        parts = {
+            "files": self._files,
+            "issues": self._issues,
+            "releases": self._releases,
+            "discussions": self._discussions,
+            "wiki": self._wiki,
+        }
+        unread: list[str] = []
+        for name, look in parts.items():
+            is_due = self.known.token != token or name in self.known.unread
             try:
-                async for change in part:
+                async for change in look(whole=whole or is_due):
                     yield change
-            except PoisonError as error:
-                self.shelf.complete = False
+            except PoisonError as error:  # the others are not looked at anew for its sake
+                unread += [name] if is_due else []
                 yield ItemFailed(external_id=readers_group(self.home.repository.id), error=error)
-        self.state = replace(self.state, token=token)
+        self.state = replace(self.state, token=token, unread=tuple(unread))
 
     async def one(self, wanted: Named) -> AsyncIterator[Observed]:
-        """Look at one document."""
-        if wanted.path is not None:
-            commit, _ = await self._head(None)
-            if commit is not None:
-                async for change in self.files.one(wanted.path, commit):
-                    yield change
-        elif wanted.number is not None and self.settings.issues:
-            async for change in self.issues.one(wanted.number):
-                yield change
-        elif wanted.release is not None and self.settings.releases:
-            async for change in self.releases.one(wanted.release):
-                yield change
+        """Look at one document, or at all of a wiki."""
+        match wanted:
+            case Named(path=str(path)):
+                looked = self._file(path)
+            case Named(number=int(number)) if self.settings.issues:
+                looked = self.issues.one(number)
+            case Named(release=int(release)) if self.settings.releases:
+                looked = self.releases.one(release)
+            case Named(discussion=int(discussion)) if self.settings.discussions:
+                looked = self.discussions.one(discussion)
+            case Named(wiki=str(path)) if self.settings.wikis:
+                looked = self.wikis.one(path) if path and self.home.repository.has_wiki else self._wiki(whole=False)
+            case _:
+                return
+        async for change in looked:
+            yield change
 
-        elif wanted.discussion is not None and self.settings.discussions:
-            async for change in self.discussions.one(wanted.discussion):
+    async def _file(self, path: str) -> AsyncIterator[Observed]:
+        commit, _ = await self._head(None)
+        if commit is not None:
+            async for change in self.files.one(path, commit):
                 yield change
 
     async def _files(self, *, whole: bool) -> AsyncIterator[Observed]:
@@ -167,6 +190,22 @@ class Visit:
             yield change
         self.state = replace(self.state, discussions_since=self.discussions.mark(mark))
 
+    async def _wiki(self, *, whole: bool) -> AsyncIterator[Observed]:
+        if not (self.settings.wikis and self.home.repository.has_wiki):
+            # Switched off there, nobody can read it there either: that is certain, as a missing answer would not be.
+            for gone in deleted(self.shelf, WIKIS, self._wiki_id, self.wikis.seen_ns):
+                yield gone
+            self.state = replace(self.state, wiki=None)
+            return
+        commit = await self.wikis.commit()
+        if commit is not None and (whole or commit != self.known.wiki):
+            async for change in self.wikis.whole(commit):
+                yield change
+        self.state = replace(self.state, wiki=commit)
+
+    def _wiki_id(self, path: str) -> str:
+        return wiki_id(self.home.repository.id, path)
+
     def _discussion_id(self, key: str) -> str:
         return discussion_id(self.home.repository.id, int(key))
 
@@ -179,5 +218,5 @@ class Visit:
     def _token(self) -> str:
         """Return what changes when all must be looked at anew: the repository's name, or the source's settings."""
         of = self.settings
-        said = [self.home.token, of.include, of.exclude, of.max_bytes, of.issues, of.releases, of.discussions]
+        said = [self.home.token, of.include, of.exclude, of.max_bytes, of.issues, of.releases, of.discussions, of.wikis]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from connectors.github.ids import discussion_id, issue_id, release_id
+from connectors.github.ids import discussion_id, issue_id, release_id, wiki_id
 from connectors.work import Work
 from headwater.errors import PoisonError
 
@@ -37,6 +37,10 @@ def _discussion(payload: Mapping[str, Any]) -> Work:
     return Work(items=frozenset({discussion_id(_number(payload["repository"]["id"]), number)}))
 
 
+def _wiki(payload: Mapping[str, Any]) -> Work:
+    return Work(items=frozenset({wiki_id(_number(payload["repository"]["id"]), "")}))
+
+
 def _people(_: Mapping[str, Any]) -> Work:
     return Work(permissions=True)
 
@@ -56,6 +60,7 @@ _BY_EVENT: Final[Mapping[str, Callable[[Mapping[str, Any]], Work]]] = {
     "release": _release,
     "discussion": _discussion,
     "discussion_comment": _discussion,
+    "gollum": _wiki,
     "issues": _issue,
     "issue_comment": _issue,
     "pull_request": _issue,

@@ -20,12 +20,11 @@ from aiohttp import web
 from tests.support.github_app import FakeApp
 from tests.support.github_diffs import comparison
 from tests.support.github_graphql import answered
+from tests.support.github_shapes import comment_shape, issue_shape, release_shape
 from tests.support.github_state import (
     FILE,
     LINK,
     ORGANISATION,
-    FakeIssue,
-    FakeRelease,
     GithubState,
     Repo,
     Tree,
@@ -34,6 +33,7 @@ from tests.support.github_state import (
 )
 
 TOKEN = "ghp_synthetic"
+WIKI = ".wiki.git/git-upload-pack"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,7 @@ class GithubServer:
     fails_after_pages: int | None = None  # of the listing of repositories
     on_read: Callable[[Repo, str], None] | None = None  # before a blob is answered
     on_answer: Callable[[str], object] | None = None  # before anything is answered
+    asked_of_git: list[bytes] = field(default_factory=list)
     graph_error: str | None = None  # its type
     token: str = TOKEN
     app: FakeApp = field(default_factory=FakeApp)
@@ -97,6 +98,8 @@ class GithubServer:
         for pattern, status in self.refused.items():
             if re.search(pattern, path):
                 return web.json_response({"message": "Refused"}, status=status)
+        if path.endswith(WIKI):
+            return await self._git(request, unquote(path).strip("/").removesuffix(WIKI))
         return await self._graphql(request) if path == "/graphql" else self._rest(request, path)
 
     def _rest(self, request: web.Request, path: str) -> web.Response:
@@ -113,6 +116,19 @@ class GithubServer:
         headers = {"ETag": etag, "Date": format_datetime(self.state.now, usegmt=True), **links}
         return web.Response(body=body, headers=headers, content_type="application/json")
 
+    async def _git(self, request: web.Request, full_name: str) -> web.StreamResponse:
+        repo = self.state.named(full_name)
+        if repo is None or not self._shown(repo) or not repo.has_wiki or not repo.wiki.is_written:
+            return web.Response(status=404, text="Repository not found.")
+        assert request.headers["Git-Protocol"] == "version=2"
+        asked = await request.read()
+        self.asked_of_git.append(asked)
+        if self.on_read is not None and b"command=fetch" in asked and b"filter" not in asked:
+            self.on_read(repo, "")
+        if repo.id not in self.state.repos:
+            return web.Response(status=404, text="Repository not found.")
+        return web.Response(body=repo.wiki.answer(asked), content_type="application/x-git-upload-pack-result")
+
     async def _graphql(self, request: web.Request) -> web.Response:
         asked = await request.json()
         if self.graph_error is not None:
@@ -124,6 +140,10 @@ class GithubServer:
     def _admits(self, authorization: str, path: str) -> bool:
         if path.startswith("/app/") or path.endswith("/installation"):
             return self.app.is_signed(authorization, self.state.now)
+        if path.endswith(WIKI):
+            scheme, _, pair = authorization.partition(" ")
+            user, _, password = base64.b64decode(pair).decode().partition(":")
+            authorization = f"Bearer {password}" if (scheme, user) == ("Basic", "x-access-token") else "None"
         self._by_app = self.app.opens(authorization, self.state.now)
         return self._by_app or authorization == f"Bearer {self.token}"
 
@@ -226,9 +246,9 @@ class GithubServer:
                 return self._of_issues(repo, kind, more, query)
             case ["releases"]:
                 shown = [each for each in reversed(repo.releases.values()) if each.id not in self.hides_releases]
-                return [self._release(repo, each) for each in shown]
+                return [release_shape(self.state, repo, each) for each in shown]
             case ["releases", number] if int(number) in repo.releases:
-                return self._release(repo, repo.releases[int(number)])
+                return release_shape(self.state, repo, repo.releases[int(number)])
         return self._of_git(repo, below, query)
 
     def _of_git(self, repo: Repo, below: Sequence[str], query: Mapping[str, str]) -> Any:
@@ -254,8 +274,8 @@ class GithubServer:
         if issue is None:
             raise RefusedError(410)
         if more[1:] == ["comments"]:
-            return [self._comment(each) for each in issue.comments] if kind == "issues" else []
-        return self._issue(repo, issue)
+            return [comment_shape(self.state, each) for each in issue.comments] if kind == "issues" else []
+        return issue_shape(self.state, self.url, repo, issue)
 
     def _tree(self, repo: Repo, sha: str, *, recursive: bool) -> dict[str, Any]:
         tree = self._known_tree(repo, sha)
@@ -316,46 +336,7 @@ class GithubServer:
         found = sorted(
             repo.issues.values(), key=lambda each: (each.created_at if is_created else each.updated_at, each.number)
         )
-        return [self._issue(repo, each) for each in found if stamp(each.updated_at) >= since]
-
-    def _issue(self, repo: Repo, issue: FakeIssue) -> dict[str, Any]:
-        return {
-            "number": issue.number,
-            "title": issue.title,
-            "body": issue.body,
-            "state": issue.state,
-            "user": self.state.account(issue.author),
-            "html_url": f"https://github.test/{repo.full_name}/issues/{issue.number}",
-            "repository_url": f"{self.url}/repos/{repo.full_name}",
-            "labels": [{"name": "kind/test"}],
-            "comments": len(issue.comments),
-            "created_at": stamp(issue.created_at),
-            "updated_at": stamp(issue.updated_at),
-        } | ({"pull_request": {"url": "x"}} if issue.pull else {})
-
-    def _release(self, repo: Repo, release: FakeRelease) -> dict[str, Any]:
-        return {
-            "id": release.id,
-            "tag_name": release.tag,
-            "name": release.name,
-            "body": release.body,
-            "draft": release.draft,
-            "prerelease": release.prerelease,
-            "author": self.state.account("ann-hub"),
-            "html_url": f"https://github.test/{repo.full_name}/releases/tag/{release.tag}",
-            "published_at": None if release.draft else stamp(release.published_at),
-            "assets": [{"download_count": release.downloads}],
-        }
-
-    def _comment(self, comment: tuple[int, str, str, Any]) -> dict[str, Any]:
-        number, author, body, at = comment
-        return {
-            "id": number,
-            "user": self.state.account(author),
-            "body": body,
-            "created_at": stamp(at),
-            "updated_at": stamp(at),
-        }
+        return [issue_shape(self.state, self.url, repo, each) for each in found if stamp(each.updated_at) >= since]
 
     def _described_all(self, wanted: Callable[[Repo], bool]) -> list[dict[str, Any]]:
         return [self._described(each) for each in self.state.repos.values() if wanted(each) and self._shown(each)]
@@ -376,6 +357,7 @@ class GithubServer:
             "fork": False,
             "has_issues": True,
             "has_discussions": repo.has_discussions,
+            "has_wiki": repo.has_wiki,
         }
 
 
@@ -387,6 +369,7 @@ async def github_server() -> AsyncIterator[GithubServer]:
     app.router.add_route("GET", r"/{path:[\s\S]*}", server.handle)
     app.router.add_route("POST", "/app/{path:.*}", server.handle)
     app.router.add_route("POST", "/graphql", server.handle)
+    app.router.add_route("POST", "/{path:.*}.wiki.git/git-upload-pack", server.handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -1,6 +1,6 @@
 """GitHub as a source of the connectors' suite: an item is a repository with one file, for access is a repository's."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -10,9 +10,11 @@ from pydantic import SecretStr
 from connectors.github.app import AppSignature, Installation
 from connectors.github.client import GithubClient
 from connectors.github.connector import GithubConnector
+from connectors.github.git_access import GIT_USER, InstallationForGit
 from connectors.github.settings import GithubSettings
 from headwater.clients.egress.client import Egress
-from headwater.clients.egress.credentials import BearerCredential
+from headwater.clients.egress.credentials import BasicCredential, BearerCredential
+from headwater.clients.egress.requests import Credential
 from schemas.ids import KnowledgeBaseId, SourceId
 from tests.support.egress import FakeClock, egress
 from tests.support.github_app import pem
@@ -60,6 +62,7 @@ class GithubSource:
             client=GithubClient(
                 source,
                 graphql_url=settings.graphql_url,
+                git=self.egress.source(home=settings.git_url, credential=self._for_git(installation)),
                 page_items=PAGE_ITEMS,
                 compared_files=self.server.compared_files,
             ),
@@ -74,6 +77,11 @@ class GithubSource:
         signature = AppSignature(app=settings.app, key=lambda: SecretStr(self.key), now=self._now)
         as_app = self.egress.source(home=settings.home, credential=signature)
         return Installation(number=settings.installation, app=settings.app, as_app=as_app, now=self._now)
+
+    def _for_git(self, installation: Installation | None) -> Credential:
+        if installation is not None:
+            return InstallationForGit(installation=installation)
+        return BasicCredential(name="secrets.token", user=GIT_USER, read=lambda: SecretStr(TOKEN))
 
     def _now(self) -> datetime:
         return self.state.now + self.skew
@@ -90,10 +98,16 @@ class GithubSource:
             repo = self.state.add_repo(_repo_name(name))
             self._names[repo.id] = name
             self._let_in(repo, self._shares.get(name, ()))
+        self._write(repo, text.encode())
+
+    def _write(self, repo: Repo, text: bytes) -> None:
         # While it is read: its history is rewritten, and what was there is collected.
-        repo.put(PATH, text.encode(), forced=self._reading)
+        repo.put(PATH, text, forced=self._reading)
         if self._reading:
             repo.forget()
+
+    def _read(self, repo: Repo) -> bytes:
+        return repo.files()[PATH]
 
     def rename(self, old: str, new: str) -> None:
         repo = self._existing(old)
@@ -123,8 +137,7 @@ class GithubSource:
 
     def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         return {
-            self._names[repo.id]: (repo.files()[PATH].decode(), self.readers(repo))
-            for repo in self.state.repos.values()
+            self._names[repo.id]: (self._read(repo).decode(), self.readers(repo)) for repo in self.state.repos.values()
         }
 
     def readers(self, repo: Repo) -> tuple[str, ...]:
@@ -160,6 +173,26 @@ def _repo_name(name: str) -> str:
     return name.removesuffix(".md").replace("/", "-")
 
 
+class WikiSource(GithubSource):
+    """The same, where the one item of a repository is a page of its wiki."""
+
+    def __init__(self, server: GithubServer, opened: Egress, clock: FakeClock) -> None:
+        super().__init__(server, opened, clock)
+        self.settings["wikis"] = True
+
+    @property
+    def downloads(self) -> int:
+        return sum(b"command=fetch" in each and b"filter" not in each for each in self.server.asked_of_git)
+
+    def _write(self, repo: Repo, text: bytes) -> None:
+        repo.wiki.commit({PATH: text}, forced=self._reading)
+        if self._reading:
+            repo.wiki.forget()
+
+    def _read(self, repo: Repo) -> bytes:
+        return repo.wiki.files()[PATH]
+
+
 class OrganisationSource(GithubSource):
     """The same, as it is: many files and issues a repository, external ids for names."""
 
@@ -177,7 +210,15 @@ class OrganisationSource(GithubSource):
                         found[f"repo:{repo.id}/release/{release.id}"] = (_announced(release), self.readers(repo))
                 for discussion in repo.discussions.values() if self.settings.get("discussions") else ():
                     found[f"repo:{repo.id}/discussion/{discussion.number}"] = (_talked(discussion), self.readers(repo))
+                for path, content in self._shown_of(repo):
+                    found[f"repo:{repo.id}/wiki/{path}"] = (content.decode(), self.readers(repo))
         return found
+
+    def _shown_of(self, repo: Repo) -> Iterator[tuple[str, bytes]]:
+        if self.settings.get("wikis") and repo.has_wiki:
+            for path, content in repo.wiki.files().items():
+                if not path.endswith(".png") and not path.startswith("_"):
+                    yield path, content
 
     def name_of(self, external_id: str) -> str:
         return external_id

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.support.github_wiki import FakeWiki
+
 ORGANISATION = "acme"
 BEGUN = datetime(2026, 3, 2, 12, tzinfo=UTC)
 FILE, LINK, SUBMODULE = "100644", "120000", "160000"
@@ -93,6 +95,8 @@ class Repo:
     releases: dict[int, FakeRelease] = field(default_factory=dict)
     discussions: dict[int, FakeDiscussion] = field(default_factory=dict)
     has_discussions: bool = True
+    has_wiki: bool = True
+    wiki: FakeWiki = field(default_factory=FakeWiki)
 
     @property
     def full_name(self) -> str:

@@ -6,18 +6,20 @@ import pytest
 
 from headwater.errors import FatalError, UnauthorisedError
 from tests.contract.connectors.contract import ANN, ConnectorContract, fill
-from tests.support.github_source import GithubSource, github_source
+from tests.support.github_source import GithubSource, WikiSource, github_source
 from tests.support.sources import Follower, SourceHarness
 
 
 class TestGithub(ConnectorContract):
+    kind: type[GithubSource] = GithubSource
+
     @pytest.fixture
     def source(self, github: GithubSource) -> SourceHarness:
         return github
 
     @pytest.fixture
     async def github(self) -> AsyncIterator[GithubSource]:
-        async with github_source(GithubSource) as source:
+        async with github_source(self.kind) as source:
             source.settings["issues"] = False
             yield source
 
@@ -63,3 +65,9 @@ class TestGithub(ConnectorContract):
         with pytest.raises(UnauthorisedError):
             await follower.follow()
         assert follower.deleted == []
+
+
+class TestWikis(TestGithub):
+    """An item is a repository whose wiki has one page: what is read goes by git."""
+
+    kind = WikiSource

@@ -135,6 +135,23 @@ async def test_they_come_and_go_with_the_setting_and_move_with_their_repository(
     assert follower.view() == source.truth()
 
 
+async def test_a_repository_that_goes_takes_its_discussions_along(
+    source: OrganisationSource, follower: Follower, repo: Repo
+) -> None:
+    source.state.add_repo("other").put("a.md", b"text\n")
+    for number in range(2):
+        source.state.new_discussion(repo, f"Title {number}", "Body")
+    await follower.follow()
+    del source.state.repos[repo.id]
+    changes = await follower.follow()
+    assert [(each.external_id, type(each.what)) for each in changes] == [
+        (f"repo:{repo.id}/discussion/1", Deleted),
+        (f"repo:{repo.id}/discussion/2", Deleted),
+    ]
+    assert follower.view() == source.truth()
+    assert not any(f":{repo.id}" in name for name in follower.cursor)
+
+
 async def test_an_app_needs_the_right(source: OrganisationSource, repo: Repo) -> None:
     source.become_app()
     with pytest.raises(UnauthorisedError, match=r"lacks discussions \(read\)"):

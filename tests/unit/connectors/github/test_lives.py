@@ -26,7 +26,7 @@ class Life:
         self.follower = Follower(source, batch=self.chance.randint(1, 4))
         self.teams: list[FakeTeam] = [self.state.add_team("core", {"ann-hub"})]
         self.teams.append(self.state.add_team("sub", {"bob-hub"}, parent=self.teams[0].id))
-        source.settings |= {"releases": True, "discussions": True}
+        source.settings |= {"releases": True, "discussions": True, "wikis": True}
         for name in ("one", "two", "three"):
             repo = self.state.add_repo(name)
             for path in self.chance.sample(PATHS, 4):
@@ -48,6 +48,7 @@ class Life:
                 self._talk,
                 self._publish,
                 self._discuss,
+                self._write,
                 self._repositories,
             ]
         )(repo)
@@ -134,6 +135,23 @@ class Life:
             case "delete" if discussions:
                 del repo.discussions[self.chance.choice(discussions).number]
 
+    def _write(self, repo: Repo) -> None:
+        path, files = self.chance.choice(PATHS), repo.wiki.files()
+        match self.chance.choice(["put", "put", "remove", "move", "force", "image", "switch"]):
+            case "put":
+                repo.wiki.put(path.removeprefix("a/"), self._text())
+            case "remove" if files:
+                repo.wiki.remove(self.chance.choice(sorted(files)))
+            case "move" if files:
+                repo.wiki.move(self.chance.choice(sorted(files)), f"Moved-{self.chance.getrandbits(20)}.md")
+            case "force" if files:
+                repo.wiki.commit({**files, "Forced.md": self._text()}, forced=True)
+                repo.wiki.forget()
+            case "image":
+                repo.wiki.put("x.png", self._text())
+            case "switch":
+                repo.has_wiki = not repo.has_wiki
+
     def _publish(self, repo: Repo) -> None:
         releases = list(repo.releases.values())
         match self.chance.choice(["new", "new", "draft", "edit", "withdraw", "download", "delete"]):
@@ -175,7 +193,9 @@ class Life:
         ]
         if chance.random() < 0.15:
             self.server.refused = {
-                chance.choice(["git/blobs", "issues", "releases", "graphql", "teams", "collaborators", "compare"]): 500
+                chance.choice(
+                    ["git/blobs", "issues", "releases", "graphql", "teams", "collaborators", "compare", "wiki.git"]
+                ): 500
             }
         at_most = chance.choice([None, 1, 3])
         with suppress(HeadwaterError):
@@ -184,7 +204,8 @@ class Life:
                     await self.follower.follow(at_most)
                 case "items":
                     repo = chance.choice(list(self.state.repos.values()))
-                    named = [f"repo:{repo.id}", f"repo:{repo.id}/file/a.md", f"repo:{repo.id}/issue/1", "repo:1"]
+                    named = [f"repo:{repo.id}{each}" for each in ("", "/file/a.md", "/issue/1", "/wiki", "/wiki/a.md")]
+                    named.append("repo:1")
                     looked = connector.items(chance.sample(named, 2), dict(self.follower.cursor))
                     await self.follower.submit(looked, at_most)
                 case "permissions":

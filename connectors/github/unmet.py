@@ -1,0 +1,33 @@
+"""What a pass over everything has still to look at: of what is held, for what is new is known when it is met."""
+
+from collections import Counter
+from dataclasses import replace
+
+from connectors.github.cursor import KINDS
+from connectors.leaves import decoded
+from connectors.protocol import Cursor, Observed, SourceChange
+
+
+class Unmet:
+    """Counts down. Nothing is known of it for an empty cursor: neither is then what a listing will show."""
+
+    def __init__(self, since: Cursor) -> None:
+        self._left: Counter[int] = Counter()
+        for name, raw in since.items():
+            repository_id = name.split(":", 2)[1] if name.startswith(KINDS) else ""
+            if repository_id.isdecimal():
+                self._left[int(repository_id)] += len(decoded(raw))
+
+    def met(self, repository_id: int) -> None:
+        """Count one document that was held and is listed."""
+        if self._left[repository_id] > 0:
+            self._left[repository_id] -= 1
+
+    def finished(self, repository_id: int) -> None:
+        """Say that nothing of a repository is left: what was not met is gone, or could not be listed."""
+        self._left.pop(repository_id, None)
+
+    def told(self, change: Observed) -> Observed:
+        """Return a change with what is left after it."""
+        left = self._left.total()
+        return replace(change, remaining=left) if left and isinstance(change, SourceChange) else change

@@ -1,0 +1,47 @@
+"""How the API shows an issue, a comment and a release. Shapes: docs.github.com/rest, version 2022-11-28."""
+
+from typing import Any
+
+from tests.support.github_state import FakeIssue, FakeRelease, GithubState, Repo, stamp
+
+
+def issue_shape(state: GithubState, url: str, repo: Repo, issue: FakeIssue) -> dict[str, Any]:
+    return {
+        "number": issue.number,
+        "title": issue.title,
+        "body": issue.body,
+        "state": issue.state,
+        "user": state.account(issue.author),
+        "html_url": f"https://github.test/{repo.full_name}/issues/{issue.number}",
+        "repository_url": f"{url}/repos/{repo.full_name}",
+        "labels": [{"name": "kind/test"}],
+        "comments": len(issue.comments),
+        "created_at": stamp(issue.created_at),
+        "updated_at": stamp(issue.updated_at),
+    } | ({"pull_request": {"url": "x"}} if issue.pull else {})
+
+
+def release_shape(state: GithubState, repo: Repo, release: FakeRelease) -> dict[str, Any]:
+    return {
+        "id": release.id,
+        "tag_name": release.tag,
+        "name": release.name,
+        "body": release.body,
+        "draft": release.draft,
+        "prerelease": release.prerelease,
+        "author": state.account("ann-hub"),
+        "html_url": f"https://github.test/{repo.full_name}/releases/tag/{release.tag}",
+        "published_at": None if release.draft else stamp(release.published_at),
+        "assets": [{"download_count": release.downloads}],
+    }
+
+
+def comment_shape(state: GithubState, comment: tuple[int, str, str, Any]) -> dict[str, Any]:
+    number, author, body, at = comment
+    return {
+        "id": number,
+        "user": state.account(author),
+        "body": body,
+        "created_at": stamp(at),
+        "updated_at": stamp(at),
+    }
