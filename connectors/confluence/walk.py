@@ -21,12 +21,11 @@ _GONE: Final = "gone, or put away, while it was read; the next pass says which"
 
 
 class Walk:
-    """What one pass has met. `mark`: parts of the cursor that any change may carry."""
+    """What one pass has met."""
 
     def __init__(self, *, site: Site, judge: Judge, reader: Reader, groups: GroupMirror, since: Cursor) -> None:
         self.groups, self.held = groups, held_contents(since)
         self.seen: set[str] = set()
-        self.mark: dict[str, bytes | None] = {}
         self._site, self._judge, self._reader = site, judge, reader
         self._unmet: int | None = None  # of what is held, by a listing; what is new is known when it is met
 
@@ -144,6 +143,6 @@ class Walk:
             what=what,
             source_version=version,
             occurred_at=now(),
-            cursor={CONTENT + content_id: state, **self.mark},
+            cursor={CONTENT + content_id: state},
             remaining=self._unmet or None,
         )

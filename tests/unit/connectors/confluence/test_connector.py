@@ -111,6 +111,16 @@ async def test_between_listings_edits_are_found_by_search_and_the_rest_later(wik
     assert [(each.external_id, type(each.what)) for each in await follower.follow()] == [(gone, Deleted)]
 
 
+async def test_a_listing_that_shows_nothing_is_made_again(wiki: ConfluenceSource) -> None:
+    wiki.settings = {"listing_every_s": 3600}
+    wiki.server.lists_nothing = True  # nothing may be viewed yet
+    page = written(wiki)
+    follower = await followed(wiki)
+    wiki.server.lists_nothing = False
+    wiki.wiki.clock.passed_s += 1800  # longer ago than searches look
+    assert [each.external_id for each in await follower.follow()] == [page]
+
+
 async def test_a_look_at_single_contents_lists_nothing(wiki: ConfluenceSource) -> None:
     first, second = written(wiki, "A"), written(wiki, "B")
     follower = await followed(wiki)
