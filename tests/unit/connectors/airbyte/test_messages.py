@@ -98,6 +98,8 @@ def test_what_is_of_no_concern_is_passed_over(line: bytes) -> None:
         b'{"type": "RECORD", "record": {"stream": "pages", "data": {}, "emitted_at": 1e99}}',
         b'{"type": "RECORD", "record": []}',
         b'{"type": "STATE"}',
+        b'{"type": "STATE", "state": []}',
+        b' \t{"type": "STATE"',
         b'{"type": "RECORD", "record": ' + b"[" * 100_000,
         b'{"a": "\xff"}',
         b'{"type": ["RECORD"]}',

@@ -185,6 +185,19 @@ async def test_a_listing_tells_how_much_of_what_is_held_it_has_still_to_meet(wik
     assert looked_at.remaining is None
 
 
+async def test_what_is_new_or_comes_twice_does_not_count_as_met(wiki: ConfluenceSource) -> None:
+    pages = [written(wiki, f"Page {number}") for number in range(3)]
+    follower = await followed(wiki)
+    new = written(wiki, "New")
+    wiki.wiki.pieces = {new: wiki.wiki.pieces[new], **wiki.wiki.pieces}
+    wiki.server.search_is_behind = {new}
+    wiki.server.page_size = 2  # each page of the listing begins with the last of the one before
+    for page in pages:
+        wiki.wiki.pieces[page].labels = {"red"}
+    told = [(change.external_id, change.remaining) for change in await follower.follow()]
+    assert told == [(new, 3), (pages[0], 2), (pages[1], 1), (pages[2], None)]
+
+
 async def test_an_attachment_that_is_too_large_is_reported(wiki: ConfluenceSource) -> None:
     page = written(wiki)
     file = written(wiki, "notes.txt", "12345678", parent=page, kind="attachment")
