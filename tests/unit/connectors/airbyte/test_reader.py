@@ -1,7 +1,9 @@
 """A reader is a process that gets little, is listened to within limits, and does not outlive its reading."""
 
 import asyncio
+import json
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +160,8 @@ async def test_a_line_above_the_limit_is_told_and_the_others_are_read() -> None:
             "config_error***",
         ),
         (FAIL % ("'HTTP 403'", "'config_error'"), UnauthorisedError, "HTTP 403"),
+        (FAIL % ("'14031 rows'", "'config_error'"), FatalError, "14031 rows"),
+        (FAIL % ("'401, away\\nfor now'", "'transient_error'"), RetryableError, "401, away for now"),
         ("for text in ('first', 'then'): " + FAIL % ("text", "'config_error'"), FatalError, "first"),
         ("print('bye', file=sys.stderr)\n" + COMPLAIN + "raise SystemExit(1)", RetryableError, "words: no route"),
         (FAIL % ("'HTTP 403 ' * 99", "'system_error'"), RetryableError, "…"),
@@ -182,6 +186,12 @@ async def test_its_end_is_told_without_its_secrets(script: str, kind: type[Headw
 async def test_its_last_words_are_its_last_line_if_that_is_whole(words: str, told: str) -> None:
     error = await ended(scripted(f"print({words}, file=sys.stderr); raise SystemExit(1)"))
     assert str(error).endswith(f"its last words: {told}")
+
+
+async def test_no_spelling_and_no_part_of_a_secret_is_told() -> None:
+    said = json.dumps({"long": "t0p-secret", "quoted": 'q"uote'})
+    of = replace(scripted(FAIL % (repr(said), "'config_error'")), secrets=("t0p", "t0p-secret", 'q"uote'))
+    assert str(await ended(of)) == 'reader wiki: {"long": "***", "quoted": "***"}'
 
 
 async def test_only_messages_are_passed_on() -> None:
