@@ -14,7 +14,7 @@ from connectors.airbyte.messages import Message, MessageError, Record, State, St
 from connectors.airbyte.reader import Reader
 from connectors.airbyte.selection import chosen, configured
 from connectors.airbyte.settings import AirbyteSettings, StreamSettings
-from connectors.objects.access import PrefixRules
+from connectors.prefixes import PrefixAccess
 from connectors.protocol import Cursor, CursorMoved, Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
 from headwater.errors import FatalError, RetryableError
 from schemas.events.documents import Access, DocumentPatch, DocumentState
@@ -96,7 +96,7 @@ class AirbyteConnector:
         for missing in self._missing(seen):
             yield missing
 
-    def _observed(self, message: Message | MessageError, seen: Pass, rules: PrefixRules) -> Iterator[Observed]:
+    def _observed(self, message: Message | MessageError, seen: Pass, rules: PrefixAccess) -> Iterator[Observed]:
         match message:
             case Record() if message.stream in self.settings.streams:
                 yield from self._of_record(message, self.settings.streams[message.stream], seen, rules)
@@ -112,7 +112,7 @@ class AirbyteConnector:
                 pass
 
     def _of_record(
-        self, record: Record, wanted: StreamSettings, seen: Pass, rules: PrefixRules
+        self, record: Record, wanted: StreamSettings, seen: Pass, rules: PrefixAccess
     ) -> Iterator[SourceChange | ItemFailed]:
         external_id = f"{record.stream}: a record"
         try:
@@ -129,7 +129,7 @@ class AirbyteConnector:
             yield change
 
     def _difference(
-        self, external_id: str, record: Record, wanted: StreamSettings, seen: Pass, rules: PrefixRules
+        self, external_id: str, record: Record, wanted: StreamSettings, seen: Pass, rules: PrefixAccess
     ) -> SourceChange | None:
         held = seen.held.get(external_id)
         looked_ns = _looked_ns(record, seen.began_ns)
@@ -188,7 +188,7 @@ class AirbyteConnector:
             if not external_id.startswith(kept) and seen.is_sure_of(stream):
                 yield _deletion(external_id, now_ns)
 
-    def _reshared(self, held: dict[str, Held], rules: PrefixRules) -> Iterator[SourceChange]:
+    def _reshared(self, held: dict[str, Held], rules: PrefixAccess) -> Iterator[SourceChange]:
         """Yield a Patched for each document whose access is another by now, and note it in `held`."""
         for external_id, was in sorted(held.items()):
             access = rules.access(external_id)
@@ -214,11 +214,11 @@ class AirbyteConnector:
             self._catalog.update(chosen(await self.reader.catalog(), self.settings))
         return self._catalog
 
-    def _rules(self) -> PrefixRules:
-        return PrefixRules(rules=self.settings.access, name="settings.access")
+    def _rules(self) -> PrefixAccess:
+        return PrefixAccess(rules=self.settings.access, name="settings.access")
 
 
-def _broken(rules: PrefixRules) -> Iterator[ItemFailed]:
+def _broken(rules: PrefixAccess) -> Iterator[ItemFailed]:
     for place, error in sorted(rules.broken.items()):
         yield ItemFailed(external_id=f"access: {place}" if place else "access", error=error)
 

@@ -78,8 +78,8 @@ class Reader:
                     match message:
                         case None:
                             continue
-                        case Failure() if failure is None or message.blame > failure.blame:
-                            failure = message
+                        case Failure():
+                            failure = message if failure is None or message.blame > failure.blame else failure
                         case Complaint():
                             complaint = message.text
                         case _:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from connectors.objects.settings import BucketRules
+from connectors.prefixes import PrefixRules
 from connectors.setting_types import FROM_YAML
 
 
@@ -38,4 +38,4 @@ class AirbyteSettings(BaseModel, frozen=True, extra="forbid"):
     reader: str
     config: Annotated[dict[str, Any], FROM_YAML] = Field(default_factory=dict)
     streams: Annotated[dict[str, StreamSettings], FROM_YAML] = Field(min_length=1)
-    access: Annotated[BucketRules | None, FROM_YAML] = None  # prefixes are of external ids, `STREAM/ID`; None: nobody
+    access: Annotated[PrefixRules | None, FROM_YAML] = None  # prefixes are of external ids, `STREAM/ID`; None: nobody

@@ -1,7 +1,7 @@
 """A Confluence site as a source: its listing compared with the cursor, what was edited lately first."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connectors.confluence.access import Readers
@@ -12,7 +12,7 @@ from connectors.confluence.reading import Reader
 from connectors.confluence.rest import SpaceRef
 from connectors.confluence.site import Site
 from connectors.confluence.walk import Walk
-from connectors.protocol import Cursor, Observed, SourceGoneError
+from connectors.protocol import Cursor, CursorMoved, Observed, SourceGoneError
 from headwater.clients.egress.errors import ForbiddenError, MissingError
 from headwater.errors import FatalError, PoisonError, UnauthorisedError
 from schemas.ids import KnowledgeBaseId
@@ -85,8 +85,8 @@ class ConfluenceConnector:
             async for change in _believed(walk.searched(max(minutes, 1), spaces)):
                 yield change
         if due:
-            # Where every pass lists, this time saves looks and nothing hangs on it: any change may carry it.
-            walk.mark = {SEARCHED: began.isoformat().encode()}
+            # What was edited before is worked off; nothing but looks hangs on it, for a listing follows.
+            yield CursorMoved(cursor={SEARCHED: began.isoformat().encode()})
             async for change in self._listed(walk, spaces, began):
                 yield change
 
@@ -126,10 +126,8 @@ class ConfluenceConnector:
         for content_id in sorted(walk.held.keys() - walk.seen):
             async for change in walk.looked_at(content_id):
                 yield change
-        if self.site.settings.listing_every_s and spaces:
-            # It changes nothing but the cursor: it carries the time of a listing that is complete.
-            again = walk.groups.again(spaces[0].key)
-            yield replace(again, cursor={**again.cursor, LISTED: began.isoformat().encode()})
+        if self.site.settings.listing_every_s and walk.seen:  # one that shows nothing is cheap, and made again
+            yield CursorMoved(cursor={LISTED: began.isoformat().encode()})
 
     async def _spaces(self) -> list[SpaceRef]:
         try:

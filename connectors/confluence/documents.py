@@ -15,7 +15,13 @@ _HTML = "text/html"
 
 def facts_token(content: Content) -> str:
     """Return what tells whether something beside the body changed: labels and moves have no version."""
-    told = [content.space.key, content.title, content.labels, [each.id for each in content.ancestors], _home(content)]
+    told = [
+        content.space.key,
+        title_of(content),
+        content.labels,
+        [each.id for each in content.ancestors],
+        _home(content),
+    ]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 
@@ -24,6 +30,11 @@ def title_of(content: Content) -> str:
     if content.type == COMMENT and content.container is not None:
         return f"Comment on {content.container.title}" if content.container.title else "Comment"
     return content.title or content.id
+
+
+def url_of(content: Content, *, settings: ConfluenceSettings) -> str | None:
+    """Return where people read it."""
+    return settings.url + content.links.webui.lstrip("/") if content.links.webui else None
 
 
 def attributes_of(content: Content) -> dict[str, AttributeValue]:
@@ -66,7 +77,7 @@ def state_of(
     return DocumentState(
         knowledge_base=knowledge_base,
         title=title_of(content),
-        url=settings.url + content.links.webui.lstrip("/") if content.links.webui else None,
+        url=url_of(content, settings=settings),
         media_type=(told.media_type if told is not None else None) if content.type == ATTACHMENT else _HTML,
         access=access,
         attributes=attributes_of(content),

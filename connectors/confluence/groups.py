@@ -23,17 +23,10 @@ class GroupMirror:
         self._held = held_groups(since)
         self._seen: set[str] = set()
         self._nested: dict[str, list[GroupRef]] = {}
-        self._spaces: dict[str, Group] = {}
 
     def trust_cursor(self) -> None:
         """Mirror only groups that were never mirrored: a look at single contents does not see how groups nest."""
         self._seen.update(self._held)
-
-    def again(self, space_key: str) -> GroupMirrored:
-        """Return the readers of a space as this pass has mirrored them: it changes nothing."""
-        group_id = space_group(space_key)
-        group = self._spaces[group_id]
-        return GroupMirrored(group_id=group_id, group=group, cursor={GROUP + group_id: group_state(group, GroupRef())})
 
     async def all(self, spaces: Iterable[SpaceRef]) -> AsyncIterator[Observed]:
         """Yield what differs: the readers of the spaces, the groups they name, and every group mirrored earlier."""
@@ -78,7 +71,7 @@ class GroupMirror:
             yield change
         members = self._readers.members(readers) + ((EVERYONE,) if anonymous else ())
         name = f"Readers of {space.name or space.key}"
-        group = self._spaces[space_group(space.key)] = Group(name=name, members=members)
+        group = Group(name=name, members=members)
         for each in self._differing(space_group(space.key), group, GroupRef()):
             yield each
 

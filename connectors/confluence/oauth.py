@@ -39,7 +39,7 @@ class ServiceAccount:
     secret: Callable[[], SecretStr] = field(repr=False)
     issuer: EgressSource
     now: Callable[[], datetime]
-    _granted: Granted | None = field(default=None, repr=False)
+    _granted: Granted | None = None
     _until: datetime | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 

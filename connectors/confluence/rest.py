@@ -155,6 +155,11 @@ class SpaceRef(Part):
     id: str | None = None
     status: str = CURRENT
 
+    @property
+    def is_current(self) -> bool:
+        """Say whether it is not archived."""
+        return self.status.lower() == CURRENT
+
 
 class Ancestor(Part):
     """A page above a page."""

@@ -42,14 +42,14 @@ class Site:
     async def spaces(self) -> list[SpaceRef]:
         """Return the current spaces that the account may view, as the settings take them."""
         found = [space async for space in self._spaces(self.rest)]
-        return [space for space in found if space.status == CURRENT and self.settings.takes(space.key)]
+        return [space for space in found if space.is_current and self.settings.takes(space.key)]
 
     async def open_to_anonymous(self) -> frozenset[str]:
         """Return the spaces that the site shows to somebody without credentials; it is asked so, not inferred."""
         try:
             return frozenset([space.key async for space in self._spaces(self._nobody)])
-        except (*_HIDDEN, UnauthorisedError, AnswerError):
-            return frozenset()  # a page to log in is no list of spaces
+        except (PoisonError, UnauthorisedError):
+            return frozenset()  # a page to log in is no list of spaces, whether it may be called or not
 
     async def space_readers(self, space: SpaceRef) -> Subjects:
         """Return who may view a space. Raises ForbiddenError, MissingError where that cannot be read."""

@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 from connectors.confluence.client import parsed
 from connectors.confluence.cursor import CONTENT, Held, held_contents, now
-from connectors.confluence.documents import attributes_of, facts_token, title_of
+from connectors.confluence.documents import attributes_of, facts_token, title_of, url_of
 from connectors.confluence.groups import GroupMirror
 from connectors.confluence.judging import Judge, Judged
 from connectors.confluence.reading import Reader, is_readable
@@ -21,12 +21,11 @@ _GONE: Final = "gone, or put away, while it was read; the next pass says which"
 
 
 class Walk:
-    """What one pass has met. `mark`: parts of the cursor that any change may carry."""
+    """What one pass has met."""
 
     def __init__(self, *, site: Site, judge: Judge, reader: Reader, groups: GroupMirror, since: Cursor) -> None:
         self.groups, self.held = groups, held_contents(since)
         self.seen: set[str] = set()
-        self.mark: dict[str, bytes | None] = {}
         self._site, self._judge, self._reader = site, judge, reader
         self._unmet: int | None = None  # of what is held, by a listing; what is new is known when it is met
 
@@ -71,7 +70,12 @@ class Walk:
             async for change in self._read(content, judged):
                 yield change
         elif held.facts != facts:
-            patch = DocumentPatch(title=title_of(content), access=judged.access, attributes=attributes_of(content))
+            patch = DocumentPatch(
+                title=title_of(content),
+                url=url_of(content, settings=self._site.settings),
+                access=judged.access,
+                attributes=attributes_of(content),
+            )
             kept = Held(version=version, facts=facts, access=judged.token)
             yield self._change(content.id, Patched(patch=patch), version, kept)
 
@@ -108,7 +112,9 @@ class Walk:
 
     def _takes(self, content: Content) -> bool:
         settings = self._site.settings
-        return settings.takes(content.space.key) and content.type in self._site.kinds and is_readable(content)
+        space = content.space
+        taken = space.is_current and settings.takes(space.key)
+        return taken and content.type in self._site.kinds and is_readable(content)
 
     async def _read(self, content: Content, judged: Judged) -> AsyncIterator[Observed]:
         try:
@@ -144,6 +150,6 @@ class Walk:
             what=what,
             source_version=version,
             occurred_at=now(),
-            cursor={CONTENT + content_id: state, **self.mark},
+            cursor={CONTENT + content_id: state},
             remaining=self._unmet or None,
         )

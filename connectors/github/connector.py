@@ -28,7 +28,7 @@ from connectors.github.scope import Scope
 from connectors.github.settings import GithubSettings
 from connectors.github.unmet import Unmet
 from connectors.github.visit import Visit
-from connectors.protocol import Cursor, GroupMirrored, ItemFailed, Observed, SourceChange
+from connectors.protocol import Cursor, CursorMoved, GroupMirrored, ItemFailed, Observed, SourceChange
 from headwater.errors import PoisonError
 from schemas.ids import KnowledgeBaseId, SourceId
 
@@ -138,11 +138,8 @@ class GithubConnector:
         if last is not None:
             yield replace(last, cursor=visit.shelf.closing(last.cursor, visit.state))
         elif visit.state.is_worth_noting(visit.known):
-            # Nothing to submit, and still something to remember: a commit that touched no document. A group may carry
-            # it, for nothing of this repository is on its way.
-            async for group in self._access().of_repository(repository, {}):
-                if isinstance(group, GroupMirrored):
-                    yield replace(group, cursor=visit.shelf.closing(group.cursor, visit.state))
+            # Nothing to submit, and still something to remember: a commit that touched no document.
+            yield CursorMoved(cursor=visit.shelf.closing({}, visit.state))
 
     async def _looked_at(
         self, repository: Repository, wanted: Collection[Named], since: Cursor
@@ -169,7 +166,7 @@ class GithubConnector:
         for last in deletions[-1:]:
             yield replace(last, cursor=shelf.forgetting(last.cursor))
         if not deletions:
-            yield GroupMirrored(group_id=readers_group(repository_id), group=None, cursor=shelf.forgetting({}))
+            yield CursorMoved(cursor=shelf.forgetting({}))
 
     def _visit(self, repository: Repository, since: Cursor) -> Visit:
         home = Home(repository=repository, source=self.source, knowledge_base=self.knowledge_base)

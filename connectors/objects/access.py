@@ -1,60 +1,15 @@
-"""Who may read an object: rules by prefix of its key, then its sidecar, then its tags, each narrowing.
-
-Nothing said is for nobody. What is said and cannot be read closes what it is about.
-"""
+"""What an object's tags say of its readers: the last of the rules that narrow, after prefixes and its sidecar."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
-from connectors.objects.settings import BucketRules
-from connectors.rules import FolderRuleError, Rule, narrowed
-from schemas.events.documents import NOBODY, Access
+from connectors.rules import Rule
 
 READERS_TAG: Final = "headwater-readers"
 DENY_TAG: Final = "headwater-deny"
-_BY_PLACES_KEPT: Final = 4096
 
 
 def tag_rule(tags: Mapping[str, str]) -> Rule:
     """Read the rule that an object's tags say: principals parted by spaces."""
     readers, deny = tags.get(READERS_TAG, "").split(), tags.get(DENY_TAG, "").split()
     return Rule(readers=tuple(readers) or None, deny=tuple(deny))
-
-
-@dataclass(slots=True, kw_only=True)
-class PrefixRules:
-    """Access by prefix of the key. `rules`: None where nothing is said."""
-
-    rules: BucketRules | None
-    name: str
-    broken: dict[str, FolderRuleError] = field(default_factory=dict)  # by prefix: closed, and to be reported
-    _lengths: tuple[int, ...] = ()
-    _known: dict[tuple[str, ...], Access] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.rules is not None:
-            self._lengths = tuple(sorted({len(prefix) for prefix in self.rules.prefixes}))
-
-    def access(self, key: str) -> Access:
-        """Return the access of a key below the connected prefix."""
-        if self.rules is None:
-            return NOBODY
-        places = tuple(key[:length] for length in self._lengths if key[:length] in self.rules.prefixes)
-        known = self._known.get(places)
-        if known is None:
-            if len(self._known) >= _BY_PLACES_KEPT:
-                self._known.clear()
-            known = self._known[places] = self._narrowed(self.rules, places)
-        return known
-
-    def _narrowed(self, rules: BucketRules, places: tuple[str, ...]) -> Access:
-        place = ""
-        try:
-            access = narrowed(NOBODY, rules, self.name)
-            for place in places:
-                access = narrowed(access, rules.prefixes[place], f"{self.name}: prefixes.{place}")
-        except FolderRuleError as error:
-            self.broken[place] = error
-            return NOBODY
-        return access

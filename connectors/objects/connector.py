@@ -9,11 +9,11 @@ from typing import Final
 
 from connectors.filters import KeyFilter
 from connectors.leaves import Held, Leaf, Ledger, Note
-from connectors.objects.access import PrefixRules
 from connectors.objects.documents import content_token, document_state
 from connectors.objects.granting import Grant, Granting
-from connectors.objects.settings import RULES_KEY, SIDECARS, BucketRules, ObjectsSettings
+from connectors.objects.settings import RULES_KEY, SIDECARS, ObjectsSettings
 from connectors.objects.sidecars import Sidecars, rule_bytes
+from connectors.prefixes import PrefixAccess, PrefixRules
 from connectors.protocol import Cursor, Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
 from connectors.rules import FolderRuleError, read_as
 from headwater.errors import FatalError, PoisonError
@@ -174,22 +174,22 @@ class ObjectsConnector:
 
         return read
 
-    async def _rules(self) -> PrefixRules:
+    async def _rules(self) -> PrefixAccess:
         """Return the rules by prefix, of the settings or of the bucket. Without any, all is for nobody."""
         if self.settings.access is not None:
-            return PrefixRules(rules=self.settings.access, name="access")
+            return PrefixAccess(rules=self.settings.access, name="access")
         key = self._below(RULES_KEY)
         try:
             listed = await self.objects.head(key)
             if listed is None:
-                return PrefixRules(rules=None, name=key)
+                return PrefixAccess(rules=None, name=key)
             raw = await rule_bytes(self.objects, listed)
         except PoisonError as error:
             raise FatalError(f"{key}: {error}; without it nobody knows who may read what") from error
         try:
-            return PrefixRules(rules=read_as(BucketRules, raw, key, guide="docs/connect-s3.md"), name=key)
+            return PrefixAccess(rules=read_as(PrefixRules, raw, key, guide="docs/connect-s3.md"), name=key)
         except FolderRuleError as error:
-            return PrefixRules(rules=None, name=key, broken={"": error})
+            return PrefixAccess(rules=None, name=key, broken={"": error})
 
     async def _sidecar(self, key: str) -> ListedObject | None:
         if not self.settings.access_sidecars:

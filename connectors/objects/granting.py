@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from connectors.objects.access import PrefixRules, tag_rule
+from connectors.objects.access import tag_rule
 from connectors.objects.settings import ObjectsSettings
 from connectors.objects.sidecars import Sidecars, rule_bytes
+from connectors.prefixes import PrefixAccess
 from connectors.rules import FolderRuleError, narrowed, read_rule
 from headwater.errors import FatalError, PoisonError
 from headwater.ports.objects import ListedObject, Objects, ObjectVanishedError
@@ -44,7 +45,7 @@ class Granting:
     """Finds the grants of a listing's objects, page by page."""
 
     def __init__(
-        self, objects: Objects, settings: ObjectsSettings, rules: PrefixRules, sidecars: Sidecars | None
+        self, objects: Objects, settings: ObjectsSettings, rules: PrefixAccess, sidecars: Sidecars | None
     ) -> None:
         self._objects, self._settings, self._rules, self._sidecars = objects, settings, rules, sidecars
         self._tagging = asyncio.Semaphore(settings.tag_requests)

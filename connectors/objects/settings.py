@@ -1,6 +1,5 @@
 """What a bucket is connected with: a URL, and a file with the rest."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -8,17 +7,11 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, Field, PositiveInt, SecretStr, ValidationError
 
-from connectors.rules import Rule
+from connectors.prefixes import PrefixRules
 from headwater.errors import FatalError
 
 SIDECARS: Final = ".headwater/access/"
 RULES_KEY: Final = ".headwater.yaml"
-
-
-class BucketRules(Rule, frozen=True, extra="forbid"):
-    """Who may read: a rule for everything below the prefix, and narrower ones by prefix of the key."""
-
-    prefixes: Mapping[str, Rule] = Field(default_factory=dict)
 
 
 class ObjectsSettings(BaseModel, frozen=True, extra="forbid"):
@@ -33,7 +26,7 @@ class ObjectsSettings(BaseModel, frozen=True, extra="forbid"):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     max_bytes: PositiveInt = 100 * 1024 * 1024  # as the blob store's own limit; a larger object is reported
-    access: BucketRules | None = None  # None: the object `.headwater.yaml` at the prefix says it
+    access: PrefixRules | None = None  # None: the object `.headwater.yaml` at the prefix says it
     access_sidecars: bool = False  # `.headwater/access/KEY` narrows the access of KEY; one more listing
     access_tags: bool = False  # tags `headwater-readers`, `headwater-deny`; one request an object and pass
     tag_requests: PositiveInt = 16  # side by side

@@ -12,7 +12,8 @@ from typing import Final
 
 from connectors.cursors import noted
 from connectors.objects.connector import ObjectsConnector
-from connectors.objects.settings import BucketRules, ObjectsSettings
+from connectors.objects.settings import ObjectsSettings
+from connectors.prefixes import PrefixRules
 from connectors.protocol import SourceChange, Upserted
 from connectors.runner import BATCH
 from headwater.errors import FatalError
@@ -101,7 +102,7 @@ async def both_passes(keys: int) -> Compared:
     bucket = SyntheticBucket(keys)
     connector = ObjectsConnector(
         objects=bucket,
-        settings=ObjectsSettings(url="s3://synthetic", access=BucketRules(readers=(EVERYONE,))),
+        settings=ObjectsSettings(url="s3://synthetic", access=PrefixRules(readers=(EVERYONE,))),
         knowledge_base=KnowledgeBaseId("synthetic"),
     )
     cursor: dict[str, bytes] = {}

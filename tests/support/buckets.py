@@ -10,7 +10,8 @@ import yaml
 from connectors.objects.access import READERS_TAG
 from connectors.objects.client import s3_bucket, s3_credentials
 from connectors.objects.connector import ObjectsConnector
-from connectors.objects.settings import RULES_KEY, SIDECARS, BucketRules, ObjectsSettings
+from connectors.objects.settings import RULES_KEY, SIDECARS, ObjectsSettings
+from connectors.prefixes import PrefixRules
 from headwater.clients.egress.client import open_egress
 from headwater.clients.listed_objects import ObstoreObjects
 from headwater.clients.objects import open_objects
@@ -103,7 +104,7 @@ class SidecarSource(BucketSource):
     """Access by a sidecar an object."""
 
     def access(self) -> dict[str, object]:
-        return {"access": BucketRules(), "access_sidecars": True}
+        return {"access": PrefixRules(), "access_sidecars": True}
 
     def share(self, name: str, readers: Sequence[str]) -> None:
         self.shares[name] = tuple(readers)
@@ -114,7 +115,7 @@ class TaggedSource(BucketSource):
     """Access by an object's tags."""
 
     def access(self) -> dict[str, object]:
-        return {"access": BucketRules(), "access_tags": True}
+        return {"access": PrefixRules(), "access_tags": True}
 
     def share(self, name: str, readers: Sequence[str]) -> None:
         self.shares[name] = tuple(readers)

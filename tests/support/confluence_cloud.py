@@ -96,7 +96,7 @@ class CloudServer(ConfluenceServer):
     def _spaces2(self, request: web.Request, user: str | None) -> web.Response:
         spaces = [each for each in self.wiki.spaces.values() if user == BOT or (self.wiki.anonymous and each.anonymous)]
         told = [
-            {"id": each.key.encode().hex(), "key": each.key, "name": each.key, "status": "current"} for each in spaces
+            {"id": each.key.encode().hex(), "key": each.key, "name": each.key, "status": each.status} for each in spaces
         ]
         return self.cursored(request, told)
 
@@ -104,6 +104,7 @@ class CloudServer(ConfluenceServer):
         readers = self.wiki.spaces[bytes.fromhex(space_id).decode()].readers
         principals = [{"type": "user", "id": f"712020:{name}"} for name in sorted(readers.users)]
         principals += [{"type": "group", "id": name.encode().hex()} for name in sorted(readers.groups)]
+        principals += [{"type": "role", "id": "r1"}, {"type": "access_class", "id": "all-guests"}]  # open nothing here
         view, other = {"key": "read", "targetType": "space"}, {"key": "create", "targetType": "page"}
         granted = [{"id": "1", "principal": each, "operation": view} for each in principals]
         granted.append({"id": "2", "principal": {"type": "user", "id": "712020:editor"}, "operation": other})

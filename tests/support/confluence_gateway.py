@@ -26,6 +26,8 @@ class GatewayServer(CloudServer):
 
     grants: list[dict[str, Any]] = field(default_factory=list)  # what was asked for tokens
     grant: tuple[int, bytes] | None = None  # answered instead of a token
+    grant_takes_s: float = 0.0
+    grants_fail: int = 0  # so many are answered with 503 first
     refusals: int = 0  # requests with a token that opens nothing
     _open: dict[str, Any] = field(default_factory=dict)  # header -> until when
 
@@ -57,6 +59,10 @@ class GatewayServer(CloudServer):
 
     def _granted(self, said: dict[str, Any]) -> web.Response:
         self.grants.append(said)
+        self.wiki.clock.passed_s += self.grant_takes_s
+        if self.grants_fail:
+            self.grants_fail -= 1
+            return web.Response(status=503)
         if self.grant is not None:
             return web.Response(status=self.grant[0], body=self.grant[1])
         if (said.get("client_id"), said.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):

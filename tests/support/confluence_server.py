@@ -42,12 +42,15 @@ class ConfluenceServer:
     duplicates_pages: bool = False
     search_is_behind: set[str] = field(default_factory=set)  # ids that the search index does not have yet
     no_permissions: set[str] = field(default_factory=set)  # keys of spaces, ids of contents, names of groups: 403
+    strangers_go_to: str | None = None  # where requests without credentials are sent to log in
     on_read: Callable[[str], None] | None = None  # before a body is answered
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
         path = self.below(request)
         self.requests.append(f"{path}?{request.query_string}" if request.query_string else path)
+        if request.method != "GET":
+            return _refused(405)  # nothing is ever written
         if self.answers:
             status, headers = self.answers.pop(0)
             return web.json_response({"statusCode": status}, status=status, headers=headers)
@@ -56,6 +59,8 @@ class ConfluenceServer:
         if self.expires_after is not None:
             self.expires_after -= 1
         user = self.account(request)
+        if user is None and self.strangers_go_to is not None:
+            return web.Response(status=302, headers={"Location": self.strangers_go_to})
         if user is None and not (self.wiki.anonymous and path in {"/rest/api/space", "/api/v2/spaces"}):
             return _refused(401)
         return self.routed(request, path, user)
@@ -111,7 +116,7 @@ class ConfluenceServer:
         spaces = self.wiki.spaces.values()
         shown = [space for space in spaces if user == BOT or (self.wiki.anonymous and space.anonymous)]
         return self.paged(
-            request, [{"id": 1, "key": each.key, "name": each.key.title(), "status": "current"} for each in shown]
+            request, [{"id": 1, "key": each.key, "name": each.key.title(), "status": each.status} for each in shown]
         )
 
     def _permissions(self, _: web.Request, user: str | None, key: str) -> web.Response:
@@ -216,9 +221,12 @@ class ConfluenceServer:
         """Return a group as it is told of."""
         return {"type": "group", "name": name}
 
+    def _status(self, piece: Piece) -> str:
+        return self.wiki.spaces[piece.space].status
+
     def subjects(self, restricted: Restricted) -> dict[str, Any]:
         """Return whom a restriction names."""
-        users, groups = sorted(restricted.users), sorted(restricted.groups)
+        users, groups = sorted(restricted.users)[:200], sorted(restricted.groups)[:200]  # no more are told at once
         return {
             "operation": "read",
             "restrictions": {
@@ -237,7 +245,7 @@ class ConfluenceServer:
             found["_links"]["download"] = f"/download/attachments/{piece.id}?version={piece.version}"
             found["extensions"] = {"mediaType": piece.media_type, "fileSize": len(piece.body.encode())}
         if "space" in asked:
-            found["space"] = {"id": 1, "key": piece.space, "name": piece.space.title()}
+            found["space"] = {"id": 1, "key": piece.space, "name": piece.space.title(), "status": self._status(piece)}
         if "version" in asked:
             when = piece.modified_at.isoformat(timespec="milliseconds")
             found["version"] = {"number": piece.version, "when": when, "by": self.user("ann")}

@@ -32,6 +32,7 @@ class Space:
     key: str
     readers: Restricted = field(default_factory=Restricted)
     anonymous: bool = False
+    status: str = CURRENT
 
 
 @dataclass(slots=True, kw_only=True)

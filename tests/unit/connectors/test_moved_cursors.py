@@ -5,11 +5,13 @@ from typing import Any
 
 from connectors.cursors import CursorStore
 from connectors.endings import Ending
-from connectors.protocol import Cursor, CursorMoved, Observed, SourceChange, Upserted
+from connectors.protocol import Connector, Cursor, CursorMoved, Observed, SourceChange, Upserted
 from connectors.runner import SYNCED_MARK, Runner
 from headwater.clients.kafka.records import Outgoing
 from headwater.settings import Settings
 from tests.support.blobs import FakeBlobStore
+from tests.support.confluence import SPACE, confluence_source
+from tests.support.github_source import OrganisationSource, github_source
 from tests.support.heads import ACME, FILES, NOON, state
 
 
@@ -18,12 +20,17 @@ class Log(CursorStore):
 
     def __init__(self) -> None:
         self.events: list[str] = []
+        self.cursor: dict[str, bytes] = {SYNCED_MARK: b"yes"}
 
     async def load(self) -> dict[str, bytes]:
-        return {SYNCED_MARK: b"yes"}
+        return dict(self.cursor)
 
     async def save(self, parts: Mapping[str, bytes | None]) -> None:
-        self.events += [f"saved {part} {(value or b'').decode()}" for part, value in sorted(parts.items())]
+        left = {part: state for part, state in {**self.cursor, **parts}.items() if state is not None}
+        self.cursor = left
+        self.events += [
+            f"saved {part} {(value or b'').decode(errors='replace')}" for part, value in sorted(parts.items())
+        ]
 
     async def send_many(self, records: Sequence[Outgoing]) -> None:
         self.events += ["sent" for _ in records]
@@ -51,22 +58,35 @@ class Feed:
         yield CursorMoved(cursor={"place": b"end"})
 
 
-async def sync(changes: int) -> tuple[Ending, list[str]]:
-    log: Any = Log()
+async def synced(connector: Connector, log: Any) -> tuple[Ending, list[str]]:
+    """Make one pass; return how it ended, and what was sent and saved."""
+    log.events.clear()
     report = await Runner(
         settings=Settings(),
-        connector=Feed(changes),
+        connector=connector,
         cursors=log,
         blobs=FakeBlobStore(),
         producer=log,
         tenant=ACME,
         source=FILES,
     ).sync()
-    return report.ending, log.events
+    return report.ending, list(log.events)
+
+
+def places(events: Sequence[str]) -> list[str]:
+    """Return the parts of the cursor that were saved, in order; nothing may be sent."""
+    assert "sent" not in events
+    return [event.split(" ")[1] for event in events]
+
+
+def is_last(events: Sequence[str], part: str) -> bool:
+    """Say whether a part of the cursor was saved once, behind all that was sent."""
+    (saved,) = [place for place, event in enumerate(events) if event.startswith(f"saved {part} ")]
+    return saved > max(place for place, event in enumerate(events) if event == "sent")
 
 
 async def test_a_place_is_saved_after_what_came_before_it() -> None:
-    ending, events = await sync(2)
+    ending, events = await synced(Feed(2), Log())
     assert ending is Ending.COMPLETED
     assert events.index("saved place end") > max(n for n, event in enumerate(events) if event == "sent")
     assert events[-1] == "saved place end"
@@ -74,4 +94,50 @@ async def test_a_place_is_saved_after_what_came_before_it() -> None:
 
 
 async def test_a_place_is_saved_though_nothing_is_new() -> None:
-    assert await sync(0) == (Ending.NOTHING_NEW, ["saved place end"])
+    assert await synced(Feed(0), Log()) == (Ending.NOTHING_NEW, ["saved place end"])
+
+
+async def test_a_listing_of_a_wiki_is_remembered_behind_it_and_submits_nothing() -> None:
+    async with confluence_source() as wiki:
+        wiki.settings = {"listing_every_s": 3600}
+        page = wiki.wiki.write(SPACE, "Plan", "text")
+        wiki.wiki.write(SPACE, "Goals", "text")
+        log = Log()
+        _, first = await synced(wiki.connector(), log)
+        assert is_last(first, "listed")
+        wiki.wiki.clock.passed_s += 3600
+        ending, events = await synced(wiki.connector(), log)
+        assert (ending, sorted(places(events))) == (Ending.NOTHING_NEW, ["listed", "searched"])
+        wiki.server.requests.clear()
+        wiki.wiki.trash(page)
+        assert await synced(wiki.connector(), log) == (Ending.NOTHING_NEW, [])
+        assert not [each for each in wiki.server.requests if each.startswith("/rest/api/content?")]
+        wiki.wiki.clock.passed_s += 3600
+        _, deletion = await synced(wiki.connector(), log)
+        assert is_last(deletion, "listed")
+
+
+async def test_a_commit_that_touches_no_document_submits_nothing() -> None:
+    async with github_source(OrganisationSource) as github:
+        repo, log = github.state.add_repo("code"), Log()
+        repo.put("readme.md", b"text\n")
+        for _ in range(2):  # the second notes what the first looks of issues were recognised by
+            await synced(github.connector(), log)
+        repo.put("logo.png", b"\0")
+        ending, events = await synced(github.connector(), log)
+        assert (ending, places(events)) == (Ending.NOTHING_NEW, [f"r:{repo.id}"])
+        assert await synced(github.connector(), log) == (Ending.NOTHING_NEW, [])
+
+
+async def test_a_repository_of_which_nothing_is_held_is_forgotten_with_one_event() -> None:
+    async with github_source(OrganisationSource) as github:
+        repo, log = github.state.add_repo("pictures"), Log()
+        github.state.add_repo("code").put("readme.md", b"text\n")
+        repo.put("logo.png", b"\0")
+        for _ in range(2):
+            await synced(github.connector(), log)
+        assert f"r:{repo.id}" in log.cursor
+        del github.state.repos[repo.id]
+        _, events = await synced(github.connector(), log)
+        assert events.count("sent") == 1  # its readers are gone
+        assert not [part for part in log.cursor if str(repo.id) in part]

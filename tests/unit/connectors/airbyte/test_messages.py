@@ -30,7 +30,9 @@ def trace(kind: str, **what: Any) -> Any:
 
 
 def test_a_record_is_read() -> None:
-    found = said("RECORD", record={"stream": "pages", "data": {"id": 1}, "emitted_at": 1_772_442_000_500})
+    found = said(
+        "RECORD", record={"namespace": "x", "stream": "pages", "data": {"id": 1}, "emitted_at": 1_772_442_000_500}
+    )
     assert isinstance(found, Record)
     assert (found.stream, found.data, found.emitted_at.isoformat()) == (
         "pages",
@@ -73,7 +75,9 @@ def test_the_rest_is_read() -> None:
     assert said("CONNECTION_STATUS", connectionStatus={"status": "SUCCEEDED"}) == Checked(succeeded=True, text="")
     failed = {"status": "FAILED", "message": "no"}
     assert said("CONNECTION_STATUS", connectionStatus=failed) == Checked(succeeded=False, text="no")
-    assert said("LOG", log={"level": "FATAL", "message": "no"}) == Complaint(text="no")
+    assert said("CONNECTION_STATUS", connectionStatus={"status": "UNKNOWN"}) == Checked(succeeded=False, text="")
+    for level in ("ERROR", "FATAL"):
+        assert said("LOG", log={"level": level, "message": "no"}) == Complaint(text="no")
 
 
 @pytest.mark.parametrize(
@@ -83,6 +87,7 @@ def test_the_rest_is_read() -> None:
         b"",
         b'{"type": "LOG", "log": {"level": "INFO", "message": "m"}}',
         b'{"type": "CONTROL", "control": {}}',
+        b'{"type": "TRACE", "trace": {"type": "ESTIMATE", "emitted_at": 0, "estimate": {"name": "pages"}}}',
         b'{"level": "INFO"}',
     ],
 )
@@ -98,6 +103,8 @@ def test_what_is_of_no_concern_is_passed_over(line: bytes) -> None:
         b'{"type": "RECORD", "record": {"stream": "pages", "data": {}, "emitted_at": 1e99}}',
         b'{"type": "RECORD", "record": []}',
         b'{"type": "STATE"}',
+        b'{"type": "STATE", "state": []}',
+        b' \t{"type": "STATE"',
         b'{"type": "RECORD", "record": ' + b"[" * 100_000,
         b'{"a": "\xff"}',
         b'{"type": ["RECORD"]}',

@@ -1,7 +1,9 @@
 """A reader is a process that gets little, is listened to within limits, and does not outlive its reading."""
 
 import asyncio
+import json
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from tests.support.airbyte import PROGRAM, TOKEN, reader
 from tests.support.waiting import reached
 
 SAY = 'say("RECORD", record={"stream": "pages", "data": %s, "emitted_at": 0}); sys.stdout.flush()\n'
+COMPLAIN = "say('LOG', log={'level': 'ERROR', 'message': 'no route'})\n"
 FAIL = "say('TRACE', trace={'type': 'ERROR', 'error': {'message': %s, 'failure_type': %s}})"
 
 
@@ -121,6 +124,7 @@ def _lives(pid: int) -> bool:
         ("time.sleep(600)", {"silence_timeout_s": 0.2}, "said nothing for 0.2 s (silence_timeout_s)"),
         ("while True:\n print('tick', flush=True)", {"run_timeout_s": 0.3}, "ran for 0.3 s (run_timeout_s)"),
         ("while True:\n print('tick' * 1000, flush=True)", {"output_bytes": 200_000}, "more than 200000 bytes"),
+        ("print('x' * 1_000)", {"output_bytes": 1_000}, "more than 1000 bytes"),
     ],
 )
 async def test_its_limits_end_it(script: str, limits: dict[str, float], match: str) -> None:
@@ -130,13 +134,12 @@ async def test_its_limits_end_it(script: str, limits: dict[str, float], match: s
 
 
 async def test_a_line_above_the_limit_is_told_and_the_others_are_read() -> None:
-    script = SAY % '{"id": 1}' + "print('{' * 200_000)\n" + SAY % '{"id": 2}' + "sys.stdout.write('{' * 70_000)"
-    first, long, second, last = await said(scripted(script))
+    script = SAY % '{"id": 1}' + "print('{' * 200_000)\nprint('{' * 70_000, flush=True)\n" + SAY % '{"id": 2}'
+    first, long, longer, second, last = await said(scripted(script + "sys.stdout.write('{' * 70_000)"))
     assert isinstance(first, Record)
     assert isinstance(second, Record)
     assert (first.data["id"], second.data["id"]) == (1, 2)
-    assert "more than 65536 bytes" in str(long)
-    assert isinstance(last, MessageError)
+    assert all("more than 65536 bytes" in str(each) for each in (long, longer, last))
 
 
 @pytest.mark.parametrize(
@@ -157,6 +160,10 @@ async def test_a_line_above_the_limit_is_told_and_the_others_are_read() -> None:
             "config_error***",
         ),
         (FAIL % ("'HTTP 403'", "'config_error'"), UnauthorisedError, "HTTP 403"),
+        (FAIL % ("'14031 rows'", "'config_error'"), FatalError, "14031 rows"),
+        (FAIL % ("'401, away\\nfor now'", "'transient_error'"), RetryableError, "401, away for now"),
+        ("for text in ('first', 'then'): " + FAIL % ("text", "'config_error'"), FatalError, "first"),
+        ("print('bye', file=sys.stderr)\n" + COMPLAIN + "raise SystemExit(1)", RetryableError, "words: no route"),
         (FAIL % ("'HTTP 403 ' * 99", "'system_error'"), RetryableError, "…"),
     ],
 )
@@ -166,6 +173,45 @@ async def test_its_end_is_told_without_its_secrets(script: str, kind: type[Headw
     assert str(error).startswith("reader wiki: ")
     assert told in str(error)
     assert len(str(error)) < 600
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("config['token'] + 'x' * 4_085", ""),  # half a secret would be left of it
+        ("'line\\n' * 2_000 + 'the reason'", "the reason"),
+        ("'first\\nlast'", "last"),
+    ],
+)
+async def test_its_last_words_are_its_last_line_if_that_is_whole(words: str, told: str) -> None:
+    error = await ended(scripted(f"print({words}, file=sys.stderr); raise SystemExit(1)"))
+    assert str(error).endswith(f"its last words: {told}")
+
+
+async def test_no_spelling_and_no_part_of_a_secret_is_told() -> None:
+    said = json.dumps({"long": "t0p-secret", "quoted": 'q"uote'})
+    of = replace(scripted(FAIL % (repr(said), "'config_error'")), secrets=("t0p", "t0p-secret", 'q"uote'))
+    assert str(await ended(of)) == 'reader wiki: {"long": "***", "quoted": "***"}'
+
+
+async def test_only_messages_are_passed_on() -> None:
+    failures = "for kind in ('config_error', 'system_error'): " + FAIL % ("kind", "kind")
+    kinds: list[type] = []
+
+    async def listen() -> None:
+        async for message in scripted("print('starting')\n" + SAY % '{"id": 1}' + failures).read({}, None):
+            kinds.insert(0, type(message))
+
+    with pytest.raises(FatalError):
+        await listen()
+    assert kinds == [Record]
+
+
+async def test_one_that_lives_on_after_its_last_word_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.airbyte.program.EXIT_WITHIN_S", 0.2)
+    error = await ended(scripted("sys.stdout.flush(); os.close(1); time.sleep(600)"))
+    assert isinstance(error, RetryableError)
+    assert "did not end within 0.2 s" in str(error)
 
 
 async def test_its_own_check_is_believed() -> None:

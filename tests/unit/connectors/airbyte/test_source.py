@@ -99,6 +99,12 @@ def test_what_is_wrong_is_named(egress: Egress, changed: dict[str, str], match: 
         connected(egress, LIMITS, **changed)
 
 
+def test_a_secret_below_a_text_is_named(egress: Egress) -> None:
+    source = replace(WIKI, secrets={"world.of.token": "env:wiki"})
+    with pytest.raises(FatalError, match=r"secrets\.world\.of\.token: settings\.config says"):
+        connect(KEY, source, LIMITS, egress)
+
+
 async def test_the_check_is_the_readers_and_looks_for_the_streams(
     tmp_path: Path, egress: Egress, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,6 +111,16 @@ async def test_between_listings_edits_are_found_by_search_and_the_rest_later(wik
     assert [(each.external_id, type(each.what)) for each in await follower.follow()] == [(gone, Deleted)]
 
 
+async def test_a_listing_that_shows_nothing_is_made_again(wiki: ConfluenceSource) -> None:
+    wiki.settings = {"listing_every_s": 3600}
+    wiki.server.lists_nothing = True  # nothing may be viewed yet
+    page = written(wiki)
+    follower = await followed(wiki)
+    wiki.server.lists_nothing = False
+    wiki.wiki.clock.passed_s += 1800  # longer ago than searches look
+    assert [each.external_id for each in await follower.follow()] == [page]
+
+
 async def test_a_look_at_single_contents_lists_nothing(wiki: ConfluenceSource) -> None:
     first, second = written(wiki, "A"), written(wiki, "B")
     follower = await followed(wiki)
@@ -173,6 +183,19 @@ async def test_a_listing_tells_how_much_of_what_is_held_it_has_still_to_meet(wik
     wiki.wiki.edit(pages[0], "anew")
     [looked_at] = await follower.submit(wiki.connector().items([pages[0]], dict(follower.cursor)))
     assert looked_at.remaining is None
+
+
+async def test_what_is_new_or_comes_twice_does_not_count_as_met(wiki: ConfluenceSource) -> None:
+    pages = [written(wiki, f"Page {number}") for number in range(3)]
+    follower = await followed(wiki)
+    new = written(wiki, "New")
+    wiki.wiki.pieces = {new: wiki.wiki.pieces[new], **wiki.wiki.pieces}
+    wiki.server.search_is_behind = {new}
+    wiki.server.page_size = 2  # each page of the listing begins with the last of the one before
+    for page in pages:
+        wiki.wiki.pieces[page].labels = {"red"}
+    told = [(change.external_id, change.remaining) for change in await follower.follow()]
+    assert told == [(new, 3), (pages[0], 2), (pages[1], 1), (pages[2], None)]
 
 
 async def test_an_attachment_that_is_too_large_is_reported(wiki: ConfluenceSource) -> None:

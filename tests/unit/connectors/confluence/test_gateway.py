@@ -72,6 +72,19 @@ async def test_a_token_is_renewed_before_its_end_and_after_a_refusal(site: Confl
     assert (len(server.grants), server.refusals) == (3, 1)
 
 
+async def test_a_tokens_life_begins_when_it_is_asked_for_and_asking_is_repeated(site: ConfluenceSource) -> None:
+    server, connector = server_of(site), site.connector()
+    server.grants_fail = 1
+    await connector.check()
+    assert len(server.grants) == 2
+    server.revoke()
+    server.grant_takes_s = 10
+    await connector.check()
+    site.wiki.clock.passed_s += oauth.USED_OF_ITS_LIFE * LIFE_S - 9
+    await connector.check()
+    assert len(server.grants) == 4
+
+
 async def test_a_token_that_is_revoked_in_mid_sync_ends_nothing(site: ConfluenceSource) -> None:
     page = written(site, "Page")
     site.before_read("Page", server_of(site).revoke)
@@ -92,6 +105,7 @@ async def test_requests_that_are_refused_together_are_one_renewal(site: Confluen
     assert await credential.headers() == second != first[0]
     assert len(server_of(site).grants) == 2
     assert "token-" not in repr(credential)
+    assert credential.name == "secrets.client_secret"
 
 
 @pytest.mark.parametrize(
