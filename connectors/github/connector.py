@@ -9,14 +9,24 @@ from connectors.github.access import AccessMirror
 from connectors.github.app import Installation
 from connectors.github.checking import check_rights
 from connectors.github.client import GithubClient
-from connectors.github.cursor import DISCUSSIONS, FILES, GROUP, ISSUES, RELEASES, Shelf, deleted, known_repositories
+from connectors.github.cursor import (
+    DISCUSSIONS,
+    FILES,
+    GROUP,
+    ISSUES,
+    RELEASES,
+    REPOSITORY,
+    Shelf,
+    deleted,
+    known_repositories,
+)
 from connectors.github.documents import Home, readers_group
 from connectors.github.ids import Named, discussion_id, file_id, issue_id, named, release_id
 from connectors.github.models import Repository
 from connectors.github.scope import Scope
 from connectors.github.settings import GithubSettings
 from connectors.github.visit import Visit
-from connectors.protocol import Cursor, GroupMirrored, ItemFailed, Observed, SourceChange
+from connectors.protocol import Cursor, CursorMoved, GroupMirrored, ItemFailed, Observed, SourceChange
 from headwater.errors import PoisonError
 from schemas.ids import KnowledgeBaseId, SourceId
 
@@ -145,6 +155,8 @@ class GithubConnector:
             *deleted(shelf, RELEASES, lambda key: release_id(repository_id, int(key)), seen_ns),
             *deleted(shelf, DISCUSSIONS, lambda key: discussion_id(repository_id, int(key)), seen_ns),
         ]
+        if deletions:  # should it come back before all of them are submitted, then as one of which nothing is known
+            yield CursorMoved(cursor={f"{REPOSITORY}{repository_id}": None})
         yield from deletions[:-1]
         for last in deletions[-1:]:
             yield replace(last, cursor=shelf.forgetting(last.cursor))

@@ -58,13 +58,17 @@ class Files:
     is_clean: bool = True  # no look was cut off: all that was submitted is held
     _ledger: Ledger = field(init=False)
     _places: Places = field(init=False)
+    _is_open: bool = field(init=False, default=False)
 
-    def __post_init__(self) -> None:
-        self._ledger = self.shelf.ledger(FILES)
-        self._places = Places(self._ledger.placed())
+    def _open(self) -> None:
+        """Find what is held; not before there is something to look at."""
+        if not self._is_open:
+            self._ledger, self._is_open = self.shelf.ledger(FILES), True
+            self._places = Places(self._ledger.placed())
 
     async def whole(self, commit: str) -> AsyncIterator[Observed]:
         """Compare all files of a commit with what is held; deletions come last, when the whole tree was read."""
+        self._open()
         new, waits = Newcomers[tuple[Spot, Blob]](), not self._ledger.is_empty
         here: dict[str, Blob] = {}  # what is at the paths of renamed files: their keys are in another order
         last = ""
@@ -113,6 +117,7 @@ class Files:
 
     async def since(self, comparison: Comparison, commit: str) -> AsyncIterator[Observed]:
         """Look at the paths that a comparison names; deletions come last, so that a renamed file is never missing."""
+        self._open()
         after = by_path(comparison)
         gone: list[str] = []
         for path, touched in sorted(after.items()):
@@ -138,6 +143,7 @@ class Files:
         `known`: the commit that is held, if this one is to be compared with it. An id that no path leads to is deleted,
         also where nothing is held of it: its document may have come back from a backup or by `undo`.
         """
+        self._open()
         leaf, held = self._ledger.at(key)
         leads, path = held is not None, ""
         if held is not None:

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
@@ -45,8 +45,14 @@ class MortalFollower(OrganisationFollower):
 
     def twin(self, saves: int) -> "MortalFollower":
         """Return one who knows the same, and will be killed."""
-        known = {"cursor": dict(self.cursor), "documents": dict(self.documents), "groups": dict(self.groups)}
-        return replace(self, **known, failed={}, deleted=[], stale=[], saves=saves)
+        return MortalFollower(
+            self.source,
+            batch=self.batch,
+            cursor=dict(self.cursor),
+            documents=dict(self.documents),
+            groups=dict(self.groups),
+            saves=saves,
+        )
 
     async def settle(self) -> None:
         """Look again after a kill, and see that all is as it should be."""
@@ -66,7 +72,7 @@ def source() -> OrganisationSource:
 @pytest.fixture(autouse=True)
 def _small_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let neighbours be in parts of their own."""
-    monkeypatch.setitem(Ledger.__init__.__kwdefaults__, "leaf_items", 1)
+    monkeypatch.setattr(Ledger.__init__, "__kwdefaults__", {"leaf_items": 1})
 
 
 @pytest.fixture
@@ -278,8 +284,8 @@ async def test_a_name_that_ends_otherwise_is_a_new_document(
 async def test_memory_is_bounded(
     source: OrganisationSource, follower: MortalFollower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(Places.__init__.__kwdefaults__, "most", 1)
-    monkeypatch.setitem(Newcomers.__init__.__kwdefaults__, "most", 2)
+    monkeypatch.setattr(Places.__init__, "__kwdefaults__", {"most": 1})
+    monkeypatch.setattr(Newcomers, "is_full", property(lambda self: len(self.waiting) >= 2))
     repo = filled(source)
     await follower.follow()
     RENAMED(repo)
@@ -327,6 +333,18 @@ async def test_what_undo_brought_back_and_no_path_leads_to_goes_by_its_id(
     await follower.follow()
     assert follower.documents.keys() - left.keys() == {f"repo:{repo.id}/file/z.md"}
     await follower.submit(source.connector().items({f"repo:{repo.id}/file/a.md"}, dict(follower.cursor)))
+    await follower.settle()
+
+
+async def test_a_repository_that_comes_back_while_it_is_deleted(
+    source: OrganisationSource, follower: MortalFollower
+) -> None:
+    repo = filled(source)
+    source.state.add_repo("other").put("stays.md", LINES)
+    await follower.follow()
+    source.state.rename(repo, "code", owner="globex")
+    assert kinds(await follower.follow(at_most=2)) == [Deleted, Deleted]
+    source.state.rename(repo, "code", owner="acme")
     await follower.settle()
 
 
