@@ -17,14 +17,19 @@ from connectors.protocol import Cursor
 PART: Final = "k:"  # names of leaves begin with it: a key may begin with the runner's own mark
 LEAF_ITEMS: Final = 128
 _VERSION: Final = b"1"
+_PLACED: Final = b"2"  # the same, and of some keys a place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What was submitted of an object: hashes of what tells its content, and its access, from another."""
+    """What was submitted of an object: hashes of what tells its content, and its access, from another.
+
+    `place`: where it is found, if that is not what its key says (ADR 0144).
+    """
 
     content: str
     access: str
+    place: str = ""
 
 
 Items = dict[str, Held]
@@ -32,15 +37,23 @@ Items = dict[str, Held]
 
 def encoded(items: Items) -> bytes:
     """Encode a leaf's items for the cursor."""
-    rows = [[key, held.content, held.access] for key, held in items.items()]
-    return _VERSION + zlib.compress(json.dumps(rows, separators=(",", ":"), ensure_ascii=False).encode(), 1)
+    rows = [
+        [key, held.content, held.access, held.place] if held.place else [key, held.content, held.access]
+        for key, held in items.items()
+    ]
+    version = _PLACED if any(held.place for held in items.values()) else _VERSION
+    return version + zlib.compress(json.dumps(rows, separators=(",", ":"), ensure_ascii=False).encode(), 1)
 
 
 def decoded(raw: bytes) -> Items:
     """Decode; nothing for another version's: those objects are then read again, which is harmless."""
-    if not raw.startswith(_VERSION):
+    if not raw.startswith((_VERSION, _PLACED)):
         return {}
-    return {key: Held(content=content, access=access) for key, content, access in json.loads(zlib.decompress(raw[1:]))}
+    rows = json.loads(zlib.decompress(raw[1:]))
+    return {
+        key: Held(content=content, access=access, place=place[0] if place else "")
+        for key, content, access, *place in rows
+    }
 
 
 @dataclass(slots=True, kw_only=True)
@@ -152,19 +165,35 @@ class Ledger:
             for place, seen_ns in zip(leaf.missing, leaf.missed_ns, strict=True):
                 yield leaf, keys[place], seen_ns
 
+    def missed(self) -> Iterator[tuple[Leaf, str, Held]]:
+        """Yield the same, with what is held of each."""
+        for leaf in self._with_missing:
+            rows = list(leaf.items().items())
+            for place in leaf.missing:
+                yield leaf, *rows[place]
+
+    def placed(self) -> Iterator[tuple[str, Held]]:
+        """Yield each key whose object is found elsewhere. Leaves without any are not decoded."""
+        for place, lower in enumerate(self._lowers):
+            if self._parts[lower].startswith(_PLACED):
+                yield from ((key, held) for key, held in self._loaded(place).items().items() if held.place)
+
     def at(self, key: str) -> tuple[Leaf, Held | None]:
-        """Return leaf and state of one key, whatever the order. For a look at one object."""
+        """Return leaf and state of one key, whatever the order, as this ledger has noted it. For looks at objects."""
         place = bisect_right(self._lowers, key)
-        if not place:
-            upper = self._lowers[0] if self._lowers else None
-            return Leaf(lower=key, upper=upper, base=b""), None
-        lower = self._lowers[place - 1]
+        lower = self._lowers[place - 1] if place else key
         leaf = self._looked.get(lower)
         if leaf is None:
-            leaf = self._looked[lower] = self._loaded(place - 1)
+            upper = self._lowers[0] if self._lowers else None
+            leaf = self._loaded(place - 1) if place else Leaf(lower=key, upper=upper, base=b"")
             # Whether a part before this one overlaps is known to whole passes only: an empty one stays.
-            leaf.spliced = True
-        return leaf, leaf.items().get(key)
+            leaf.spliced = bool(place)
+            self._looked[lower] = leaf
+        held = leaf.items().get(key)
+        for note in leaf.notes:
+            if note.key == key:
+                held = note.held
+        return leaf, held
 
     def note(self, leaf: Leaf, key: str, held: Held | None, *, settled: bool) -> tuple[Note, NotedParts]:
         """Note a change that is about to be yielded, and return what its cursor will be."""

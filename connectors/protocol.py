@@ -74,7 +74,8 @@ class GroupMirrored:
 class CursorMoved:
     """Parts of the cursor that are true once all that was yielded before is submitted, though nothing new was seen.
 
-    For a source that says where it resumes between its items, or when there are none: such a place may expire unused.
+    They are saved before anything that is yielded after it is submitted. For a source that says where it resumes
+    between its items, or when there are none: such a place may expire unused.
     """
 
     cursor: Mapping[str, bytes | None]

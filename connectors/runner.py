@@ -261,8 +261,8 @@ async def _batches(
             item = await first
             while item is not None:
                 batch.append(item)
-                if len(batch) == BATCH or queue.empty():
-                    break
+                if len(batch) == BATCH or queue.empty() or isinstance(item, CursorMoved):
+                    break  # a place is saved before what comes after it is submitted
                 item = queue.get_nowait()
             ended = item is None
             if batch:

@@ -16,6 +16,7 @@ from connectors.github.cursor import (
     GROUP,
     ISSUES,
     RELEASES,
+    REPOSITORY,
     WIKIS,
     Shelf,
     deleted,
@@ -162,6 +163,8 @@ class GithubConnector:
             *deleted(shelf, DISCUSSIONS, lambda key: discussion_id(repository_id, int(key)), seen_ns),
             *deleted(shelf, WIKIS, lambda path: wiki_id(repository_id, path), seen_ns),
         ]
+        if deletions:  # should it come back before all of them are submitted, then as one of which nothing is known
+            yield CursorMoved(cursor={f"{REPOSITORY}{repository_id}": None})
         yield from deletions[:-1]
         for last in deletions[-1:]:
             yield replace(last, cursor=shelf.forgetting(last.cursor))

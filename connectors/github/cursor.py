@@ -1,7 +1,7 @@
 """The cursor: for each repository what was seen last, and leaves of what is held of its documents.
 
 `r:ID` a repository, `f:`, `i:`, `l:`, `d:`, `w:ID:...` leaves of files, issues, releases, discussions and wikis
-(`connectors.leaves`), `g:GROUP` a mirrored group.
+(`connectors.leaves`), `b:ID` which look at files was the last to begin, `g:GROUP` a mirrored group.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from connectors.github.client import Seen
 from connectors.leaves import Held, Leaf, Ledger, Note
-from connectors.protocol import Cursor, Deleted, SourceChange
+from connectors.protocol import Cursor, CursorMoved, Deleted, SourceChange
 
 REPOSITORY: Final = "r:"
 FILES: Final = "f:"
@@ -21,6 +21,7 @@ RELEASES: Final = "l:"
 DISCUSSIONS: Final = "d:"
 WIKIS: Final = "w:"
 KINDS: Final = (FILES, ISSUES, RELEASES, DISCUSSIONS, WIKIS)
+BEGUN: Final = "b:"
 GROUP: Final = "g:"
 
 
@@ -31,6 +32,7 @@ class RepositoryState:
     token: str = ""  # of what each of its documents says of it: name, branch, readers
     head: str | None = None  # the commit whose files are held
     head_etag: str | None = None
+    begun: str = ""  # the last look at files that had begun by then
     since: str | None = None  # issues that were updated before are held
     issues_etag: str | None = None
     discussions_since: str | None = None  # those that were updated before are held
@@ -72,7 +74,14 @@ class Shelf:
     def __init__(self, since: Cursor, repository_id: int) -> None:
         self._since, self._id = since, repository_id
         self._notes: list[Note] = []
+        self.begun = since.get(f"{BEGUN}{repository_id}", b"").decode()  # the last look that had something of files
         self.met: Callable[[], None] = _uncounted  # is called for each document that is held and listed
+
+    def begin(self, look: str) -> Iterator[CursorMoved]:
+        """Yield that a look at files has something, before that: if it is cut off, the next one knows."""
+        if look != self.begun:
+            self.begun = look
+            yield CursorMoved(cursor={f"{BEGUN}{self._id}": look.encode()})
 
     def ledger(self, kind: str) -> Ledger:
         """Return what is held of a kind. A ledger serves one walk, or looks at single keys."""
@@ -96,7 +105,8 @@ class Shelf:
     def forgetting(self, parts: Mapping[str, bytes | None]) -> Mapping[str, bytes | None]:
         """Return the cursor of the last deletion: nothing is left of the repository."""
         mine = tuple(f"{kind}{self._id}:" for kind in KINDS)
-        names = [name for name in self._since if name == f"{REPOSITORY}{self._id}" or name.startswith(mine)]
+        alone = {f"{REPOSITORY}{self._id}", f"{BEGUN}{self._id}"}
+        names = [name for name in self._since if name in alone or name.startswith(mine)]
         return _Closing(parts, dict.fromkeys(names), self._settled)
 
     def _settled(self) -> bool:

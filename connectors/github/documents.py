@@ -88,6 +88,11 @@ class Home:
         """Say what a file's document says anew after the repository changed."""
         return self.moved(self._file_url(path))
 
+    def renamed_file(self, path: str) -> DocumentPatch:
+        """Say what a file's document says anew at another path: all that the path tells."""
+        state = self.file(path)
+        return DocumentPatch(title=state.title, url=state.url, access=state.access, attributes=state.attributes)
+
     def issue(self, issue: Issue) -> DocumentState:
         """Describe an issue or a pull request."""
         return DocumentState(

@@ -1,17 +1,19 @@
 """Files of a repository's default branch: the whole tree, or what a comparison of two commits names (ADR 0124)."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Final
 
 from connectors.filters import KeyFilter
 from connectors.github.client import FileTooLargeError, GithubClient
+from connectors.github.comparing import by_path, is_left, is_surely_a_file
 from connectors.github.cursor import FILES, Shelf
 from connectors.github.documents import UNREADABLE, Home
-from connectors.github.ids import file_id
+from connectors.github.ids import file_id, is_path
 from connectors.github.models import Comparison, Touched
+from connectors.github.places import Newcomers, Places, Row
 from connectors.leaves import Held, Leaf, Ledger, Note
 from connectors.protocol import Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
 
@@ -27,6 +29,23 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """A path of one look, and what is held of the document that is there."""
+
+    ledger: Ledger
+    leaf: Leaf
+    key: str
+    path: str
+    held: Held | None
+    instead_of: str | None = None  # the key of a new document, where one has moved here
+
+    def of(self, row: Row) -> "Spot":
+        """Return this path with the document that has moved there."""
+        leaf, key, held = row
+        return replace(self, leaf=leaf, key=key, held=held, instead_of=self.key)
+
+
+@dataclass(slots=True, kw_only=True)
 class Files:
     """One look at a repository's files. `seen_ns`: a time before it was asked for anything (ADR 0120)."""
 
@@ -36,52 +55,147 @@ class Files:
     keys: KeyFilter
     max_bytes: int
     seen_ns: int
+    is_clean: bool = True  # no look was cut off: all that was submitted is held
+    _ledger: Ledger = field(init=False)
+    _places: Places = field(init=False)
+    _is_open: bool = field(init=False, default=False)
+
+    def _open(self) -> None:
+        """Find what is held; not before there is something to look at."""
+        if not self._is_open:
+            self._ledger, self._is_open = self.shelf.ledger(FILES), True
+            self._places = Places(self._ledger.placed())
 
     async def whole(self, commit: str) -> AsyncIterator[Observed]:
         """Compare all files of a commit with what is held; deletions come last, when the whole tree was read."""
-        ledger = self.shelf.ledger(FILES)
+        self._open()
+        new, waits = Newcomers[tuple[Spot, Blob]](), not self._ledger.is_empty
+        here: dict[str, Blob] = {}  # what is at the paths of renamed files: their keys are in another order
         last = ""
         async for path, blob in self._walked(commit, ""):
             if path <= last:  # two names that JSON cannot tell apart
                 continue
             last = path
-            if self._is_document(path):
-                leaf, held = ledger.take(path, self.seen_ns)
-                for change in self._difference((ledger, leaf), path, blob, held):
+            if not self._is_document(path):
+                continue
+            key = self._places.key_at(path)
+            if self._places.is_placed(key):
+                here[path] = blob
+                continue
+            leaf, held = self._ledger.take(key, self.seen_ns)
+            spot = Spot(ledger=self._ledger, leaf=leaf, key=key, path=path, held=held)
+            if held is None and waits:
+                new.add(path, blob.sha, (spot, blob))
+                waits = not new.is_full  # too many to tell renames
+                ready = () if waits else new.drained()
+            else:
+                ready = ((spot, blob),)
+            for each in ready:
+                for change in self._difference(*each):
                     yield change
-        ledger.finish(self.seen_ns)
-        for leaf, path, _ in ledger.missing():
-            yield self._deletion((ledger, leaf), path)
+        self._ledger.finish(self.seen_ns)
+        for change in self._missed(here, new):
+            yield change
+
+    def _missed(self, here: Mapping[str, Blob], new: Newcomers[tuple[Spot, Blob]]) -> Iterator[Observed]:
+        """Yield what differs at the paths of renamed files, what is new there, and what is gone."""
+        stay = {self._places.key_at(path) for path in here}
+        for row in self._ledger.missed():
+            spot = self._spot(row)
+            if spot.key in stay:
+                yield from self._difference(spot, here[spot.path])
+        moved = new.renamed(lambda: (row for row in self._ledger.missed() if row[1] not in stay), self._places)
+        for spot, blob in new.drained():
+            there = spot
+            if spot.path in moved and self._places.accepts(moved[spot.path][1], spot.path):
+                there = spot.of(moved[spot.path])
+                stay.add(there.key)
+            yield from self._difference(there, blob)
+        for row in self._ledger.missed():
+            if row[1] not in stay:
+                yield self._deletion(self._spot(row))
 
     async def since(self, comparison: Comparison, commit: str) -> AsyncIterator[Observed]:
         """Look at the paths that a comparison names; deletions come last, so that a renamed file is never missing."""
-        ledger = self.shelf.ledger(FILES)
+        self._open()
+        after = by_path(comparison)
         gone: list[str] = []
-        for path, touched in sorted(_by_path(comparison).items()):
+        for path, touched in sorted(after.items()):
             if not self._is_document(path):
                 continue
             blob = await self._blob(touched, commit) if touched is not None else None
-            if blob is None:
+            if touched is None or blob is None:
                 gone.append(path)
                 continue
-            leaf, held = ledger.at(path)
-            for change in self._difference((ledger, leaf), path, blob, held):
+            spot = self._at(path)
+            if spot.held is None and is_left(touched, after):
+                spot = self._followed(spot, touched)
+            for change in self._difference(spot, blob):
                 yield change
         for path in gone:
-            leaf, held = ledger.at(path)
-            if held is not None:
-                yield self._deletion((ledger, leaf), path)
+            spot = self._at(path)
+            if spot.held is not None:
+                yield self._deletion(spot)
 
-    async def one(self, path: str, commit: str) -> AsyncIterator[Observed]:
-        """Look at one path, as a notification asks."""
-        ledger = self.shelf.ledger(FILES)
-        leaf, held = ledger.at(path)
-        entry = await self.client.entry(self.home.repository, path, commit) if self._is_document(path) else None
-        if entry is not None and entry.type == "file":
-            for change in self._difference((ledger, leaf), path, Blob(sha=entry.sha, size_bytes=entry.size), held):
+    async def one(self, key: str, commit: str, known: str | None) -> AsyncIterator[Observed]:
+        """Look at one document, as a notification asks: that of this id, and what is at the path that the id names.
+
+        `known`: the commit that is held, if this one is to be compared with it. An id that no path leads to is deleted,
+        also where nothing is held of it: its document may have come back from a backup or by `undo`.
+        """
+        self._open()
+        leaf, held = self._ledger.at(key)
+        leads, path = held is not None, ""
+        if held is not None:
+            spot, blob = await self._touched(self._spot((leaf, key, held)), commit, known)
+            path = spot.path
+            for change in self._settled(spot, blob):
                 yield change
-        elif held is not None:
-            yield self._deletion((ledger, leaf), path)
+        if is_path(key) and path != key:
+            spot, blob = await self._touched(self._at(key), commit, known)
+            leads = leads or (spot.key == key and blob is not None)
+            for change in self._settled(spot, blob):
+                yield change
+        if not leads:
+            yield self._change(key, Deleted(), {})
+
+    def _settled(self, spot: Spot, blob: Blob | None) -> list[Observed]:
+        if blob is not None:
+            return self._difference(spot, blob)
+        return [self._deletion(spot)] if spot.held is not None else []
+
+    async def _touched(self, spot: Spot, commit: str, known: str | None) -> tuple[Spot, Blob | None]:
+        """Return a document with its content, at another path if it was renamed; None where there is none."""
+        blob = await self._entry(spot.path, commit) if self._is_document(spot.path) else None
+        if blob is not None or spot.held is None or known is None or commit == known:
+            return spot, blob
+        comparison = await self.client.compare(self.home.repository, known, commit)
+        after = by_path(comparison) if comparison is not None else {}
+        for path, touched in sorted(after.items()):
+            if touched is not None and touched.previous_filename == spot.path and is_left(touched, after):
+                there, found = self._at(path), await self._blob(touched, commit)
+                if there.held is None and found is not None and self._is_document(path):
+                    there = self._followed(there, touched)
+                    return (there, found) if there.key == spot.key else (spot, None)
+        return spot, None
+
+    def _spot(self, row: Row) -> Spot:
+        leaf, key, held = row
+        return Spot(ledger=self._ledger, leaf=leaf, key=key, path=held.place or key, held=held)
+
+    def _at(self, path: str) -> Spot:
+        key = self._places.key_at(path)
+        leaf, held = self._ledger.at(key)
+        return Spot(ledger=self._ledger, leaf=leaf, key=key, path=path, held=held)
+
+    def _followed(self, spot: Spot, touched: Touched) -> Spot:
+        """Return a path with the document that git says was renamed to it, if that can be kept there."""
+        old = self._at(touched.previous_filename or "")
+        if old.held is None or not self._places.accepts(old.key, spot.path):
+            return spot
+        if not self.is_clean and old.held.content != touched.sha:
+            return spot
+        return spot.of((old.leaf, old.key, old.held))
 
     async def _walked(self, sha: str, folder: str) -> AsyncIterator[tuple[str, Blob]]:
         """Yield all files of a tree by path, in the order of paths. A truncated tree is walked folder by folder."""
@@ -105,38 +219,58 @@ class Files:
 
         A comparison tells no modes. What may be no file is asked for.
         """
-        if touched.sha is not None and _is_surely_a_file(touched):
+        if touched.sha is not None and is_surely_a_file(touched):
             return Blob(sha=touched.sha, size_bytes=None)
-        entry = await self.client.entry(self.home.repository, touched.filename, commit)
-        if entry is None or entry.type != "file":
-            return None
-        return Blob(sha=entry.sha, size_bytes=entry.size)
+        return await self._entry(touched.filename, commit)
+
+    async def _entry(self, path: str, commit: str) -> Blob | None:
+        entry = await self.client.entry(self.home.repository, path, commit)
+        return Blob(sha=entry.sha, size_bytes=entry.size) if entry is not None and entry.type == "file" else None
 
     def _is_document(self, path: str) -> bool:
         return PurePosixPath(path).suffix.lower() not in UNREADABLE and self.keys.takes(path)
 
-    def _difference(self, at: tuple[Ledger, Leaf], path: str, blob: Blob, held: Held | None) -> list[Observed]:
-        now = Held(content=blob.sha, access=self.home.token)
+    def _difference(self, spot: Spot, blob: Blob) -> list[Observed]:
+        """Return what to submit of a path. What moved says so before its content is read, which may fail.
+
+        After a look that was cut off nobody knows whether its document was deleted, and whether this path was
+        submitted as new: then all of it is submitted, and what the path would have been is deleted.
+        """
+        path, held, found = spot.path, spot.held, list[Observed]()
+        now = Held(content=blob.sha, access=self.home.token, place="" if path == spot.key else path)
+        self._places.move(spot.key, path)
+        if held is not None and spot.instead_of is not None and not self.is_clean:
+            found.append(self._change(spot.instead_of, Deleted(), {}))
+            held = None
+        elif held is not None and spot.instead_of is not None:
+            held = replace(now, content=held.content)
+            _, parts = self._note(spot, held, settled=True)
+            found.append(self._change(spot.key, Patched(patch=self.home.renamed_file(path)), parts))
         if held == now:
-            return []
+            return found
         if held is not None and held.content == now.content:
-            _, parts = self.shelf.note(FILES, at, path, now, settled=True)
-            return [self._change(path, Patched(patch=self.home.moved_file(path)), parts)]
+            _, parts = self._note(spot, now, settled=True)
+            return [self._change(spot.key, Patched(patch=self.home.moved_file(path)), parts)]
         if blob.size_bytes is not None and blob.size_bytes > self.max_bytes:
             error = FileTooLargeError(
                 f"{path}: {blob.size_bytes} bytes, at most {self.max_bytes}; raise max_bytes or exclude it"
             )
-            return [ItemFailed(external_id=file_id(self.home.repository.id, path), error=error)]
-        note, parts = self.shelf.note(FILES, at, path, now, settled=False)
-        return [self._change(path, Upserted(state=self.home.file(path), content=self._opener(blob, note)), parts)]
+            found += [self._deletion(spot)] if held is None and spot.held is not None else []
+            return [*found, ItemFailed(external_id=file_id(self.home.repository.id, spot.key), error=error)]
+        note, parts = self._note(spot, now, settled=False)
+        what = Upserted(state=self.home.file(path), content=self._opener(blob, note))
+        return [*found, self._change(spot.key, what, parts)]
 
-    def _deletion(self, at: tuple[Ledger, Leaf], path: str) -> SourceChange:
-        _, parts = self.shelf.note(FILES, at, path, None, settled=True)
-        return self._change(path, Deleted(), parts)
+    def _deletion(self, spot: Spot) -> SourceChange:
+        _, parts = self._note(spot, None, settled=True)
+        return self._change(spot.key, Deleted(), parts)
 
-    def _change(self, path: str, what: Upserted | Patched | Deleted, parts: Mapping[str, bytes | None]) -> SourceChange:
+    def _note(self, spot: Spot, held: Held | None, *, settled: bool) -> tuple[Note, Mapping[str, bytes | None]]:
+        return self.shelf.note(FILES, (spot.ledger, spot.leaf), spot.key, held, settled=settled)
+
+    def _change(self, key: str, what: Upserted | Patched | Deleted, parts: Mapping[str, bytes | None]) -> SourceChange:
         return SourceChange(
-            external_id=file_id(self.home.repository.id, path),
+            external_id=file_id(self.home.repository.id, key),
             what=what,
             source_version=self.seen_ns,
             occurred_at=datetime.fromtimestamp(self.seen_ns / 1e9, tz=UTC),
@@ -154,29 +288,3 @@ class Files:
             note.settled = True
 
         return read
-
-
-def _by_path(comparison: Comparison) -> dict[str, Touched | None]:
-    """Return what each path is afterwards; None: nothing."""
-    found: dict[str, Touched | None] = {
-        each.previous_filename: None for each in comparison.files if each.previous_filename and each.status == "renamed"
-    }
-    for each in comparison.files:
-        found[each.filename] = None if each.status == "removed" else each
-    return found
-
-
-def _is_surely_a_file(touched: Touched) -> bool:
-    """Say whether a difference is that of a file's lines.
-
-    A link is one line without an end, a submodule one line that names its commit, and both are told without a patch
-    where only the name or the mode changed.
-    """
-    if touched.patch is None:
-        return touched.changes > 0
-    added = [line for line in touched.patch.splitlines() if line.startswith("+")]
-    return len(added) > 1 or (
-        len(added) == 1
-        and "No newline at end of file" not in touched.patch
-        and not added[0].startswith("+Subproject commit ")
-    )

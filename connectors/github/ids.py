@@ -1,7 +1,8 @@
 """External ids, of files, issues, releases, discussions and pages of a wiki. Pure.
 
 `repo:ID/file/PATH`, `repo:ID/issue/NUMBER`, `repo:ID/release/ID`, `repo:ID/discussion/NUMBER`, `repo:ID/wiki/PATH`.
-A repository's id survives its renames.
+A repository's id survives its renames, and so does a file's: PATH is where it was first seen. The second file of a path
+whose first one lives on elsewhere is `repo:ID/file//2/PATH`: no path of git begins with a slash (ADR 0144).
 """
 
 import re
@@ -13,13 +14,16 @@ _ID: Final = re.compile(
     re.DOTALL,
 )
 
+_AGAIN: Final = re.compile(r"/([1-9]\d{0,8})/([^/].*)", re.DOTALL)
+_ORDINAL: Final = "\0"  # in no path, and before all that may be in one: keys of a path stand behind it, before the next
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
     """What an id is about: a file, an issue, a release, a discussion, a wiki or its page, or all of a repository."""
 
     repository_id: int
-    path: str | None = None
+    path: str | None = None  # a file's key: the path it had at first, or `key_again` of that
     number: int | None = None
     release: int | None = None
     discussion: int | None = None
@@ -44,9 +48,25 @@ class Named:
         return issue_id(self.repository_id, self.number) if self.number is not None else f"repo:{self.repository_id}"
 
 
-def file_id(repository_id: int, path: str) -> str:
-    """Name a file."""
-    return f"repo:{repository_id}/file/{path}"
+def file_id(repository_id: int, key: str) -> str:
+    """Name a file by its key."""
+    path, again, ordinal = key.partition(_ORDINAL)
+    return f"repo:{repository_id}/file/{f'/{ordinal}/' if again else ''}{path}"
+
+
+def first_path(key: str) -> str:
+    """Return the path that a file was first seen at."""
+    return key.partition(_ORDINAL)[0]
+
+
+def key_again(path: str, ordinal: int) -> str:
+    """Return the key of another file that was first seen at this path; `ordinal` from 2 on."""
+    return f"{path}{_ORDINAL}{ordinal}"
+
+
+def is_path(key: str) -> bool:
+    """Say whether a key is the path itself."""
+    return _ORDINAL not in key
 
 
 def issue_id(repository_id: int, number: int) -> str:
@@ -72,10 +92,16 @@ def wiki_id(repository_id: int, path: str) -> str:
 def named(external_id: str) -> Named | None:
     """Read an id, or `repo:ID`, which means all of a repository; None for what is neither."""
     found = _ID.fullmatch(external_id)
-    if found is None:
+    if found is None or _ORDINAL in external_id:
         return None
     number, release, discussion = (int(each) if each else None for each in found.group(3, 4, 5))
     wiki = found[6].removeprefix("/") if found[6] is not None else None
+    path = found[2]
+    if path is not None and path.startswith("/"):
+        again = _AGAIN.fullmatch(path)
+        if again is None:
+            return None
+        path = key_again(again[2], int(again[1]))
     return Named(
-        repository_id=int(found[1]), path=found[2], number=number, release=release, discussion=discussion, wiki=wiki
+        repository_id=int(found[1]), path=path, number=number, release=release, discussion=discussion, wiki=wiki
     )

@@ -17,7 +17,7 @@ from connectors.github.issues import Issues
 from connectors.github.releases import Releases
 from connectors.github.settings import GithubSettings
 from connectors.github.wikis import Wikis
-from connectors.protocol import Cursor, ItemFailed, Observed
+from connectors.protocol import Cursor, ItemFailed, Observed, SourceChange
 from headwater.clients.egress.errors import MissingError, RequestRefusedError
 from headwater.errors import PoisonError
 
@@ -120,7 +120,8 @@ class Visit:
     async def _file(self, path: str) -> AsyncIterator[Observed]:
         commit, _ = await self._head(None)
         if commit is not None:
-            async for change in self.files.one(path, commit):
+            known = self.known.head if self._follows(commit) else None
+            async for change in self._begun(commit, self.files.one(path, commit, known)):
                 yield change
 
     async def _files(self, *, whole: bool) -> AsyncIterator[Observed]:
@@ -131,16 +132,40 @@ class Visit:
                     f"{self.home.repository.full_name}: its default branch is not there; nothing is deleted"
                 )
             return
+        if whole or commit != self.known.head or not self._is_clean:
+            async for change in self._compared(commit, whole=whole):
+                yield change
+        self.state = replace(self.state, head=commit, head_etag=etag, begun=self.shelf.begun)
+
+    async def _compared(self, commit: str, *, whole: bool) -> AsyncIterator[Observed]:
         comparison = None
-        if not whole and self.known.head is not None and commit != self.known.head:
+        if not whole and self.known.head is not None and self._follows(commit):
             comparison = await self.client.compare(self.home.repository, self.known.head, commit)
-        if comparison is not None:
-            async for change in self.files.since(comparison, commit):
-                yield change
-        elif whole or commit != self.known.head:
-            async for change in self.files.whole(commit):
-                yield change
-        self.state = replace(self.state, head=commit, head_etag=etag)
+        found = self.files.since(comparison, commit) if comparison is not None else self.files.whole(commit)
+        async for change in self._begun(commit, found):
+            yield change
+
+    async def _begun(self, commit: str, found: AsyncIterator[Observed]) -> AsyncIterator[Observed]:
+        """Yield what a look finds, and before its first change that it has begun."""
+        look = commit if self._follows(commit) else f"*{commit}"
+        self.files.is_clean = self._is_clean
+        async for change in found:
+            if isinstance(change, SourceChange):
+                for begun in self.shelf.begin(look):
+                    yield begun
+            yield change
+
+    @property
+    def _is_clean(self) -> bool:
+        """Say whether what is held of files is that of the commit that is held: no look was cut off since."""
+        return self.shelf.begun in {self.known.begun, self.known.head}
+
+    def _follows(self, commit: str) -> bool:
+        """Say whether all looks since the commit that is held were at this one.
+
+        Else a comparison does not name all that is held: what came and went between the two is in neither.
+        """
+        return self._is_clean or self.shelf.begun == commit
 
     async def _head(self, etag: str | None) -> tuple[str | None, str | None]:
         """Return commit and ETag of the default branch; no commit where nothing was ever pushed."""

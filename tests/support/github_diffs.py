@@ -1,9 +1,9 @@
-"""What GitHub says of the difference between two commits. Renames are those of the same content."""
+"""What GitHub says of the difference between two commits. Renames are those of the same content, then of a like one."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from tests.support.github_state import LINK, SUBMODULE, Repo
+from tests.support.github_state import FILE, LINK, SUBMODULE, Repo
 
 NO_END = "\n\\ No newline at end of file"
 
@@ -32,15 +32,15 @@ def _ancestors(repo: Repo, sha: str) -> list[str]:
 
 def _files(repo: Repo, old: Mapping[str, tuple[str, str]], new: Mapping[str, tuple[str, str]]) -> list[dict[str, Any]]:
     gone = {path: entry for path, entry in old.items() if path not in new}
+    sources = _sources(repo, gone, {path: entry for path, entry in sorted(new.items()) if path not in old})
     found: list[dict[str, Any]] = []
     for path, (mode, sha) in sorted(new.items()):
         if old.get(path) == (mode, sha):
             continue
         said: dict[str, Any] = {"filename": path, "sha": sha, "status": "modified", "changes": 1}
-        source = next((each for each, entry in gone.items() if entry == (mode, sha)), None)
-        if path not in old and source is not None:
-            del gone[source]
-            said |= {"status": "renamed", "previous_filename": source, "changes": 0}
+        if path in sources:
+            exact = gone.pop(sources[path]) == (mode, sha)
+            said |= {"status": "renamed", "previous_filename": sources[path], "changes": 0 if exact else 1}
         elif path not in old:
             said["status"] = "added"
         elif old[path][1] == sha:
@@ -53,6 +53,27 @@ def _files(repo: Repo, old: Mapping[str, tuple[str, str]], new: Mapping[str, tup
         for path, (mode, sha) in sorted(gone.items())
     ]
     return sorted(found + removed, key=lambda each: str(each["filename"]))
+
+
+def _sources(repo: Repo, gone: Mapping[str, tuple[str, str]], new: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Return, by new path, the path that it had."""
+    found: dict[str, str] = {}
+    for is_alike in (lambda one, other: one == other, lambda one, other: _is_like(repo, one, other)):
+        for path, entry in new.items():
+            source = next(
+                (each for each, was in gone.items() if each not in found.values() and is_alike(was, entry)), None
+            )
+            if path not in found and source is not None:
+                found[path] = source
+    return found
+
+
+def _is_like(repo: Repo, one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Say whether two files share half of their lines."""
+    if (one[0], other[0]) != (FILE, FILE):
+        return False
+    lines, others = (set(repo.blobs[sha].splitlines()) for _, sha in (one, other))
+    return 2 * len(lines & others) >= max(len(lines), len(others), 1)
 
 
 def _patch(repo: Repo, mode: str, sha: str, sign: str = "+") -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 from pydantic import SecretStr
 
@@ -20,6 +21,7 @@ from tests.support.egress import FakeClock, egress
 from tests.support.github_app import pem
 from tests.support.github_server import TOKEN, GithubServer, github_server
 from tests.support.github_state import ORGANISATION, FakeDiscussion, FakeIssue, FakeRelease, GithubState, Repo
+from tests.support.sources import Follower
 
 PATH = "docs/doc.md"
 USERS = {"ann-hub": "ann", "lea-hub": "lea", "bob-hub": "bob"}
@@ -222,6 +224,22 @@ class OrganisationSource(GithubSource):
 
     def name_of(self, external_id: str) -> str:
         return external_id
+
+
+class OrganisationFollower(Follower):
+    """Knows files by the paths that their documents say, for an id is but the first one."""
+
+    def view(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        found = {}
+        for external_id, document in self.documents.items():
+            name, path = external_id, document.attributes.get("path")
+            if path is not None:
+                assert document.title == str(path).rpartition("/")[2]
+                assert (document.url or "").endswith(f"/{quote(str(path))}")
+                name = f"{external_id.partition('/')[0]}/file/{path}"
+            assert name not in found, "two documents of one file"
+            found[name] = (document.text, self._readers(document))
+        return found
 
 
 def _talked(discussion: FakeDiscussion) -> str:

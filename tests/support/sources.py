@@ -17,7 +17,7 @@ from connectors.protocol import (
     Upserted,
 )
 from headwater.errors import HeadwaterError, PoisonError
-from schemas.events.documents import Access
+from schemas.events.documents import Access, AttributeValue
 from schemas.ids import Principal
 
 
@@ -84,6 +84,9 @@ class Document:
     text: str
     access: Access
     version: int
+    title: str = ""
+    url: str | None = None
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -160,14 +163,21 @@ class Follower:
             return True
         match change.what:
             case Upserted():
+                state = change.what.state
                 self.documents[change.external_id] = Document(
-                    text, change.what.state.access, change.source_version or 0
+                    text, state.access, change.source_version or 0, state.title, state.url, state.attributes
                 )
             case Patched():
                 assert known is not None, "a patch of a document that was never submitted"
-                assert change.what.patch.access is not None
+                patch = change.what.patch
+                assert patch.access is not None
                 self.documents[change.external_id] = Document(
-                    known.text, change.what.patch.access, change.source_version or 0
+                    known.text,
+                    patch.access,
+                    change.source_version or 0,
+                    patch.title or known.title,
+                    patch.url or known.url,
+                    {**known.attributes, **patch.attributes},
                 )
             case Deleted():
                 self.deleted.append(change.external_id)

@@ -93,6 +93,12 @@ async def test_a_place_is_saved_after_what_came_before_it() -> None:
     assert "saved page 1" in events
 
 
+async def test_a_place_is_saved_before_what_comes_after_it_is_submitted() -> None:
+    _, events = await synced(Feed(2), Log())
+    first, second = (number for number, event in enumerate(events) if event == "sent")
+    assert first < events.index("saved place 0") < second < events.index("saved place 1")
+
+
 async def test_a_place_is_saved_though_nothing_is_new() -> None:
     assert await synced(Feed(0), Log()) == (Ending.NOTHING_NEW, ["saved place end"])
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.github_source import OrganisationSource, github_source
+from tests.support.github_source import OrganisationFollower, OrganisationSource, github_source
 from tests.support.sources import Follower
 
 
@@ -16,4 +16,4 @@ async def source() -> AsyncIterator[OrganisationSource]:
 
 @pytest.fixture
 def follower(source: OrganisationSource) -> Follower:
-    return Follower(source, batch=2)
+    return OrganisationFollower(source, batch=2)

@@ -49,17 +49,6 @@ async def test_an_edit_costs_one_comparison_and_one_content(source: Organisation
     assert follower.view() == source.truth()
 
 
-async def test_a_rename_is_a_new_document_before_the_old_one_goes(
-    source: OrganisationSource, follower: Follower
-) -> None:
-    repo = filled(source)
-    await follower.follow()
-    repo.move("docs/1.md", "moved.md")
-    changes = await follower.follow()
-    assert [type(each.what) for each in changes] == [Upserted, Deleted]
-    assert follower.view() == source.truth()
-
-
 async def test_a_renamed_repository_keeps_its_documents(source: OrganisationSource, follower: Follower) -> None:
     repo = filled(source, count=3)
     source.state.new_issue(repo, "Title", "Body")

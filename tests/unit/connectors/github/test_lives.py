@@ -7,9 +7,8 @@ import pytest
 
 from headwater.errors import HeadwaterError
 from tests.support.github_server import SECONDARY_LIMIT, Answer, primary_limit
-from tests.support.github_source import OrganisationSource
+from tests.support.github_source import OrganisationFollower, OrganisationSource
 from tests.support.github_state import FILE, LINK, SUBMODULE, FakeTeam, Repo
-from tests.support.sources import Follower
 
 PATHS = ["a.md", "a/b.md", "a/c d.md", "a-b.md", "é/ü.md", "x.png", "deep/er/est.md", "100%.md", "a#b?.md"]
 LOGINS = ["ann-hub", "lea-hub", "bob-hub", "stranger"]
@@ -23,7 +22,7 @@ class Life:
         self.source, self.server, self.state = source, source.server, source.state
         self.chance = random.Random(seed)
         self.more: list[str] = []  # what else may happen to repositories
-        self.follower = Follower(source, batch=self.chance.randint(1, 4))
+        self.follower = OrganisationFollower(source, batch=self.chance.randint(1, 4))
         self.teams: list[FakeTeam] = [self.state.add_team("core", {"ann-hub"})]
         self.teams.append(self.state.add_team("sub", {"bob-hub"}, parent=self.teams[0].id))
         source.settings |= {"releases": True, "discussions": True, "wikis": True}
