@@ -159,7 +159,7 @@ class StageSettings(BaseModel, frozen=True, extra="forbid"):
     heavy_pages_at_once: PositiveInt = 50  # what a crash in the heavy lane costs at the most
     heavy_parse_timeout_s: PositiveFloat = 240.0  # of one page range, or of a content without pages; below the watchdog
     heavy_parse_cpu_s: PositiveInt = 240
-    backfill_in_flight_bytes: PositiveInt = 32 * 1024 * 1024  # credits of the backfill lane
+    backfill_in_flight_bytes: PositiveInt = 4 * 1024 * 1024  # credits of the backfill lane
     removal_grace_s: PositiveFloat = 45.0  # older rows stay this long: above the staleness budget plus a request
 
 

@@ -1,20 +1,21 @@
 """How much backfill may be on its way through the stages, so that a full sync never buries live edits.
 
 Bytes in flight are estimated from what Kafka knows: the records that `prepare` has not read, each as large as the
-backfill's documents were on average, and the chunk batches that the slowest of the later stages has not read. That is
-coarse by a factor of two; a bound is what matters, not the figure.
+backfill's documents were on average, and what the slowest of the later stages has not read, each record as large as a
+chunk batch. That is coarse by a factor of two; a bound is what matters, not the figure.
 """
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import structlog
 
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.config import group_of, topic_of
+from headwater.clients.kafka.records import Offsets
 from headwater.errors import HeadwaterError
 from headwater.ports.heads import Positions
 from headwater.settings import Settings
@@ -34,6 +35,23 @@ _LATER_STAGES: Mapping[str, Topic] = {
     "index-vectors": Topic.CHUNKS_EMBEDDED,
     "index-keywords": Topic.CHUNKS_PREPARED,
 }
+_STATUS_TOPICS: Sequence[Topic] = (Topic.DOCUMENTS_CHANGED, Topic.DOCUMENTS_PROGRESSED)
+
+
+class KnowsOffsets(Protocol):
+    """The part of `KafkaAdmin` that is needed here."""
+
+    async def committed_offsets(self, group: str, topics: Collection[str]) -> Offsets:
+        """Return the next offset that a group will read, for each partition it has committed."""
+        ...
+
+    async def start_offsets(self, topics: Collection[str]) -> Offsets:
+        """Return the oldest offset that is still there."""
+        ...
+
+    async def end_offsets(self, topics: Collection[str]) -> Offsets:
+        """Return the next offset that a reader of committed records would get to."""
+        ...
 
 
 class BackfillCredits:
@@ -82,7 +100,9 @@ class BackfillCredits:
         while self._wanted.wait() and not self._stopping.is_set():
             spent = self._spent
             try:
-                self._in_flight = asyncio.run(self._bytes_in_flight(admin))
+                self._in_flight = asyncio.run(
+                    bytes_in_flight(admin, self._settings, generation=self._generation, mean_bytes=self._mean)
+                )
             except HeadwaterError as error:  # the last estimate holds; what is spent meanwhile counts on top
                 log.warning("credits_unknown", error=type(error).__name__)
             else:
@@ -92,19 +112,23 @@ class BackfillCredits:
                 self._wanted.clear()
             self._stopping.wait(_INTERVAL_S)
 
-    async def _bytes_in_flight(self, admin: KafkaAdmin) -> int:
-        documents = await self._lag(admin, "prepare", Topic.DOCUMENTS_CHANGED)
-        batches = [await self._lag(admin, stage, topic) for stage, topic in _LATER_STAGES.items()]
-        return int(documents * self._mean) + max(batches) * _BATCH_BYTES
 
-    async def _lag(self, admin: KafkaAdmin, stage: str, topic: Topic) -> int:
-        generation = self._generation
-        name = topic_of(self._settings, topic, generation=generation)
-        group = group_of(self._settings, stage, generation=generation)
+async def bytes_in_flight(
+    admin: KnowsOffsets, settings: Settings, *, generation: GenerationName, mean_bytes: float
+) -> int:
+    """Return what of a generation's work is on its way, taking documents that wait for `prepare` to be of mean size."""
+
+    async def waiting(stage: str, topic: Topic, *, of: GenerationName | None = None) -> int:
+        name, group = topic_of(settings, topic, generation=of), group_of(settings, stage, generation=of)
         read = (await admin.committed_offsets(group, (name,)))[name]
         starts = (await admin.start_offsets((name,)))[name]
         ends = (await admin.end_offsets((name,)))[name]
         return lag({name: ends}, {name: starts | read})
+
+    documents = await waiting("prepare", Topic.DOCUMENTS_CHANGED, of=generation)
+    later = [await waiting(stage, topic, of=generation) for stage, topic in _LATER_STAGES.items()]
+    later += [await waiting("status", topic) for topic in _STATUS_TOPICS]  # one for all generations
+    return int(documents * mean_bytes) + max(later) * _BATCH_BYTES
 
 
 def lag(ends: Positions, read: Positions) -> int:

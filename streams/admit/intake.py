@@ -20,7 +20,8 @@ E = TypeVar("E")
 STAGE = "admit"
 # The letter must fit into a record together with its key and headers.
 MAX_PARKED_BYTES = 512 * 1024
-SMALLEST_DOCUMENT_BYTES = 1024  # a document without content still costs an event in every stage
+# A page of one line costs every stage its events, a batch, a row and a state, as one of this size does.
+SMALLEST_DOCUMENT_BYTES = 16 * 1024
 
 
 class ForeignKeyError(PoisonError):

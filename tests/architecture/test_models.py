@@ -32,6 +32,10 @@ def _text(value: int | None) -> str | None:
     return None if value is None else str(value)
 
 
+def parameter(name: str, key: str) -> str:
+    return dict(PARAMETER.findall(config_of(name)))[key]
+
+
 def config_of(name: str) -> str:
     return (REPOSITORY / name / "config.pbtxt").read_text(encoding="utf-8")
 
@@ -83,3 +87,8 @@ def test_weights_say_where_they_are_from_and_what_they_are(checkpoint: str) -> N
 def test_what_triton_runs_imports_none_of_our_packages(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
     assert not re.search(r"^\s*(from|import) (headwater|schemas|streams|connectors|query_api)\b", source, re.MULTILINE)
+
+
+def test_the_bulk_model_takes_what_the_live_one_leaves() -> None:
+    bulk, live = (int(parameter(embedder.MODEL_OF_LANE[lane], "niceness")) for lane in (Lane.BACKFILL, Lane.LIVE))
+    assert bulk > live == 0

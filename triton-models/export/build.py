@@ -95,6 +95,7 @@ def _fill_cache(cached: Path, manifest: Manifest, variant: Variant, key: str) ->
         repository, artefacts = Path(scratch) / "repository", Path(scratch) / "artefacts"
         artefacts.mkdir()
         built = _write_artefacts(artefacts, manifest, variant)
+        _compile_ahead(artefacts, built)
         for name in manifest.models:
             _write_model(repository / name, manifest.models[name], artefacts, {"variant": built, "revision": key})
         stamp = {"key": key, "variant": built, "models": sorted(manifest.models)}
@@ -126,8 +127,19 @@ def _write_artefacts(target: Path, manifest: Manifest, variant: Variant) -> Vari
         if worst >= LEAST_COSINE:
             return variant
         log.warning("%s is not exact enough on this CPU (below %.2f): building fp32", variant, LEAST_COSINE)
-        shutil.copytree(reference, target, dirs_exist_ok=True)
+        shutil.rmtree(target)
+        shutil.copytree(reference, target)
         return Variant.FP32
+
+
+def _compile_ahead(artefacts: Path, variant: Variant) -> None:
+    """Leave beside the graphs what OpenVINO makes of them for this CPU: it is half of a model's start."""
+    from encoder import FEW_LENGTHS, LENGTHS, SENTENCE_OUTPUT, TOKENS_OUTPUT, SentenceEncoder, available_threads
+
+    for output, lengths in ((SENTENCE_OUTPUT, LENGTHS), (TOKENS_OUTPUT, FEW_LENGTHS)):
+        SentenceEncoder(
+            artefacts, variant=variant, streams=1, threads=available_threads(), output=output, lengths=lengths
+        )
 
 
 def _write_model(target: Path, entry: dict[str, list[str]], artefacts: Path, parameters: dict[str, str]) -> None:
@@ -145,7 +157,10 @@ def _write_model(target: Path, entry: dict[str, list[str]], artefacts: Path, par
         shutil.copyfile(HOME / "runtime" / module, version_folder / module)
     for artefact in entry.get("artefacts", ()):
         # A link, so that all models map the same pages of the word table and the graph.
-        (version_folder / artefact).hardlink_to(artefacts / artefact)
+        if (artefacts / artefact).is_dir():
+            shutil.copytree(artefacts / artefact, version_folder / artefact, copy_function=os.link)
+        else:
+            (version_folder / artefact).hardlink_to(artefacts / artefact)
 
 
 def _install(cached: Path, out: Path) -> None:

@@ -1,6 +1,7 @@
 """What `text_embedding` and `text_embedding_live` share: requests in, vectors or errors out."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from tensors import invalid, texts_of
 
 
 class EmbeddingModel:
-    """One Triton instance. Its configuration's parameters choose the variant and the number of streams."""
+    """One Triton instance, a process of its own. Its configuration's parameters choose variant, streams, niceness."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the artefacts that lie beside this file's model.py."""
         parameters = json.loads(args["model_config"])["parameters"]
+        os.nice(int(parameters["niceness"]["string_value"]))  # before the encoder's threads begin, which inherit it
         threads = available_threads()
         # One stream spends all threads on one text (low latency); a stream per thread is the higher throughput.
         streams = 1 if parameters["streams"]["string_value"] == "one" else threads

@@ -22,11 +22,15 @@ Vectors = npt.NDArray[np.float32]
 # Steps of 32 waste 16 tokens a text on average; 16 is for questions. Each length costs about 40 MB a stream.
 LENGTHS: Final = (16, 32, 64, 96, 128, 160, 192, 224, 256)
 MAX_TOKENS: Final = LENGTHS[-1]
+FEW_LENGTHS: Final = (32, 64, 128, MAX_TOKENS)  # for scores, which need no bitwise equality with the index: less memory
 # Up to here a graph that is never quantized: few tokens average out little of int8's error (worst cosine to fp32 0.95
 # at 16 tokens), OpenVINO 2026.4 computes a wrong int8 result at a length of exactly 32, and so little work is saved.
 SHORT_LENGTH: Final = 32
 SENTENCE_OUTPUT: Final = "sentence"
 TOKENS_OUTPUT: Final = "tokens"
+
+# Beside the graph: what OpenVINO compiled of it for this CPU; if that is missing, or another CPU's, it compiles anew.
+COMPILED: Final = "compiled"
 
 # What OpenVINO may compute in. int8 names the quantized graph, whose other operations run in bf16.
 PRECISION_HINTS: Final = {"int8": "bf16", "bf16": "bf16", "fp32": "f32"}
@@ -63,6 +67,7 @@ class SentenceEncoder:
             raise ValueError(
                 f"the repository was built as {variant}, but this CPU has no bf16: build it again on this machine"
             )
+        core.set_property({"CACHE_DIR": str(folder / COMPILED)})
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()

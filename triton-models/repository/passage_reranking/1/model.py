@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from encoder import MAX_TOKENS, TOKENS_OUTPUT, SentenceEncoder, available_threads
+from encoder import FEW_LENGTHS, TOKENS_OUTPUT, SentenceEncoder, available_threads
 from late_interaction import TokenizedText, relevance
 from tensors import invalid, texts_of
-
-LENGTHS = (32, 64, 128, MAX_TOKENS)  # scores need no bitwise equality with the index: fewer shapes, less memory
 
 
 class TritonPythonModel:
@@ -26,7 +24,7 @@ class TritonPythonModel:
             streams=threads,
             threads=threads,
             output=TOKENS_OUTPUT,
-            lengths=LENGTHS,
+            lengths=FEW_LENGTHS,
         )
 
     def execute(self, requests: list[Any]) -> list[Any]:
