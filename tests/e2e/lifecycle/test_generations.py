@@ -1,23 +1,18 @@
 """A second generation with smaller chunks: built, switched to, rolled back, dropped, while questions go on."""
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
 from headwater.cli.api_client import ApiClient
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.demo.stage import wait_until
-from headwater.local.applications import PER_GENERATION
 from tests.support.library import READER, Library
+from tests.support.lifecycle import built, feeding, headwater, listed, states, succeed, vectors_of
 from tests.support.platform import KEYS_VALID_S, Platform
 
 # The first of these tests in a run waits until the whole product is up: minutes on a machine that many share.
@@ -26,37 +21,12 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 SECOND = "g2"
 SMALLER = "structure-1,max_tokens=64,max_context_tokens=24,min_tokens=16"
 EVERY_S = 0.2
-# Replicas of this platform follow within milliseconds: a command need not wait out their whole budget.
-QUICK = {"HEADWATER_HEADS__STALENESS_BUDGET_S": "1"}
 SHORT = "# Ferry\n\nThe night ferry leaves at nine."
 LONG = "\n\n".join(
     f"## Rule {number}\n\n"
     + " ".join(f"Part {part} of rule {number} says how ferry rope {part} is stowed." for part in range(12))
     for number in range(4)
 )
-
-
-def headwater(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the product in the platform's installation."""
-    return subprocess.run(
-        [sys.executable, "-m", "headwater.cli.main", *arguments],
-        env={**os.environ, **platform.environment, **QUICK},
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
-
-
-def succeed(platform: Platform, *arguments: str) -> str:
-    """Run a command that must succeed; return what it printed."""
-    done = headwater(platform, *arguments)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def listed(platform: Platform) -> dict[str, dict[str, Any]]:
-    return {each["name"]: each for each in json.loads(succeed(platform, "generations", "list", "--json"))}
 
 
 @dataclass
@@ -101,36 +71,6 @@ def asking(library: Library) -> Iterator[Asker]:
         asker.api._client.close()
 
 
-@contextmanager
-def feeding(platform: Platform, generation: str) -> Iterator[None]:
-    """Run a generation's workers as an operator does: the same program with another setting."""
-    with ExitStack() as stack:
-        workers = [
-            stack.enter_context(
-                platform.child("-m", "streams", stage, log=f"{stage}-{generation}", HEADWATER_GENERATION=generation)
-            )
-            for stage in PER_GENERATION
-        ]
-        yield
-        for worker in workers:
-            assert worker.poll() is None, "a worker has ended"
-            worker.terminate()
-
-
-def vectors_of(library: Library, document: str, generation: str) -> tuple[int, int, int]:
-    """Return how many vectors a generation has of a document, how many it computed and how many were known.
-
-    The lineage is a projection of its own: it has a step a moment after the log has the report.
-    """
-
-    def reported() -> list[dict[str, Any]]:
-        steps = library.platform.acting_as(READER).call("GET", f"/documents/{document}/lineage")["steps"]
-        return [each for each in steps if each["generation"] == generation and each["step"] == "vectors"]
-
-    (step,), _ = wait_until("the lineage of the vectors", reported)
-    return step["rows"], step["embedded"], step["reused"]
-
-
 def test_a_generation_comes_serves_and_goes_while_questions_are_answered(platform: Platform, library: Library) -> None:
     short, long = library.put("short", SHORT), library.put("long", LONG)
     for each in (short, long):
@@ -141,12 +81,7 @@ def test_a_generation_comes_serves_and_goes_while_questions_are_answered(platfor
         refused = headwater(platform, "generations", "switch", SECOND, "--patience", "0")
         assert (refused.returncode, "g2 has not caught up" in refused.stderr) == (1, True), refused.stderr
         with feeding(platform, SECOND):
-
-            def built() -> bool:
-                row = listed(platform)[SECOND]
-                return bool(row["state"] == "building" and row["by_words"] == row["by_meaning"] == row["documents"])
-
-            wait_until("the generation to be built", built)
+            wait_until("the generation to be built", lambda: built(platform, SECOND))
             assert set(asker.generations) == {"g1"}
             assert vectors_of(library, short["document_id"], SECOND) == (1, 0, 1), "cut as before: not embedded again"
             rows = {name: vectors_of(library, long["document_id"], name)[0] for name in ("g1", SECOND)}
@@ -154,8 +89,7 @@ def test_a_generation_comes_serves_and_goes_while_questions_are_answered(platfor
 
             succeed(platform, "generations", "switch", SECOND)
             asker.until_answered_by(SECOND)
-            states = {name: row["state"] for name, row in listed(platform).items()}
-            assert states == {"g1": "fed", SECOND: "serving"}
+            assert states(platform) == {"g1": "fed", SECOND: "serving"}
             library.settled(library.put("edit", "# Tug\n\nA tugboat was hired while the second generation served."))
 
             succeed(platform, "generations", "rollback")
