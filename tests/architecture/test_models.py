@@ -90,5 +90,5 @@ def test_what_triton_runs_imports_none_of_our_packages(path: Path) -> None:
 
 
 def test_the_bulk_model_takes_what_the_live_one_leaves() -> None:
-    bulk, live = (int(parameter(embedder.MODEL_OF_LANE[lane], "niceness")) for lane in (Lane.BACKFILL, Lane.LIVE))
+    bulk, live = (int(parameter(LANES[lane], "niceness")) for lane in (Lane.BACKFILL, Lane.LIVE))
     assert bulk > live == 0

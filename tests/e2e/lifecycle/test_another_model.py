@@ -11,6 +11,7 @@ import pytest
 from headwater.cli.api_client import ApiClient, open_api
 from headwater.clients.milvus.collection import collection_name
 from headwater.clients.milvus.connection import open_client
+from headwater.clients.triton import generator, reranker
 from headwater.demo.stage import wait_until
 from headwater.local.ports import free_ports
 from schemas.ids import GenerationName
@@ -70,7 +71,8 @@ def test_a_generation_with_another_model_comes_serves_and_goes(
     assert OTHER not in listed(platform)
     body = {"query": QUESTION, "knowledge_bases": [library.name], "mode": "vector"}
 
-    with second_triton(tmp_path) as leads_to:
+    models = platform.settings.triton.tokenizer_file.parents[2]
+    with second_triton(tmp_path, beside=(models / reranker.MODEL, models / generator.MODEL)) as leads_to:
         for each in accepted.values():
             library.settled(each)
         succeed(platform, *create, **leads_to)
