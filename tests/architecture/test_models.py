@@ -33,7 +33,8 @@ def _text(value: int | None) -> str | None:
 
 
 def parameter(name: str, key: str) -> str:
-    return dict(PARAMETER.findall(config_of(name)))[key]
+    value: str = dict(PARAMETER.findall(config_of(name)))[key]
+    return value
 
 
 def config_of(name: str) -> str:
