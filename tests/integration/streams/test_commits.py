@@ -67,5 +67,5 @@ async def test_a_position_that_retention_removed_ends_the_stage_with_what_to_reb
     await until(lambda: worker.poll() is not None)
     assert worker.returncode == 1
     assert "removed by retention" in probe.log(worker)
-    assert "HEADWATER_GENERATION" in probe.log(worker)
+    assert "headwater generations create" in probe.log(worker)
     assert all(offset < 0 for offset in probe.committed().values())
