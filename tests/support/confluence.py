@@ -20,6 +20,7 @@ from tests.support.confluence_gateway import CLIENT_ID, CLIENT_SECRET, CLOUD_ID,
 from tests.support.confluence_server import TOKEN, ConfluenceServer, address, serving
 from tests.support.confluence_wiki import Group, Restricted, Space, Wiki
 from tests.support.egress import FakeClock, egress
+from tests.support.sources import Follower
 
 SPACE = "ENG"
 SOURCE = SourceId("wiki")
@@ -184,3 +185,12 @@ async def confluence_source(kind: type[ConfluenceServer] = ConfluenceServer) -> 
     time = FakeClock()
     async with serving(kind(Wiki(clock=time))) as server, egress(time) as way_out:
         yield ConfluenceSource(server, way_out)
+
+
+async def followed(wiki: ConfluenceSource) -> Follower:
+    """Return one who knows all that there is; requests are counted from here."""
+    follower = Follower(wiki)
+    await follower.follow()
+    wiki.server.requests.clear()
+    wiki.server.bodies.clear()
+    return follower

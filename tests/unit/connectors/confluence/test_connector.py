@@ -9,7 +9,7 @@ from connectors.confluence.settings import ConfluenceSettings
 from connectors.protocol import Deleted, Patched, SourceGoneError, Upserted
 from headwater.errors import FatalError, UnauthorisedError
 from schemas.events.documents import NOBODY, Link
-from tests.support.confluence import SPACE, ConfluenceSource, confluence_source
+from tests.support.confluence import SPACE, ConfluenceSource, confluence_source, followed
 from tests.support.confluence_cloud import CloudServer
 from tests.support.confluence_wiki import Restricted
 from tests.support.sources import Follower
@@ -26,14 +26,6 @@ def written(wiki: ConfluenceSource, title: str = "Plan", body: str = "text", **h
     found = wiki.wiki.write(SPACE, title, body, **how)  # type: ignore[arg-type]  # of a test's own
     wiki._titles[found] = title
     return found
-
-
-async def followed(wiki: ConfluenceSource) -> Follower:
-    follower = Follower(wiki)
-    await follower.follow()
-    wiki.server.requests.clear()
-    wiki.server.bodies.clear()
-    return follower
 
 
 async def test_a_page_below_another_is_restricted_with_it_and_nothing_is_read(wiki: ConfluenceSource) -> None:

@@ -8,7 +8,7 @@ from connectors.confluence.webhooks import work_of_delivery
 from connectors.passes import passes_of
 from connectors.protocol import Deleted, Patched, SourceChange, Upserted
 from schemas.ids import Principal
-from tests.support.confluence import SPACE, ConfluenceSource, confluence_source
+from tests.support.confluence import SPACE, ConfluenceSource, confluence_source, followed
 from tests.support.confluence_cloud import CloudServer
 from tests.support.confluence_server import ConfluenceServer
 from tests.support.confluence_wiki import Restricted, Space
@@ -20,14 +20,6 @@ async def wiki() -> AsyncIterator[ConfluenceSource]:
     async with confluence_source() as source:
         source.server.page_size = 50
         yield source
-
-
-async def followed(wiki: ConfluenceSource) -> Follower:
-    follower = Follower(wiki)
-    await follower.follow()
-    wiki.server.requests.clear()
-    wiki.server.bodies.clear()
-    return follower
 
 
 def told(changes: list[SourceChange]) -> dict[str, type]:

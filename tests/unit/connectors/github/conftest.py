@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from connectors.leaves import Ledger
 from tests.support.github_source import OrganisationFollower, OrganisationSource, github_source
 from tests.support.sources import Follower
 
@@ -17,3 +18,9 @@ async def source() -> AsyncIterator[OrganisationSource]:
 @pytest.fixture
 def follower(source: OrganisationSource) -> Follower:
     return OrganisationFollower(source, batch=2)
+
+
+@pytest.fixture
+def small_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let neighbours be in parts of their own."""
+    monkeypatch.setattr(Ledger.__init__, "__kwdefaults__", {"leaf_items": 1})

@@ -1,0 +1,124 @@
+"""Renamed files stay the same documents; whatever happens and wherever a look is cut off, nothing is lost or left."""
+
+import random
+from contextlib import suppress
+
+import pytest
+
+from connectors.github.ids import file_id
+from connectors.leaves import decoded
+from tests.support.github_direct import direct_source
+from tests.support.github_renames import (
+    LINES,
+    LIVES,
+    KilledError,
+    MortalFollower,
+    Step,
+    filled,
+    forced,
+    moved,
+    put,
+)
+
+pytestmark = pytest.mark.usefixtures("small_leaves")
+
+
+@pytest.mark.parametrize("life", LIVES)
+@pytest.mark.parametrize("batch", [1, 3])
+async def test_killed_before_any_save_it_ends_where_the_source_is(life: str, batch: int) -> None:
+    """Each look is killed at each of its saves, and begun again on the same state."""
+    source = direct_source()
+    repo, alive = filled(source), MortalFollower(source, batch=batch)
+    await alive.follow()
+    for step in LIVES[life]:
+        step(repo)
+        for saves in range(9):
+            follower = alive.twin(saves)
+            with suppress(KilledError):
+                await follower.follow()
+                alive = follower
+            await follower.settle()
+            if alive is follower:
+                break
+        assert alive is follower
+
+
+@pytest.mark.parametrize("life", LIVES)
+async def test_cut_anywhere_while_the_source_lives_on_it_ends_where_the_source_is(life: str) -> None:
+    """What was submitted is noted, and the next look is at a later state."""
+    for cut in range(4):
+        source = direct_source()
+        repo, follower = filled(source), MortalFollower(source, batch=1)
+        await follower.follow()
+        for step in LIVES[life]:
+            step(repo)
+            if cut:
+                await follower.follow(at_most=cut)
+        await follower.settle()
+
+
+@pytest.mark.parametrize("saves", [0, 1])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [lambda repo: repo.remove("a.md"), lambda repo: repo.put("z.md", b"a.md\n" + LINES)],
+        LIVES["copied, then gone"],
+        LIVES["chain"][:2],
+    ],
+    ids=["removed, then elsewhere", "copied, then gone", "renamed twice"],
+)
+async def test_what_was_submitted_and_never_noted_does_no_harm_to_renames(steps: list[Step], saves: int) -> None:
+    source = direct_source()
+    repo, follower = filled(source), MortalFollower(source, batch=8)
+    await follower.follow()
+    steps[0](repo)
+    follower.saves = saves
+    with suppress(KilledError):
+        await follower.follow()
+    steps[1](repo)
+    await follower.settle()
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_any_life_is_followed(seed: int) -> None:
+    """Few contents and few names, so that much is ambiguous; looks of every kind, some cut off."""
+    chance, source = random.Random(seed), direct_source()
+    repo, follower = filled(source, "stays.md"), MortalFollower(source, batch=chance.randint(1, 4))
+    paths = [f"{folder}{name}.md" for folder in ("", "d/", "e/") for name in "abc"]
+    for _ in range(60):
+        old, new = chance.choice(paths), chance.choice(paths)
+        act = chance.choice(["put", "put", "move", "move", "move", "copy", "remove", "folder", "edit"])
+        if act == "put":
+            put(new, f"{chance.randint(0, 3)}\n")(repo)
+        elif act == "folder":
+            pairs = [(each, each.replace("d/", "e/")) for each in repo.tree() if each.startswith("d/")]
+            moved(*pairs)(repo)
+        elif old in repo.tree():
+            if act == "copy":
+                repo.put(new, repo.files()[old])
+            if act in {"move", "edit"}:
+                moved((old, new))(repo)
+            if act == "edit":
+                put(new, f"{chance.random()}\n")(repo)
+            if act == "remove":
+                repo.remove(old)
+        if chance.random() < 0.1:
+            forced(lambda _: None)(repo)
+        source.server.tree_entries, source.server.compared_files = chance.choice([2, 99]), chance.choice([2, 99])
+        connector, at_most = source.connector(), chance.choice([None, None, 1, 2])
+        match chance.choice(["changes", "changes", "nothing", "everything", "items"]):
+            case "changes":
+                await follower.follow(at_most)
+            case "everything":
+                await follower.submit(connector.everything(dict(follower.cursor)), at_most)
+            case "items":
+                named = {f"repo:{repo.id}/file/{each}" for each in (old, new, "/2/a.md")}
+                await follower.submit(connector.items(named, dict(follower.cursor)), at_most)
+    await follower.settle()
+    held = {
+        file_id(repo.id, key)
+        for part, state in follower.cursor.items()
+        if part.startswith("f:")
+        for key in decoded(state)
+    }
+    assert follower.documents.keys() <= held
