@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 
 from connectors.github.ids import file_id
+from connectors.github.places import Newcomers
 from connectors.leaves import decoded
 from tests.support.github_direct import direct_source
 from tests.support.github_renames import (
@@ -16,9 +17,11 @@ from tests.support.github_renames import (
     Step,
     filled,
     forced,
+    ids,
     moved,
     put,
 )
+from tests.support.github_source import OrganisationSource
 
 pytestmark = pytest.mark.usefixtures("small_leaves")
 
@@ -76,6 +79,32 @@ async def test_what_was_submitted_and_never_noted_does_no_harm_to_renames(steps:
     with suppress(KilledError):
         await follower.follow()
     steps[1](repo)
+    await follower.settle()
+
+
+async def test_a_look_that_fails_half_way_is_no_look_to_compare_with(
+    source: OrganisationSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it submitted and the next push removes is in no comparison with what was held before it."""
+    monkeypatch.setattr(Newcomers, "is_full", property(lambda self: True))
+    repo, follower, server = filled(source, "m.md"), MortalFollower(source, batch=1), source.server
+    await follower.follow()
+    for path in ("a/1.md", "a/2.md", "z/3.md", "z/4.md"):
+        repo.put(path, path.encode() + LINES)
+    server.compared_files, server.tree_entries = 2, 4  # too much for a comparison, and the tree comes by its folders
+    trees = 0
+
+    def refuse_the_last_folder(request: str) -> None:
+        nonlocal trees
+        trees += "git/trees/" in request
+        server.refused = {"git/trees/": 403} if trees == 4 else {}
+
+    server.on_answer = refuse_the_last_folder
+    await follower.follow()
+    assert {"a/1.md", "a/2.md"} <= ids(follower).keys()
+    assert "z/3.md" not in ids(follower)
+    server.on_answer, server.refused, server.compared_files = None, {}, 99
+    repo.remove("a/1.md")
     await follower.settle()
 
 
