@@ -28,6 +28,7 @@ STAGES: Final = ("heads", "admit", "prepare", "embed", "index-vectors", "index-k
 VICTIMS: Final = (*COMPONENTS, "query-api", *STAGES)
 FROZEN: Final = ("elasticsearch", "milvus", "triton")  # the others answer without any of these
 AWAY: Final = ("elasticsearch", "milvus")
+CUT_OFF: Final = ("kafka", "elasticsearch", "triton")
 SLOWED: Final = "triton"
 TOGETHER: Final = "+"  # between the names of what is killed at the same moment
 PAIRS: Final = 3
@@ -63,6 +64,16 @@ def slow_down(name: str) -> Strike:
 
     def strike(scene: Scene) -> None:
         with scene.infrastructure.slowed(name):
+            scene.prober.go_on(answers=ANSWERS, patience_s=scene.patience_s)
+
+    return strike
+
+
+def cut_off(name: str) -> Strike:
+    """Cut the product's connections to a component until questions have been answered without it."""
+
+    def strike(scene: Scene) -> None:
+        with scene.infrastructure.cut(name):
             scene.prober.go_on(answers=ANSWERS, patience_s=scene.patience_s)
 
     return strike
@@ -178,6 +189,11 @@ OF_THE_COMPONENTS: Final[Mapping[str, Strike]] = {
     "blobs-full": fill_up,
 }
 
+# What strikes neither, so that a product behind proxies may use components that others use: they notice nothing.
+OF_THE_CONNECTIONS: Final[Mapping[str, Strike]] = {f"{name}-cut": cut_off(name) for name in CUT_OFF}
+# What `make test` has time for, where Milvus and Redis are the product's own.
+SHORT: Final = ("milvus", "redis", *OF_THE_CONNECTIONS)
+
 
 def chosen(names: str, *, seed: int) -> tuple[str, ...]:
     """Read HEADWATER_CHAOS_FAULTS: names between commas, `pairs` for random ones, or `all`.
@@ -198,7 +214,7 @@ def chosen(names: str, *, seed: int) -> tuple[str, ...]:
 
 def strike_of(name: str) -> Strike:
     """Return what a name stands for. Raises ValueError for one that there is not."""
-    named = OF_THE_PRODUCT.get(name) or OF_THE_COMPONENTS.get(name)
+    named = OF_THE_PRODUCT.get(name) or OF_THE_COMPONENTS.get(name) or OF_THE_CONNECTIONS.get(name)
     if named is not None:
         return named
     together = name.split(TOGETHER)

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-REPORT: Final = Path(".headwater/chaos.json")
-TABLE: Final = REPORT.with_suffix(".md")
+REPORT: Final = Path(".headwater/chaos.json")  # of `make chaos`
+SHORT_REPORT: Final = Path(".headwater/chaos-short.json")  # of `make test`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +54,16 @@ class Report:
     findings: tuple[str, ...] = ()  # of `headwater verify`
     broken: tuple[str, ...] = ()  # questions that failed as none may
 
-    def write(self) -> None:
-        """Write it where `make chaos` leaves it."""
-        REPORT.parent.mkdir(parents=True, exist_ok=True)
-        REPORT.write_text(json.dumps(asdict(self), indent=2) + "\n")
-        TABLE.write_text(self.table())
+    def harm(self) -> tuple[object, ...]:
+        """Return all that must not be: a run that did no harm has nothing here."""
+        harmful = (each for each in self.outcomes if each.lost or each.stale or each.forbidden)
+        return (*self.differences, *self.findings, *self.broken, *harmful)
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, and its table beside it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        path.with_suffix(".md").write_text(self.table())
 
     def table(self) -> str:
         """Return a row for each fault, in Markdown."""

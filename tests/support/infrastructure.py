@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from headwater.demo.stage import wait_until
@@ -17,6 +17,7 @@ from headwater.local.readiness import is_ready
 from headwater.local.stack import COMPONENTS, LocalStack
 from headwater.local.supervisor import Supervisor
 from tests.support.platform import Platform
+from tests.support.proxy import Proxy
 
 PATIENCE_S: Final = 240.0  # Elasticsearch on a machine that many share
 STOPPED_S, RUNNING_S = 0.9, 0.1  # of each second of a process that is slowed down
@@ -68,6 +69,7 @@ class Infrastructure:
     """All that may be struck, by name."""
 
     victims: Mapping[str, Victim]
+    proxies: Mapping[str, Proxy] = field(default_factory=dict)  # before components that others use as well
 
     def kill(self, names: Sequence[str]) -> None:
         """Kill them all at once; return when each is back and ready."""
@@ -107,6 +109,20 @@ class Infrastructure:
                 ending.set()
         braked.result()
 
+    @contextmanager
+    def cut(self, name: str) -> Iterator[None]:
+        """End each of the product's connections to a component within the block. Fails where there was none to end.
+
+        Raises ValueError where the product reaches the component without a proxy.
+        """
+        proxy = self.proxies.get(name)
+        if proxy is None:
+            raise ValueError(f"no proxy stands before {name}: its connections cannot be cut")
+        before = proxy.ended
+        with proxy.cut():
+            yield
+        assert proxy.ended > before, f"{name} was cut off, and nobody was connected to it"
+
     def _brake(self, name: str, ending: threading.Event) -> None:
         pid = self.victims[name].running_pid()
         while not ending.is_set():
@@ -116,8 +132,10 @@ class Infrastructure:
             ending.wait(RUNNING_S)
 
 
-def infrastructure_of(platform: Platform, components: LocalStack | None = None) -> Infrastructure:
-    """Find a product's processes and, where these are the test's own, the components'.
+def infrastructure_of(
+    platform: Platform, components: LocalStack | None = None, proxies: Mapping[str, Proxy] | None = None
+) -> Infrastructure:
+    """Find a product's processes and, where these are the test's own, the components that run.
 
     Raises FatalError where the components are not running.
     """
@@ -126,6 +144,7 @@ def infrastructure_of(platform: Platform, components: LocalStack | None = None) 
         supervisor = components.supervisor()
         if supervisor is None:
             raise FatalError(f"nothing runs in {components.places.state}: there is nothing to strike")
-        table = [each for each in components.processes() if each.name in COMPONENTS]
+        running = {name for name, state in supervisor.states().items() if state.pid is not None}
+        table = [each for each in components.processes() if each.name in running & COMPONENTS.keys()]
         victims += [Victim(process=each, supervisor=supervisor) for each in table]
-    return Infrastructure(victims={each.process.name: each for each in victims})
+    return Infrastructure(victims={each.process.name: each for each in victims}, proxies=proxies or {})

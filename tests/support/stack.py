@@ -3,7 +3,7 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +47,8 @@ def running_stack(kind: str) -> Iterator[RunningStack]:
 
 
 @contextmanager
-def infrastructure_in(state: Path) -> Iterator[LocalStack]:
-    """Run the five components for all processes of one run: the first starts them empty, the last one stops them.
+def infrastructure_in(state: Path, *, names: Collection[str] = tuple(COMPONENTS)) -> Iterator[LocalStack]:
+    """Run components for all processes of one run: the first starts them empty, the last one stops them.
 
     Those in another state folder are others: who kills or wipes components takes a folder that nobody else names.
 
@@ -62,7 +62,7 @@ def infrastructure_in(state: Path) -> Iterator[LocalStack]:
         with _one_at_a_time(state):
             if _is_only_user(users):
                 state.with_suffix(".run").write_text(run)
-                _start_empty(stack)
+                _start_empty(stack, frozenset(names))
             elif state.with_suffix(".run").read_text() != run:
                 raise FatalError(f"another test run uses {state}: wait for it, or run in another checkout")
             fcntl.flock(users, fcntl.LOCK_SH)
@@ -75,13 +75,14 @@ def infrastructure_in(state: Path) -> Iterator[LocalStack]:
                     asyncio.run(stack.down(_ignore))
 
 
-def _start_empty(stack: LocalStack) -> None:
+def _start_empty(stack: LocalStack, names: frozenset[str]) -> None:
     """Start the components with empty stores. The last run's logs stay."""
     asyncio.run(stack.down(_ignore))  # what a killed run has left
     stack.purge()
-    install(stack.places, _ignore)
+    if "triton" in names:  # the only one with anything to build for each state folder
+        install(stack.places, _ignore)
     try:
-        asyncio.run(stack.up(_ignore, names=frozenset(COMPONENTS)))
+        asyncio.run(stack.up(_ignore, names=names))
     except BaseException:
         asyncio.run(stack.down(_ignore))
         raise

@@ -1,0 +1,88 @@
+"""One fault after another while edits are made and questions asked, and what came of it."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from headwater.demo.stage import ActFailedError, wait_until
+from schemas.ids import SourceId
+from tests.chaos.faults import ANSWERS, strike_of
+from tests.chaos.report import Outcome, Report
+from tests.chaos.scene import PRINCIPALS, Extent, Scene, Target, open_scene
+from tests.support.truth import Truth
+from tests.support.witness import Wrong
+
+MOST_EDITS = 40  # during one fault
+
+
+def play_all(
+    target: Target, extent: Extent, faults: Sequence[str], report: Report, *, folder: Path, report_at: Path
+) -> Report:
+    """Play the faults and then the rest of the history; compare all there is with the history's head.
+
+    The report is written after each fault, and returned in the end. The handbook's files lie in `folder`.
+    """
+    share = min(MOST_EDITS, len(extent.history.edits) // len(faults))
+    with open_scene(target, extent, folder) as scene:
+        for fault in faults:
+            report = replace(report, outcomes=(*report.outcomes, play(scene, fault, edits=share)))
+            report.write(report_at)
+        with scene.editing(len(extent.history.edits) - scene.done):
+            """The rest of the history, in peace."""
+        truth = Truth(platform=target.platform, source=scene.source, content=scene.content())
+        _in_time(scene, "everything to settle", lambda: not truth.differences())
+        _in_time(scene, "a verification to find nothing", lambda: not scene.verified())
+        report = replace(
+            report,
+            finished=True,
+            differences=tuple(truth.differences()),
+            findings=tuple(scene.verified()),
+            broken=tuple(scene.prober.broken),
+        )
+    report.write(report_at)
+    return report
+
+
+def play(scene: Scene, fault: str, *, edits: int) -> Outcome:
+    """Strike once while edits are made and questions asked; wait until all has settled; judge every answer."""
+    prober, witness = scene.prober, scene.witness
+    answered, refused, records = len(prober.answers), prober.unanswered, witness.records
+    began_s = time.time()
+    scene.open_shelf(to_all=True)
+    with scene.editing(edits):
+        strike_of(fault)(scene)
+    struck_s = time.time() - began_s
+    scene.open_shelf(to_all=False)
+    try:
+        scene.await_settled()
+    except ActFailedError:
+        lost = len(scene.unsettled())
+    else:
+        lost = 0
+    settled_s = time.time()
+    prober.go_on(answers=ANSWERS, patience_s=scene.patience_s)  # what is answered afterwards is judged as well
+    answers = prober.answers[answered:]
+    wrong = Counter(each for answer in answers for each in set(witness.judge(answer, principals=PRINCIPALS)))
+    return Outcome(
+        fault=fault,
+        edits=edits,
+        records=witness.records - records,
+        answers=len(answers),
+        unanswered=prober.unanswered - refused,
+        lost=lost,
+        stale=wrong[Wrong.STALE],
+        forbidden=wrong[Wrong.FORBIDDEN],
+        struck_s=round(struck_s, 1),
+        settled_s=round(settled_s - began_s, 1),
+        longest_stall_s=round(prober.longest_silence_s(since_s=began_s, until_s=settled_s), 1),
+        slowest_edit_s=round(witness.slowest_edit_s(SourceId(scene.source), since_s=began_s), 1),
+    )
+
+
+def _in_time(scene: Scene, what: str, condition: Callable[[], bool]) -> None:
+    """Wait for a condition; where it does not come true the report says why."""
+    with suppress(ActFailedError):
+        wait_until(what, condition, patience_s=scene.patience_s)
