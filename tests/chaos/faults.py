@@ -70,11 +70,14 @@ def slow_down(name: str) -> Strike:
 
 
 def cut_off(name: str) -> Strike:
-    """Cut the product's connections to a component until questions have been answered without it."""
+    """Cut the product's connections to a component until questions have been asked without it.
+
+    A replica without the log refuses before long: on a slow machine it would never give so many answers.
+    """
 
     def strike(scene: Scene) -> None:
         with scene.infrastructure.cut(name):
-            scene.prober.go_on(answers=ANSWERS, patience_s=scene.patience_s)
+            scene.prober.ask_on(questions=ANSWERS, patience_s=scene.patience_s)
 
     return strike
 

@@ -48,6 +48,15 @@ class Prober:
         wanted = len(self.answers) + answers
         wait_until(f"{answers} more answers", lambda: len(self.answers) >= wanted, patience_s=patience_s)
 
+    def ask_on(self, *, questions: int, patience_s: float) -> None:
+        """Return when so many more questions have been answered or refused."""
+        wanted = len(self.answers) + self.unanswered + questions
+        wait_until(
+            f"{questions} more questions to be asked",
+            lambda: len(self.answers) + self.unanswered >= wanted,
+            patience_s=patience_s,
+        )
+
     def longest_silence_s(self, *, since_s: float, until_s: float) -> float:
         """Return for how long within a period nobody got an answer."""
         times = sorted(each.received_s for each in self.answers if since_s <= each.received_s <= until_s)
