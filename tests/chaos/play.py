@@ -33,14 +33,12 @@ def play_all(
         with scene.editing(len(extent.history.edits) - scene.done):
             """The rest of the history, in peace."""
         truth = Truth(platform=target.platform, source=scene.source, content=scene.content())
-        _in_time(scene, "everything to settle", lambda: not truth.differences())
-        _in_time(scene, "a verification to find nothing", lambda: not scene.verified())
         report = replace(
             report,
-            finished=True,
-            differences=tuple(truth.differences()),
-            findings=tuple(scene.verified()),
+            differences=_left(scene, "everything to settle", truth.differences),
+            findings=_left(scene, "a verification to find nothing", scene.verified),
             broken=tuple(scene.prober.broken),
+            finished=True,
         )
     report.write(report_at)
     return report
@@ -82,7 +80,14 @@ def play(scene: Scene, fault: str, *, edits: int) -> Outcome:
     )
 
 
-def _in_time(scene: Scene, what: str, condition: Callable[[], bool]) -> None:
-    """Wait for a condition; where it does not come true the report says why."""
+def _left(scene: Scene, what: str, look: Callable[[], Sequence[str]]) -> tuple[str, ...]:
+    """Look until nothing is wrong, or patience ends; return what was wrong in the end."""
+    found: list[str] = []
+
+    def nothing() -> bool:
+        found[:] = look()
+        return not found
+
     with suppress(ActFailedError):
-        wait_until(what, condition, patience_s=scene.patience_s)
+        wait_until(what, nothing, patience_s=scene.patience_s)
+    return tuple(found)
