@@ -194,8 +194,8 @@ OF_THE_COMPONENTS: Final[Mapping[str, Strike]] = {
 
 # What strikes neither, so that a product behind proxies may use components that others use: they notice nothing.
 OF_THE_CONNECTIONS: Final[Mapping[str, Strike]] = {f"{name}-cut": cut_off(name) for name in CUT_OFF}
-# What `make test` has time for, where Milvus and Redis are the product's own. Not `kafka-cut`: after it the API waits in
-# vain for admission wherever a request comes `after` a token, until it is started again.
+# What `make test` has time for, where Milvus and Redis are the product's own. Not `kafka-cut`: after it the API waits
+# in vain for admission wherever a request comes `after` a token, until it is started again.
 SHORT: Final = ("milvus", "redis", "elasticsearch-cut", "triton-cut")
 
 
