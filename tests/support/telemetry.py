@@ -9,13 +9,14 @@ from unittest.mock import patch
 
 import structlog
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from headwater.settings import TelemetrySettings
 from headwater.telemetry.logging import configure_logging
+from headwater.telemetry.tracing import OwnTracers
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Watch:
 @contextmanager
 def watching() -> Iterator[Watch]:
     """Log and trace as a process does, at the most talkative level, into memory."""
-    written, exporter, provider = StringIO(), InMemorySpanExporter(), TracerProvider()
+    written, exporter, provider = StringIO(), InMemorySpanExporter(), OwnTracers()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     with (
         redirect_stdout(written),
