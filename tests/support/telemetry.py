@@ -1,6 +1,7 @@
 """Everything that leaves a process for an operator's eyes, caught in memory."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -61,13 +62,13 @@ def watching() -> Iterator[Watch]:
 @contextmanager
 def undisturbed_logging() -> Iterator[None]:
     """Put logging back as it was, however a test has it configured."""
-    root, raises = logging.getLogger(), logging.raiseExceptions
+    root, raises, hook = logging.getLogger(), logging.raiseExceptions, sys.excepthook
     handlers, level = root.handlers[:], root.level
     try:
         yield
     finally:
         structlog.reset_defaults()
         structlog.contextvars.clear_contextvars()
-        logging.raiseExceptions = raises
+        logging.raiseExceptions, sys.excepthook = raises, hook
         root.handlers[:] = handlers
         root.setLevel(level)
