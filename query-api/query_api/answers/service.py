@@ -9,7 +9,15 @@ from headwater.errors import HeadwaterError
 from headwater.ports.models import GeneratedAnswer
 from headwater.telemetry.tracing import span
 from query_api.answers.context import select
-from query_api.answers.generation import Written, answer_key, cached_answer, store_answer, write_answer
+from query_api.answers.generation import (
+    Written,
+    answer_key,
+    begun,
+    breaker_of,
+    cached_answer,
+    store_answer,
+    write_answer,
+)
 from query_api.answers.schemas import (
     AnswerMeta,
     AnswerResponse,
@@ -100,7 +108,8 @@ class AnswerService:
         spoken = False
         try:
             with span("generate", model=models.generator.model):
-                async for delta in models.generator.stream(question, _texts(context)):
+                deltas = models.generator.stream(question, _texts(context))
+                async for delta in begun(deltas, breaker_of(models.generator, self.runtime.breakers)):
                     if delta.text:
                         spoken = True
                         yield delta.text

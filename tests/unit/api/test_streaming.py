@@ -12,7 +12,7 @@ from query_api.retrieval.retriever import Degradation
 from schemas.events.base import Event, Position
 from schemas.events.queries import QueryExecuted
 from tests.support.answering import AnsweringApi
-from tests.support.asking import LEAVE
+from tests.support.asking import LEAVE, events
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,3 +107,22 @@ async def test_a_stream_that_breaks_leaves_a_record(
     (event,) = replica.api.log.sent(QueryExecuted)
     assert isinstance(event, QueryExecuted)
     assert (event.answered, event.degraded) == (False, (Degradation.NO_ANSWER,))
+
+
+async def test_a_generator_that_is_away_is_not_asked_for_every_stream(
+    replica: AnsweringApi, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await replica.publish("leave.md", LEAVE)
+    asked: list[str] = []
+
+    async def away(question: str, passages: Any) -> Any:
+        asked.append(question)
+        replica.generator.check()
+        yield
+
+    monkeypatch.setattr(replica.generator, "stream", away)
+    replica.generator.away = True
+    for question in ("leave?", "which leave?", "annual leave?", "what leave?"):
+        *_, (name, whole) = await events(replica, ada, query=question)
+        assert (name, whole["meta"]["degraded"]) == ("answer", ["extractive_answer"])
+    assert asked == ["leave?", "which leave?"]
