@@ -91,7 +91,8 @@ class Runner:
 
         async def all_passes(tally: Tally) -> None:
             await self.connector.check()
-            for each in passes_of(self.connector, work):
+            passes = passes_of(self.connector, work)
+            for each in passes:
                 cursor = await self._cursor()
                 lane = Lane.LIVE if SYNCED_MARK in cursor else Lane.BACKFILL
                 if tally.outstanding is None and isinstance(self.connector, ItemConnector):
@@ -99,8 +100,8 @@ class Runner:
                 await self._submit_all(each.of(without_marks(cursor)), lane, tally)
                 if each.complete and SYNCED_MARK not in cursor:
                     await self.cursors.save({SYNCED_MARK: self.now().isoformat().encode()})
-                if each.complete:
-                    await self._look_at_outstanding(lane, tally)
+            if any(each.complete for each in passes):
+                await self._look_at_outstanding(tally)
 
         return await reported(all_passes)
 
@@ -127,14 +128,14 @@ class Runner:
         await retry(lambda: self.cursors.save({CREATED_MARK: own}), policy=RETRY)
         return {}
 
-    async def _look_at_outstanding(self, lane: Lane, tally: Tally) -> None:
+    async def _look_at_outstanding(self, tally: Tally) -> None:
         """Look at what failed earlier and was not met since, where that is due; report the rest as missing."""
         outstanding, connector = tally.outstanding, self.connector
         if outstanding is None or not isinstance(connector, ItemConnector):
             return
         if looks := outstanding.look():
             cursor = without_marks(await self._cursor())
-            await self._submit_all(connector.items(looks, cursor), lane, tally)
+            await self._submit_all(connector.items(looks, cursor), Lane.LIVE, tally)
             outstanding.looked()
             await self._save(outstanding.news())
         for external_id, reason in outstanding.waiting().items():

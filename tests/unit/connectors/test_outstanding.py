@@ -1,6 +1,6 @@
 """What could not be read is looked at again by itself: where no pass meets it, ever more rarely, and never not."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -137,6 +137,18 @@ async def test_what_every_pass_meets_is_not_looked_at_twice() -> None:
     shelf.broken.clear()
     assert (await worker.sync()).ending is Ending.COMPLETED
     assert (shelf.looked_at, worker.marks) == ([], [])
+
+
+async def test_it_is_remembered_before_the_place_that_has_passed_it() -> None:
+    saved: list[str] = []
+
+    class Noting(FakeCursors):
+        async def save(self, parts: Mapping[str, bytes | None]) -> None:
+            saved.extend(parts)
+            await FakeCursors.save(self, parts)
+
+    await Worker(Shelf(["a"], broken={"a": "listing"}), cursors=Noting()).sync()
+    assert saved.index(f"{MARK}a") < saved.index("place")
 
 
 async def test_what_is_gone_is_forgotten_by_its_look() -> None:
