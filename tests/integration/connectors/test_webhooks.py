@@ -5,7 +5,6 @@ import time
 
 import httpx
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from headwater.clients.kafka.records import Outgoing
 from headwater.local.ports import LOOPBACK, free_ports
@@ -54,8 +53,7 @@ async def test_an_event_on_a_topic_becomes_a_request_of_its_source(own: Installa
     record = directory_record(DirectoryKind.SOURCE, name, source("objects"), tenant=tenant)
     await own.producer.send(Topic.DIRECTORY_CHANGED, record, key=directory_key(tenant, DirectoryKind.SOURCE, name))
     topic = f"{own.settings.kafka.topic_prefix}bucket-events"
-    client = AdminClient({"bootstrap.servers": own.settings.kafka.bootstrap_servers})
-    client.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
+    await own.admin.create(topic, partitions=1, replication_factor=1, config={})
     try:
         await own.producer.send_many([Outgoing(topic=topic, key=b"x/a+b.md", value=EVENT)])
         environment = {"HEADWATER_WEBHOOKS__PORT": str(free_ports(["webhooks"])["webhooks"])}
@@ -80,4 +78,4 @@ async def test_an_event_on_a_topic_becomes_a_request_of_its_source(own: Installa
             ("x/a b.md",),
         )
     finally:
-        client.delete_topics([topic])[topic].result(30)
+        await own.admin.delete([topic])
