@@ -33,9 +33,17 @@ class ScriptedServer:
     replies: list[bytes] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
+    _open: dict["asyncio.Task[None] | None", asyncio.StreamWriter] = field(default_factory=dict)
+
+    async def end(self) -> None:
+        """Cut off whoever still holds a connection, as a client's pool does."""
+        for writer in self._open.values():
+            writer.transport.abort()
+        await asyncio.gather(*(task for task in self._open if task is not None))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._open[asyncio.current_task()] = writer
         try:
             while lines := (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n"):
                 method, target, _ = lines[0].split(" ")
@@ -48,6 +56,7 @@ class ScriptedServer:
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         finally:
+            self._open.pop(asyncio.current_task())
             writer.close()
 
 
@@ -68,6 +77,7 @@ async def scripted(*replies: bytes) -> AsyncIterator[ScriptedServer]:
         yield scripted_server
     finally:
         server.close()
+        await scripted_server.end()
 
 
 @dataclass(slots=True)

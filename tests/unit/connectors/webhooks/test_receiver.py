@@ -35,7 +35,7 @@ async def test_a_delivery_of_an_unknown_kind_asks_for_what_changed(post: Post) -
 
 async def test_a_bucket_tells_which_keys_to_look_at(post: Post) -> None:
     post.sources[WIKI] = source("objects")
-    await post.tell(bucket_event("x/a+b.md", "x/c.md", "x/a+b.md"))
+    await post.tell(bucket_event("x/a+b.md", "x/c.md", "x/a+b.md", "elsewhere.md"))
     assert post.asked() == [("items", ("x/a b.md", "x/c.md"))]
 
 
