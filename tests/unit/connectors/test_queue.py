@@ -154,6 +154,7 @@ def test_what_arrives_while_one_runs_is_one_more_run(before: list[SyncRequested]
     assert queue.running is not None
     assert queue.running.last == len(before) - 1
     assert not queue.may_begin
+    assert queue.end().settled == len(before) - 1
     second = queue.end().begin()
     assert second.running is not None
     assert second.running.work == _joined([work_of(wish) for wish in after])

@@ -24,7 +24,7 @@ from headwater.clients.egress.errors import (
 )
 from headwater.clients.egress.requests import EgressRequest, Fetched, NotModified
 from headwater.errors import FatalError, HeadwaterError, UnauthorisedError
-from tests.support.egress import START, FakeClock, ScriptedServer, egress, reply, scripted
+from tests.support.egress import START, FakeClock, egress, reply, scripted
 
 TOKEN = BearerCredential(name="secrets.token", read=lambda: SecretStr("s3cret"))
 PAGE = EgressRequest(url="/page?token=hidden")
@@ -47,32 +47,10 @@ async def test_the_checked_address_is_called_under_the_sources_name() -> None:
     assert server.connections == 1
 
 
-async def test_names_that_lead_to_one_address_share_no_connection() -> None:
-    """TLS was agreed for the name: what answers there need not be able to prove the other one."""
-    names: dict[str, list[Sequence[str]]] = {"wiki.test": [["127.0.0.1"]], "files.test": [["127.0.0.1"]]}
-    async with scripted(reply(200)) as server, egress(FakeClock(), names, allowed_hosts=list(names)) as client:
-        for name in (*names, *names):
-            await client.source(home=f"http://{name}:{server.port}/").fetch(PAGE)
-    assert server.connections == 2
-
-
 async def test_the_next_address_is_called_where_the_first_does_not_answer() -> None:
     names: dict[str, list[Sequence[str]]] = {"wiki.test": [["127.0.0.2", "127.0.0.1"]]}  # nothing listens on the first
     async with scripted(reply(200, b"text")) as server, egress(FakeClock(), names, attempts=1) as client:
         assert await content_of(client.source(home=f"http://wiki.test:{server.port}/")) == b"text"
-
-
-async def test_no_other_address_is_called_where_the_first_may_have_taken_the_request() -> None:
-    names: dict[str, list[Sequence[str]]] = {"wiki.test": [["127.0.0.1", "127.0.0.2"]]}
-    other = ScriptedServer(replies=[reply(200)])
-    async with (
-        scripted(b"no HTTP\r\n\r\n") as server,
-        await asyncio.start_server(other.serve, "127.0.0.2", server.port),
-        egress(FakeClock(), names, attempts=1) as client,
-    ):
-        with pytest.raises(SourceAwayError, match="broke off"):
-            await client.source(home=f"http://wiki.test:{server.port}/").fetch(EgressRequest(url="/", method="POST"))
-    assert (len(server.asked), other.asked) == (1, [])
 
 
 async def test_tls_asks_for_the_name_and_not_for_the_address() -> None:
