@@ -4,6 +4,7 @@ import asyncio
 import gzip
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -180,7 +181,8 @@ async def test_compressed_content_comes_out_whole_of_several_members() -> None:
     ],
 )
 async def test_a_slow_answer_ends_after_its_time(beginning: bytes, limit: str) -> None:
-    async with scripted(beginning) as server, egress(FakeClock(), attempts=1, **{limit: 0.05}) as client:
+    limits: dict[str, Any] = {limit: 0.05}
+    async with scripted(beginning) as server, egress(FakeClock(), attempts=1, **limits) as client:
         with pytest.raises(SourceAwayError, match=r"wiki\.test is too slow"):
             await client.source(home=f"http://wiki.test:{server.port}/").fetch(PAGE)
 
@@ -272,7 +274,7 @@ async def test_a_refusal_names_host_and_reference_and_no_secret(status: int, err
 async def test_a_proxy_gets_the_name_but_no_inner_address() -> None:
     async with scripted(reply(200, b"text"), reply(403)) as proxy:
         address = f"http://127.0.0.1:{proxy.port}"
-        ours = {"proxy_url": address, "proxy_credentials": "me:s3cret"}
+        ours: dict[str, Any] = {"proxy_url": address, "proxy_credentials": "me:s3cret"}
         async with egress(FakeClock(), allowed_hosts=[], **ours) as client:
             assert await content_of(client.source(home="http://elsewhere.test/")) == b"text"
             with pytest.raises(HomeRefusedError, match="metadata"):
