@@ -124,6 +124,15 @@ async def test_a_redirect_to_another_origin_takes_no_credentials_along_nor_back(
     assert ["x-own" in asked.headers for asked in server.asked] == [True, False, False]
 
 
+async def test_a_link_to_another_origin_takes_no_credentials_along() -> None:
+    names: dict[str, list[Sequence[str]]] = {"wiki.test": [["127.0.0.1"]], "files.test": [["127.0.0.1"]]}
+    async with scripted(reply(200)) as server, egress(FakeClock(), names, allowed_hosts=list(names)) as client:
+        source = client.source(home=f"http://wiki.test:{server.port}/", credential=TOKEN)
+        for name in names:
+            await source.fetch(EgressRequest(url=f"http://{name}:{server.port}/page"))
+    assert ["authorization" in asked.headers for asked in server.asked] == [True, False]
+
+
 async def test_endless_redirects_end() -> None:
     async with scripted(reply(302, Location="/page")) as server, egress(FakeClock(), max_redirects=2) as client:
         with pytest.raises(DestinationRefusedError, match="more than 2 times"):
