@@ -33,17 +33,19 @@ class ScriptedServer:
     replies: list[bytes] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
-    _open: dict["asyncio.Task[None] | None", asyncio.StreamWriter] = field(default_factory=dict)
+    _open: dict["asyncio.Task[None]", asyncio.StreamWriter] = field(default_factory=dict)
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._open[asyncio.create_task(self._serve(reader, writer))] = writer
 
     async def end(self) -> None:
-        """Cut off whoever still holds a connection, as a client's pool does."""
+        """Close what clients left, also what they left before anybody served it."""
         for writer in self._open.values():
             writer.transport.abort()
-        await asyncio.gather(*(task for task in self._open if task is not None))
+        await asyncio.gather(*self._open, return_exceptions=True)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        self._open[asyncio.current_task()] = writer
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while lines := (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n"):
                 method, target, _ = lines[0].split(" ")
@@ -56,7 +58,6 @@ class ScriptedServer:
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         finally:
-            self._open.pop(asyncio.current_task())
             writer.close()
 
 
@@ -71,7 +72,7 @@ def reply(status: int, body: bytes = b"", **headers: str) -> bytes:
 async def scripted(*replies: bytes) -> AsyncIterator[ScriptedServer]:
     """Serve on a free port until the block ends."""
     scripted_server = ScriptedServer(replies=list(replies))
-    server = await asyncio.start_server(scripted_server.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(scripted_server.accept, "127.0.0.1", 0)
     scripted_server.port = server.sockets[0].getsockname()[1]
     try:
         yield scripted_server

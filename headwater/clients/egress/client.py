@@ -46,7 +46,7 @@ from headwater.settings import EgressSettings
 from headwater.telemetry.metrics import EGRESS_REQUESTS
 
 NOT_MODIFIED: Final = 304
-FIRST_REFUSAL: Final = 400
+FIRST_REFUSAL: Final = 300  # a redirect that is not followed is no content either
 EXCERPT_BYTES: Final = 8 * 1024  # of a refusal: enough to tell a secondary limit
 USER_AGENT: Final = "headwater"
 

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from connectors.endings import Ending
 from connectors.protocol import Cursor, SourceChange, Upserted
 from connectors.runner import CREATED_MARK, SYNCED_MARK, Runner
@@ -64,8 +66,9 @@ async def test_a_cursor_of_before_sources_were_told_apart_is_of_another_life() -
     assert "other" not in cursors.parts
 
 
-async def test_where_lives_cannot_be_told_apart_the_cursor_holds() -> None:
+@pytest.mark.parametrize("mark", [{}, {CREATED_MARK: b"7"}])
+async def test_where_lives_cannot_be_told_apart_the_cursor_holds(mark: dict[str, bytes]) -> None:
     cursors = FakeCursors()
-    cursors.parts = {SYNCED_MARK: NOON.isoformat().encode(), "page": b"seen"}
+    before = cursors.parts = {SYNCED_MARK: NOON.isoformat().encode(), "page": b"seen", **mark}
     assert await sync(cursors, None) == (Ending.NOTHING_NEW, [])
-    assert CREATED_MARK not in cursors.parts
+    assert cursors.parts == before
