@@ -325,11 +325,14 @@ class Actions:
         self._world.rewind(group)
 
     def _do_hold(self, *, stage: str, for_s: float) -> None:
-        """Nobody starts a stage again for some time."""
-        for worker in self._world.workers.values():
-            if worker.name.rpartition("-")[0] == stage:
-                worker.hold()
-                self._later(for_s, worker.release)
+        """Nobody starts a stage for some time, now or when its generation is created."""
+        self._world.hold(stage)
+        self._later(for_s, lambda: self._world.release(stage))
+
+    def _do_withhold(self, *, replica: str, topic: str, for_s: float) -> None:
+        world, follower, name = self._world, f"heads-{replica}", self._world.topic(Topic(topic))
+        world.withhold(follower, name, 1)
+        self._later(for_s, lambda: world.withhold(follower, name, -1))
 
     def _do_expire(self, *, min_age_s: float) -> None:
         """Let the retention of a generation's topics end: what is read again from the log is kept for days only."""

@@ -74,27 +74,27 @@ class OfAnswers(Evidence):
         serving = self._world.settings.generation if switch is None else switch.name
         if answer.generation != serving:
             yield f"{answer.replica} answered from {answer.generation} while {serving} served"
-        since_s = None if switch is None else self._world.operator.proved_since_s.get(switch.switched)
-        if since_s is None:
+        proof = None if switch is None else self._world.operator.proofs.get(switch.switched)
+        if proof is None:
             return
+        below = answer.applied.get(self._progressed, {}) if proof.known_everywhere else self._truth.ends()
         for document, seen in self._truth.by_document.items():
-            then = next((each.record for each in reversed(seen) if each.at_s <= since_s), None)
+            then = next((each.record for each in reversed(seen) if each.at_s <= proof.since_s), None)
             if then is None or then.op is DocumentOp.DELETED or self._deleted_since(document, then.revision):
                 continue
             for store in Store:
-                if not self._had(answer, then, store):
+                if not self._had(then, store, serving, below):
                     yield (
                         f"{answer.replica} at {answer.asked_at_s:.1f} s answered from {serving}, asked for at "
-                        f"{since_s:.1f} s, whose {store} lack {then.external_id}#{then.revision}"
+                        f"{proof.since_s:.1f} s, whose {store} lack {then.external_id}#{then.revision}"
                     )
 
-    def _had(self, answer: Answer, then: DocumentChanged, store: Store) -> bool:
-        """Say whether a replica knew that a revision, or a newer one, was complete, or was given up."""
-        below = answer.applied.get(self._progressed, {})
-        newest = self._truth.complete(then.document_id, store, answer.generation, below)
+    def _had(self, then: DocumentChanged, store: Store, generation: GenerationName, below: dict[int, int]) -> bool:
+        """Say whether reports below these offsets call a revision, or a newer one, complete, or any at all failed."""
+        newest = self._truth.complete(then.document_id, store, generation, below)
         return (newest is not None and newest >= then.revision) or any(
             report.store is store
-            and report.generation == answer.generation
+            and report.generation == generation
             and report.outcome is ProgressOutcome.FAILED
             and report.revision >= then.revision
             for _, _, report in self._truth.progress.get(then.document_id, ())

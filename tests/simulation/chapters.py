@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
-from tests.simulation.steps import DOCUMENTS, REPLICAS, SPAN_S, USERS, Step
+from schemas.topics import Topic
+from tests.simulation.steps import ACCESS, DOCUMENTS, REPLICAS, SPAN_S, USERS, Step
 
 
 def quarantine(random: Random) -> Iterator[Step]:
@@ -29,6 +30,8 @@ def generations(random: Random) -> Iterator[Step]:
     """A generation that cuts texts otherwise: built beside the first one, switched to, perhaps rolled back from."""
     made_s = random.uniform(2.0, 12.0)
     yield _command(made_s, command="create", name="g2", finer=True)
+    late = random.choice(("prepare", "embed", "index-vectors", "index-keywords", "sweep"))
+    yield Step(at_s=round(made_s, 3), do="hold", what={"stage": f"{late}-g2", "for_s": round(random.uniform(2, 18), 2)})
     at_s = made_s + random.choice((0.5, 4.0, 10.0)) * random.uniform(0.5, 1.5)
     yield _command(at_s, command="switch", name="g2")
     switches = [at_s]
@@ -41,8 +44,39 @@ def generations(random: Random) -> Iterator[Step]:
     for _ in range(random.randint(2, 5)):
         yield _against_builders(random, random.uniform(made_s, at_s + 5.0))
     for switch_s in switches:
+        replica, for_s = random.choice(REPLICAS), round(random.uniform(1.0, 6.0), 2)
+        slow = {"replica": replica, "topic": Topic.DOCUMENTS_PROGRESSED.value, "for_s": for_s}
+        yield Step(at_s=round(switch_s + random.uniform(-2.0, 5.0), 3), do="withhold", what=slow)
         for _ in range(12):
             yield _ask(random, random.uniform(switch_s, switch_s + 9.0))
+
+
+def retention(random: Random) -> Iterator[Step]:
+    """A stage is away for longer than its topics keep what it has not read; perhaps one of the next generation, too."""
+    stage = random.choice(("prepare", "embed", "index-vectors", "index-vectors", "index-keywords"))
+    at_s = random.uniform(3.0, 14.0)
+    yield from _away_too_long(random, stage, at_s)
+    if random.random() < 0.4:
+        stage = random.choice(("embed", "index-vectors", "index-keywords"))
+        yield from _away_too_long(random, f"{stage}-g2", at_s + random.uniform(10.0, 16.0))
+    for _ in range(16):
+        yield _ask(random, random.uniform(at_s, SPAN_S + 2.0))
+
+
+def _away_too_long(random: Random, stage: str, at_s: float) -> Iterator[Step]:
+    for_s = random.uniform(5.0, 10.0)
+    yield Step(at_s=round(at_s, 3), do="hold", what={"stage": stage, "for_s": round(for_s, 2)})
+    for number in range(3):
+        what = {
+            "document": random.randrange(DOCUMENTS),
+            "draft": 200 + number,
+            "paragraphs": random.choice((1, 3, 12)),
+            "access": random.choice(ACCESS),
+            "version": None,
+            "lane": "live",
+        }
+        yield Step(at_s=round(at_s + random.uniform(0.1, 2.0), 3), do="put", what=what)
+    yield Step(at_s=round(at_s + for_s - 0.2, 3), do="expire", what={"min_age_s": 1.5})
 
 
 def _against_builders(random: Random, at_s: float) -> Step:
@@ -80,4 +114,5 @@ def _ask(random: Random, at_s: float) -> Step:
 CHAPTERS: Sequence[tuple[Callable[[Random], Iterator[Step]], int, int]] = (
     (quarantine, 4, 3),
     (generations, 10, 9),
+    (retention, 20, 13),
 )

@@ -4,13 +4,17 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import headwater.access.clauses
 import headwater.access.gate
 import headwater.clients.kafka.config
+import headwater.generations.catching_up
+import headwater.generations.lifecycle
 import headwater.heads.applying
+import headwater.heads.directory_table
 import headwater.heads.view
 import headwater.heads.waiting
 import headwater.rows.builder
@@ -27,15 +31,20 @@ import streams.admit.transaction
 import streams.admit.worker
 import streams.embed.agent
 import streams.harness.settle
+import streams.index_keywords.agent
+import streams.index_vectors.agent
 import streams.indexing.stage
 import streams.indexing.step
+import streams.prepare.agent
 import streams.sweep.step
 import streams.sweep.worker
 import tests.simulation.confluent
 import tests.simulation.kafka_clients
 from headwater.access.gate import GateView, Verdict
+from headwater.generations.policy import DEFAULT_POLICY
+from schemas.events.directory import DirectoryKind
 from schemas.events.documents import Access, DocumentProgressed
-from schemas.ids import Revision
+from schemas.ids import SYSTEM_TENANT, Revision
 from streams.harness.delivery import Delivery, Outcome
 from streams.harness.ledger import Ledger
 from streams.harness.settle import Settler
@@ -243,3 +252,66 @@ def forget_what_waits(stack: contextlib.ExitStack) -> None:
         restored(self, partition, {})
 
     patch_in(stack, streams.admit.heads.AdmissionHeads, "restore_waiting", forgetful)
+
+
+def switch_before_it_has_caught_up(stack: contextlib.ExitStack) -> None:
+    async def proved(self: Any) -> None:
+        return None
+
+    patch_in(stack, headwater.generations.catching_up.CatchUp, "prove", proved)
+
+
+def switch_at_once(stack: contextlib.ExitStack) -> None:
+    async def sleep(_: float) -> None:
+        return None
+
+    patch_in(stack, headwater.generations.lifecycle, "asyncio", SimpleNamespace(sleep=sleep))
+
+
+def serve_what_is_built(stack: contextlib.ExitStack) -> None:
+    def newest(self: headwater.heads.directory_table.DirectoryTable) -> Any:
+        entries = self.list(SYSTEM_TENANT, DirectoryKind.GENERATION)
+        return max(entries, key=lambda each: each.revision).record_id if entries else None
+
+    patch_in(stack, headwater.heads.directory_table.DirectoryTable, "serving_generation", newest)
+
+
+def complete_in_any_generation(stack: contextlib.ExitStack) -> None:
+    judge = headwater.access.gate.judge_row
+
+    def judge_row(head: Any, view: GateView, *, revision: Revision, store: Any, generation: Any) -> Verdict:
+        if head is not None:
+            found = [known for (_, where), known in head.complete.items() if where is store]
+            head = replace(head, complete={(generation, store): max(found)} if found else {})
+        return judge(head, view, revision=revision, store=store, generation=generation)
+
+    patch_in(stack, query_api.retrieval.gatekeeper, "judge_row", judge_row)
+
+
+def sweep_for_all_generations(stack: contextlib.ExitStack) -> None:
+    removal_of = streams.sweep.step.removal_of
+
+    def of_any(event: DocumentProgressed, *, generation: Any) -> streams.sweep.step.Removal | None:
+        return removal_of(event, generation=event.generation)
+
+    patch_in(stack, streams.sweep.worker, "removal_of", of_any)
+
+
+def cut_all_alike(stack: contextlib.ExitStack) -> None:
+    key = streams.prepare.agent.prepared_key
+
+    def without_policy(sha256: str, policy: Any, **options: Any) -> str:
+        return key(sha256, DEFAULT_POLICY, **options)
+
+    patch_in(stack, streams.prepare.agent, "prepared_key", without_policy)
+
+
+def ignore_gaps(stack: contextlib.ExitStack) -> None:
+    for spec in (
+        streams.prepare.agent.PREPARE,
+        streams.embed.agent.EMBED,
+        streams.index_vectors.agent.INDEX_VECTORS,
+        streams.index_keywords.agent.INDEX_KEYWORDS,
+    ):
+        stack.callback(object.__setattr__, spec, "dense", spec.dense)
+        object.__setattr__(spec, "dense", frozenset())

@@ -184,6 +184,55 @@ MUTANTS: Sequence[Mutant] = (
         seed=27,
         apply=defects.forget_what_waits,
     ),
+    Mutant(
+        name="switch-early",
+        defect="a generation is switched to before it has caught up",
+        found_by="be",
+        seed=9,
+        apply=defects.switch_before_it_has_caught_up,
+    ),
+    Mutant(
+        name="switch-at-once",
+        defect="a switch does not wait until every replica has read what its proof rests on",
+        found_by="be",
+        seed=9,
+        apply=defects.switch_at_once,
+    ),
+    Mutant(
+        name="serve-building",
+        defect="the newest generation serves, built or not",
+        found_by="be",
+        seed=9,
+        apply=defects.serve_what_is_built,
+    ),
+    Mutant(
+        name="any-generation",
+        defect="the gate takes what is complete in any generation for complete in this one",
+        found_by="bh",
+        seed=9,
+        apply=defects.complete_in_any_generation,
+    ),
+    Mutant(
+        name="sweep-others",
+        defect="a generation's reports let the older rows of all others go",
+        found_by="ah",
+        seed=9,
+        apply=defects.sweep_for_all_generations,
+    ),
+    Mutant(
+        name="cut-alike",
+        defect="prepared texts are kept without the policy that cut them",
+        found_by="a",
+        seed=9,
+        apply=defects.cut_all_alike,
+    ),
+    Mutant(
+        name="ignore-gap",
+        defect="a stage goes on behind what retention took from it",
+        found_by="ace",
+        seed=13,
+        apply=defects.ignore_gaps,
+    ),
 )
 
 

@@ -33,6 +33,14 @@ class Wish:
     policy: ChunkPolicy = USUAL
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What the generation that serves was proved to have: all that the log had at an instant."""
+
+    since_s: float
+    known_everywhere: bool  # a replica that did not know by the time of the switch refuses; a rollback does not wait
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Operator:
     """What outlives the commands, of which each is a process that can be killed."""
@@ -40,8 +48,7 @@ class Operator:
     settings: Settings
     wishes: deque[Wish] = field(default_factory=deque)
     policies: dict[GenerationName, ChunkPolicy] = field(default_factory=dict)
-    # Since when a generation was seen to have all that the log had, by the number of the switch to it.
-    proved_since_s: dict[int, float] = field(default_factory=dict)
+    proofs: dict[int, Proof] = field(default_factory=dict)  # by the number of the switch
     gaps: set[str] = field(default_factory=set)  # generations of which a stage said that it had lost events
 
     def take(self, wish: Wish) -> None:
@@ -89,11 +96,13 @@ async def operate(operator: Operator) -> None:
 
 async def _carry_out(wish: Wish, operator: Operator) -> None:
     world, name = WORLD.get(), wish.generation
-    since_s = None if wish.command == "create" else world.loop.time()
+    proof = None  # what is created is proved to have nothing
+    if wish.command != "create":
+        proof = Proof(since_s=world.loop.time(), known_everywhere=wish.command == "switch")
     async with GenerationsDirectory.open(operator.settings) as directory:
         lifecycle = Lifecycle(
             settings=operator.settings,
-            directory=_Noting(directory=directory, operator=operator, since_s=since_s),
+            directory=_Noting(directory=directory, operator=operator, proof=proof),
             feeders=_Feeders(),
             prove=lambda generation, patience_s: _prove(operator.settings, generation, patience_s),
             describe=_describe,
@@ -124,15 +133,14 @@ class _Noting:
 
     directory: GenerationsDirectory
     operator: Operator
-    since_s: float | None
+    proof: Proof | None
 
     async def read(self) -> Generations:
         return await self.directory.read()
 
     async def put(self, record: Generation, *, over: Revision) -> Known:
-        noted = self.operator.proved_since_s
-        if self.since_s is not None:
-            noted[record.switched] = min(self.since_s, noted.get(record.switched, self.since_s))
+        if self.proof is not None:  # of several terminals the first one may have written it
+            self.operator.proofs.setdefault(record.switched, self.proof)
         return await self.directory.put(record, over=over)
 
 

@@ -26,6 +26,11 @@ class Worker:
     crashes: list[str] = field(default_factory=list)
     held: bool = False  # nobody starts it again
 
+    @property
+    def stage(self) -> str:
+        """What all workers of a stage have in common: its name, with that of a generation which was created."""
+        return self.name.rpartition("-")[0]
+
     def launch(self) -> None:
         """Start a process; another one follows when it ends."""
         process = self.process = Process(name=self.name, host=self.host, random=self.random)

@@ -108,6 +108,11 @@ class Truth:
         ]
         return max(found, default=None)
 
+    def ends(self) -> dict[int, int]:
+        """Return the offsets behind all reports, by partition."""
+        reports = [each for of_document in self.progress.values() for each in of_document]
+        return {number: max(offset for where, offset, _ in reports if where == number) + 1 for number, _, _ in reports}
+
     def exists(self, tenant: TenantId, kind: DirectoryKind, record_id: str, before: int | None) -> bool:
         """Say whether a directory record exists, by what lies below an offset."""
         newest = None

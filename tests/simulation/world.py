@@ -91,6 +91,8 @@ class World:
         self.deliveries = 0
         self.faults = 0
         self.processes: list[Process] = []
+        self._withheld: dict[tuple[str, str], int] = {}  # a process's name and a topic, how often at once
+        self._held: dict[str, None] = {}  # stages that nobody starts, in order
         self._environments: dict[str, MemoryEnvironment] = {}
         self._create_topics()
 
@@ -158,12 +160,33 @@ class World:
         for process in self.processes:
             process.thaw()
             process.cut_off = False
-        for worker in self.workers.values():
-            worker.release()
+        for place in list(self._held):
+            self.release(place)
 
     def empty(self, folder: Path) -> None:
         """Lose all that lies in a folder."""
         self.environment(folder).empty()
+
+    def hold(self, stage: str) -> None:
+        """Kill a stage's workers and start none, those of a generation to come included."""
+        self._held[stage] = None
+        for worker in self._workers_of(stage):
+            worker.hold()
+
+    def release(self, stage: str) -> None:
+        """Start a stage's workers again."""
+        if stage in self._held:
+            del self._held[stage]
+            for worker in self._workers_of(stage):
+                worker.release()
+
+    def withhold(self, process: str, topic: str, by: int) -> None:
+        """Let a process get nothing more of one topic (1), as from a leader that is slow, or again (-1)."""
+        self._withheld[process, topic] = self._withheld.get((process, topic), 0) + by
+
+    def is_withheld(self, process: Process, topic: str) -> bool:
+        """Say whether a process gets nothing of a topic now."""
+        return bool(self._withheld) and self._withheld.get((process.name, topic), 0) > 0
 
     def wipe(self, service: str) -> None:
         """Take everything from a store."""
@@ -183,8 +206,8 @@ class World:
         of = None if stage in {"admit", "status"} else generation or self.settings.generation
         group = self.broker.group(group_of(self.settings, stage, generation=of))
         place = stage if of in {None, self.settings.generation} else f"{stage}-{of}"
-        for worker in self.workers.values():
-            if worker.name.rpartition("-")[0] == place and worker.process is not None:
+        for worker in self._workers_of(place):
+            if worker.process is not None:
                 worker.process.kill()
         for member in list(group.members.values()):
             member.process.kill()
@@ -215,7 +238,12 @@ class World:
 
     def _employ(self, name: str, host: str, start: Callable[[Worker], Coroutine[Any, Any, None]]) -> None:
         worker = self.workers[name] = Worker(name=name, host=self.hosts[host], start=start, random=self.random)
-        worker.launch()
+        worker.held = worker.stage in self._held
+        if not worker.held:
+            worker.launch()
+
+    def _workers_of(self, stage: str) -> list[Worker]:
+        return [worker for worker in self.workers.values() if worker.stage == stage]
 
     def _host(self, name: str) -> Host:
         return Host(name=name, monotonic_s=self.loop.time, start_ms=START_MS)
