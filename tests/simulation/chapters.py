@@ -1,6 +1,7 @@
 """What is told in some stories only, each from random numbers of its own: the other stories stay what they are."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from random import Random
 
 from schemas.topics import Topic
@@ -30,10 +31,11 @@ def generations(random: Random) -> Iterator[Step]:
     """A generation that cuts texts otherwise: built beside the first one, switched to, perhaps rolled back from."""
     made_s = random.uniform(2.0, 12.0)
     yield _command(made_s, command="create", name="g2", finer=True)
-    late = random.choice(("prepare", "embed", "index-vectors", "index-keywords", "sweep"))
-    yield Step(at_s=round(made_s, 3), do="hold", what={"stage": f"{late}-g2", "for_s": round(random.uniform(2, 18), 2)})
+    late, held_s = random.choice(("prepare", "embed", "index-vectors", "index-keywords")), random.uniform(2.0, 18.0)
+    yield Step(at_s=round(made_s, 3), do="hold", what={"stage": f"{late}-g2", "for_s": round(held_s, 2)})
     at_s = made_s + random.choice((0.5, 4.0, 10.0)) * random.uniform(0.5, 1.5)
     yield _command(at_s, command="switch", name="g2")
+    yield from _slow_to_know(random, max(at_s, made_s + held_s) + random.uniform(0.0, 2.0))
     switches = [at_s]
     for command in ("roll_back", "switch"):
         if random.random() < 0.5:
@@ -44,11 +46,18 @@ def generations(random: Random) -> Iterator[Step]:
     for _ in range(random.randint(2, 5)):
         yield _against_builders(random, random.uniform(made_s, at_s + 5.0))
     for switch_s in switches:
-        replica, for_s = random.choice(REPLICAS), round(random.uniform(1.0, 6.0), 2)
-        slow = {"replica": replica, "topic": Topic.DOCUMENTS_PROGRESSED.value, "for_s": for_s}
-        yield Step(at_s=round(switch_s + random.uniform(-2.0, 5.0), 3), do="withhold", what=slow)
-        for _ in range(12):
+        for _ in range(8):
             yield _ask(random, random.uniform(switch_s, switch_s + 9.0))
+
+
+def _slow_to_know(random: Random, at_s: float) -> Iterator[Step]:
+    """The replica that the operator does not look at gets reports late while the new generation gets ready."""
+    for_s = random.uniform(3.0, 8.0)
+    slow = {"replica": REPLICAS[1], "topic": Topic.DOCUMENTS_PROGRESSED.value, "for_s": round(for_s, 2)}
+    yield Step(at_s=round(at_s, 3), do="withhold", what=slow)
+    for _ in range(12):
+        asked = _ask(random, at_s + random.uniform(0.0, for_s))
+        yield replace(asked, what=asked.what | {"replica": REPLICAS[1]})
 
 
 def retention(random: Random) -> Iterator[Step]:

@@ -48,6 +48,7 @@ from schemas.ids import SYSTEM_TENANT, Revision
 from streams.harness.delivery import Delivery, Outcome
 from streams.harness.ledger import Ledger
 from streams.harness.settle import Settler
+from streams.prepare.prepared import prepared_key
 
 
 def patch_in(stack: contextlib.ExitStack, owner: Any, name: str, value: Any) -> None:
@@ -268,6 +269,15 @@ def switch_at_once(stack: contextlib.ExitStack) -> None:
     patch_in(stack, headwater.generations.lifecycle, "asyncio", SimpleNamespace(sleep=sleep))
 
 
+def switch_whatever_came_in_between(stack: contextlib.ExitStack) -> None:
+    switch = headwater.generations.lifecycle.Lifecycle._switch
+
+    async def unconcerned(self: Any, name: Any, _: object) -> Any:
+        return await switch(self, name, await self.directory.read())
+
+    patch_in(stack, headwater.generations.lifecycle.Lifecycle, "_switch", unconcerned)
+
+
 def serve_what_is_built(stack: contextlib.ExitStack) -> None:
     def newest(self: headwater.heads.directory_table.DirectoryTable) -> Any:
         entries = self.list(SYSTEM_TENANT, DirectoryKind.GENERATION)
@@ -298,10 +308,8 @@ def sweep_for_all_generations(stack: contextlib.ExitStack) -> None:
 
 
 def cut_all_alike(stack: contextlib.ExitStack) -> None:
-    key = streams.prepare.agent.prepared_key
-
-    def without_policy(sha256: str, policy: Any, **options: Any) -> str:
-        return key(sha256, DEFAULT_POLICY, **options)
+    def without_policy(sha256: str, _: object, **options: Any) -> str:
+        return prepared_key(sha256, DEFAULT_POLICY, **options)
 
     patch_in(stack, streams.prepare.agent, "prepared_key", without_policy)
 

@@ -66,6 +66,9 @@ class OfEndings(Evidence):
             yield f"the operator has not done: {wish.command} {wish.generation}"
         switch = self._truth.switch(None)
         serving = self._world.settings.generation if switch is None else switch.name
+        wanted = self._world.operator.serving
+        if wanted is not None and serving != wanted:
+            yield f"{serving} serves, and the operator's last command asked for {wanted}"
         if serving not in self._sound():
             yield f"{serving} serves, and has lost events"
 

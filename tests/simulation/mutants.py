@@ -199,6 +199,13 @@ MUTANTS: Sequence[Mutant] = (
         apply=defects.switch_at_once,
     ),
     Mutant(
+        name="switch-blindly",
+        defect="a slow switch undoes a rollback that was made since it began (as before ADR 0153)",
+        found_by="e",
+        seed=9,
+        apply=defects.switch_whatever_came_in_between,
+    ),
+    Mutant(
         name="serve-building",
         defect="the newest generation serves, built or not",
         found_by="be",
@@ -222,7 +229,7 @@ MUTANTS: Sequence[Mutant] = (
     Mutant(
         name="cut-alike",
         defect="prepared texts are kept without the policy that cut them",
-        found_by="a",
+        found_by="ah",
         seed=9,
         apply=defects.cut_all_alike,
     ),
@@ -230,7 +237,7 @@ MUTANTS: Sequence[Mutant] = (
         name="ignore-gap",
         defect="a stage goes on behind what retention took from it",
         found_by="ace",
-        seed=13,
+        seed=33,
         apply=defects.ignore_gaps,
     ),
 )

@@ -49,6 +49,7 @@ class Operator:
     wishes: deque[Wish] = field(default_factory=deque)
     policies: dict[GenerationName, ChunkPolicy] = field(default_factory=dict)
     proofs: dict[int, Proof] = field(default_factory=dict)  # by the number of the switch
+    serving: GenerationName | None = None  # what the command that was carried out last asked for
     gaps: set[str] = field(default_factory=set)  # generations of which a stage said that it had lost events
 
     def take(self, wish: Wish) -> None:
@@ -56,6 +57,11 @@ class Operator:
         if wish.command == "create":
             self.policies[wish.generation] = wish.policy
         self.wishes.append(wish)
+
+    def note(self, wish: Wish) -> None:
+        """Remember what is to serve from now on; every story rolls back to the first generation."""
+        if wish.command != "create":
+            self.serving = wish.generation if wish.command == "switch" else self.settings.generation
 
     def read_of_a_gap(self, worker: str) -> None:
         """Do what the sentence says that a stage ended with: build another generation from the log, and switch."""
@@ -92,6 +98,7 @@ async def operate(operator: Operator) -> None:
             continue
         if wish in operator.wishes:  # another terminal may have done it meanwhile
             operator.wishes.remove(wish)
+            operator.note(wish)
 
 
 async def _carry_out(wish: Wish, operator: Operator) -> None:
