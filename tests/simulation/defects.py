@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -262,13 +261,6 @@ def switch_before_it_has_caught_up(stack: contextlib.ExitStack) -> None:
     patch_in(stack, headwater.generations.catching_up.CatchUp, "prove", proved)
 
 
-def switch_at_once(stack: contextlib.ExitStack) -> None:
-    async def sleep(_: float) -> None:
-        return None
-
-    patch_in(stack, headwater.generations.lifecycle, "asyncio", SimpleNamespace(sleep=sleep))
-
-
 def switch_whatever_came_in_between(stack: contextlib.ExitStack) -> None:
     switch = headwater.generations.lifecycle.Lifecycle._switch
 
@@ -296,15 +288,6 @@ def complete_in_any_generation(stack: contextlib.ExitStack) -> None:
         return judge(head, view, revision=revision, store=store, generation=generation)
 
     patch_in(stack, query_api.retrieval.gatekeeper, "judge_row", judge_row)
-
-
-def sweep_for_all_generations(stack: contextlib.ExitStack) -> None:
-    removal_of = streams.sweep.step.removal_of
-
-    def of_any(event: DocumentProgressed, *, generation: Any) -> streams.sweep.step.Removal | None:
-        return removal_of(event, generation=event.generation)
-
-    patch_in(stack, streams.sweep.worker, "removal_of", of_any)
 
 
 def cut_all_alike(stack: contextlib.ExitStack) -> None:
