@@ -87,10 +87,20 @@ def webhooks() -> None:
 def check(
     source: Annotated[str, typer.Argument(help="Name of the source in the directory.")],
     tenant: TenantName = "default",
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Check a source's settings, credentials and rights from here, and say what is missing. Nothing is read."""
     settings = _set_up(f"connector-{source}")
-    typer.echo(_ran(check_source(settings, (TenantId(tenant), SourceId(source)))))
+    try:
+        said, readable = event_loop.run(check_source(settings, (TenantId(tenant), SourceId(source)))), True
+    except HeadwaterError as error:
+        said, readable = str(error), False
+    if as_json:
+        typer.echo(json.dumps({"source": source, "readable": readable, "said": said}))
+    else:
+        typer.echo(said, err=not readable)
+    raise typer.Exit(0 if readable else 1)
 
 
 @app.command()

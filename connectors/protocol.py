@@ -52,7 +52,11 @@ class SourceChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemFailed:
-    """One item that could not be read. The others go on; it is tried again on the next pass."""
+    """One item that could not be read. The others go on.
+
+    It is tried again by each pass that meets it; where it is one of an ItemConnector, also by looks of its own
+    (ADR 0156), so a connector may let an incremental pass end though an item failed.
+    """
 
     external_id: str
     error: HeadwaterError
@@ -119,7 +123,10 @@ class ItemConnector(Connector, Protocol):
     """A source of which single items can be looked at: what a webhook names."""
 
     def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[Observed]:
-        """Yield what differs from the cursor of these items alone. One that is gone is Deleted."""
+        """Yield what differs from the cursor of these items alone. One that is gone is Deleted.
+
+        An id that is none of a document, as one that was reported as failed may be, is passed over.
+        """
         ...
 
 

@@ -14,12 +14,14 @@ from uuid import uuid4
 from connectors.cursors import CursorStore, noted, without_marks
 from connectors.endings import SyncReport
 from connectors.mirroring import mirrored
+from connectors.outstanding import Outstanding
 from connectors.passes import passes_of
 from connectors.protocol import (
     Connector,
     CursorMoved,
     Deleted,
     GroupMirrored,
+    ItemConnector,
     ItemFailed,
     LiveConnector,
     Observed,
@@ -56,6 +58,10 @@ async def _untold(_: SyncReport) -> None:
     """Nobody wants to know how far it is."""
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 def _always() -> None:
     """Let it write: nobody else can hold the source."""
 
@@ -78,18 +84,24 @@ class Runner:
     created: Revision | None = None  # tells this life of the source from an earlier one of the same name
     may_write: Callable[[], None] = _always
     tell: Callable[[SyncReport], Awaitable[None]] = _untold
+    now: Callable[[], datetime] = _utc_now
 
     async def sync(self, work: Work = CHANGES) -> SyncReport:
         """Do the work and say how it ended. What comes before a first pass has ended goes to the backfill lane."""
 
         async def all_passes(tally: Tally) -> None:
             await self.connector.check()
-            for each in passes_of(self.connector, work):
+            passes = passes_of(self.connector, work)
+            for each in passes:
                 cursor = await self._cursor()
                 lane = Lane.LIVE if SYNCED_MARK in cursor else Lane.BACKFILL
+                if tally.outstanding is None and isinstance(self.connector, ItemConnector):
+                    tally.outstanding = Outstanding(cursor, self.now())
                 await self._submit_all(each.of(without_marks(cursor)), lane, tally)
                 if each.complete and SYNCED_MARK not in cursor:
-                    await self.cursors.save({SYNCED_MARK: datetime.now(UTC).isoformat().encode()})
+                    await self.cursors.save({SYNCED_MARK: self.now().isoformat().encode()})
+            if any(each.complete for each in passes):
+                await self._look_at_outstanding(tally)
 
         return await reported(all_passes)
 
@@ -116,6 +128,19 @@ class Runner:
         await retry(lambda: self.cursors.save({CREATED_MARK: own}), policy=RETRY)
         return {}
 
+    async def _look_at_outstanding(self, tally: Tally) -> None:
+        """Look at what failed earlier and was not met since, where that is due; report the rest as missing."""
+        outstanding, connector = tally.outstanding, self.connector
+        if outstanding is None or not isinstance(connector, ItemConnector):
+            return
+        if looks := outstanding.look():
+            cursor = without_marks(await self._cursor())
+            await self._submit_all(connector.items(looks, cursor), Lane.LIVE, tally)
+            outstanding.looked()
+            await self._save(outstanding.news())
+        for external_id, reason in outstanding.waiting().items():
+            tally.missing(external_id, reason)
+
     async def _submit_all(self, changes: AsyncIterator[Observed], lane: Lane, tally: Tally) -> None:
         async for batch in _batches(changes):
             good, groups = [], []
@@ -133,10 +158,15 @@ class Runner:
             # First: what the documents' access names should be there when they are.
             await self._mirror(groups, tally)
             await self._submit(good, lane, tally)
-            if moved:  # last: what came before it is confirmed
-                self.may_write()
-                await retry(lambda parts=moved: self.cursors.save(parts), policy=RETRY)  # type: ignore[misc]
+            if tally.outstanding is not None:  # before a place that has passed what failed
+                await self._save(tally.outstanding.news())
+            await self._save(moved)  # last: what came before it is confirmed
             await self.tell(tally.so_far())
+
+    async def _save(self, parts: Mapping[str, bytes | None]) -> None:
+        if parts:
+            self.may_write()
+            await retry(lambda: self.cursors.save(parts), policy=RETRY)
 
     async def _mirror(self, groups: Sequence[GroupMirrored], tally: Tally) -> None:
         """Bring groups into the log, then into the cursor."""
@@ -165,6 +195,8 @@ class Runner:
             parts = noted(change for change, _ in submissions)
             if submissions:
                 tally.remaining = submissions[-1][0].remaining
+            if tally.outstanding is not None:
+                tally.outstanding.submitted(change.external_id for change, _ in submissions)
             await retry(lambda: self.cursors.save(parts), policy=RETRY)
 
     async def _send(self, events: Sequence[DocumentSubmitted]) -> None:

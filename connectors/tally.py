@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from connectors.endings import Ending, SyncReport
+from connectors.outstanding import Outstanding
 from connectors.protocol import SourceGoneError
 from headwater.errors import FatalError, HeadwaterError, RetryableError, UnauthorisedError
 from headwater.telemetry.metrics import SYNC_ITEMS, SYNCS_ENDED
@@ -29,13 +30,20 @@ class Tally:
     failures: int = 0
     remaining: int | None = None
     failed: list[tuple[str, str]] = field(default_factory=list)
+    outstanding: Outstanding | None = None  # None: each pass meets again what fails
 
     def fail(self, external_id: str, error: HeadwaterError) -> None:
-        self.failures += 1
         SYNC_ITEMS.labels(outcome="failed").inc()
         log.warning("item_failed", error=type(error).__name__)
+        self.missing(external_id, str(error))
+        if self.outstanding is not None:
+            self.outstanding.fail(external_id, str(error))
+
+    def missing(self, external_id: str, reason: str) -> None:
+        """Report an item as missing, whether it was tried or not."""
+        self.failures += 1
         if len(self.failed) < REPORTED_FAILURES:
-            self.failed.append((external_id, str(error)))
+            self.failed.append((external_id, reason))
 
     def report(self, ending: Ending, *, reason: str | None = None) -> SyncReport:
         SYNCS_ENDED.labels(ending=ending.value).inc()

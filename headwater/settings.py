@@ -224,6 +224,8 @@ class WebhookSettings(BaseModel, frozen=True, extra="forbid"):
     read_timeout_s: PositiveFloat = 5.0  # until a body is complete
     append_timeout_s: PositiveFloat = 2.0  # until the broker holds the request; senders wait 10 s and less
     parallel: PositiveInt = 128  # deliveries in hand, each with its body in memory; more are told to come again
+    # Topics of this broker that stores write the events of buckets into, each with the tenant whose buckets they are.
+    event_topics: dict[str, str] = Field(default_factory=dict)
 
 
 class FreshnessSettings(BaseModel, frozen=True, extra="forbid"):

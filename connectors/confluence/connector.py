@@ -9,7 +9,7 @@ from connectors.confluence.cursor import LISTED, SEARCHED, moment, now
 from connectors.confluence.groups import GroupMirror
 from connectors.confluence.judging import Judge
 from connectors.confluence.reading import Reader
-from connectors.confluence.rest import SpaceRef
+from connectors.confluence.rest import CONTENT_ID, SpaceRef
 from connectors.confluence.site import Site
 from connectors.confluence.walk import Walk
 from connectors.protocol import Cursor, CursorMoved, Observed, SourceGoneError
@@ -100,18 +100,21 @@ class ConfluenceConnector:
             yield change
 
     async def permissions(self, since: Cursor) -> AsyncIterator[Observed]:
-        """List everything and yield whose readers differ; nothing is read, nothing deleted."""
+        """List everything and yield whose readers differ, or what is told beside the body: a move changes both.
+
+        Nothing is read but the links of what was moved; nothing is deleted.
+        """
         walk, spaces = self._walk(since), await self._spaces()
         async for change in walk.groups.all(spaces):
             yield change
-        async for change in _believed(walk.listed(spaces, walk.access_of_held)):
+        async for change in _believed(walk.listed(spaces, walk.metadata_of_held)):
             yield change
 
     async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[Observed]:
-        """Look at these contents alone, as webhooks ask."""
+        """Look at these contents alone, as webhooks ask. What is no content's id is passed over."""
         walk = self._walk(since)
         walk.groups.trust_cursor()
-        for content_id in dict.fromkeys(external_ids):
+        for content_id in filter(CONTENT_ID.fullmatch, dict.fromkeys(external_ids)):
             async for change in walk.looked_at(content_id):
                 yield change
 

@@ -24,10 +24,11 @@ class Held:
     version: int
     facts: str  # hash of what is told of it beside its body
     access: str  # hash
+    place: str = ""  # hash of where it lies; empty: an earlier version of this connector did not note it
 
     def encoded(self) -> bytes:
         """Return the part of the cursor."""
-        return f"{self.version} {self.facts} {self.access}".encode()
+        return f"{self.version} {self.facts} {self.access} {self.place}".rstrip().encode()
 
 
 def held_contents(since: Cursor) -> dict[str, Held]:
@@ -35,9 +36,10 @@ def held_contents(since: Cursor) -> dict[str, Held]:
     found = {}
     for part, state in since.items():
         if part.startswith(CONTENT):
-            version, facts, access = (*state.decode().split(" "), "", "")[:3]
+            version, facts, access, place = (*state.decode().split(" "), "", "", "")[:4]
             if version.isdecimal():
-                found[part.removeprefix(CONTENT)] = Held(version=int(version), facts=facts, access=access)
+                held = Held(version=int(version), facts=facts, access=access, place=place)
+                found[part.removeprefix(CONTENT)] = held
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from connectors.confluence.references import Reference
 from connectors.confluence.rest import ATTACHMENT, COMMENT, Content
 from connectors.confluence.settings import ConfluenceSettings
-from schemas.events.documents import Access, AttributeValue, DocumentState, Link
+from schemas.events.documents import Access, AttributeValue, DocumentPatch, DocumentState, Link
 from schemas.ids import KnowledgeBaseId
 
 _HTML = "text/html"
@@ -19,10 +19,15 @@ def facts_token(content: Content) -> str:
         content.space.key,
         title_of(content),
         content.labels,
-        [each.id for each in content.ancestors],
+        [[each.id, each.title] for each in content.ancestors],
         _home(content),
     ]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    return _token(told)
+
+
+def place_token(content: Content) -> str:
+    """Return what tells whether a content lies elsewhere: then its links are others, though its body is the same."""
+    return _token([content.space.key, _parent(content), _home(content)])
 
 
 def title_of(content: Content) -> str:
@@ -54,8 +59,8 @@ def attributes_of(content: Content) -> dict[str, AttributeValue]:
 def links_of(content: Content, references: Sequence[Reference], *, settings: ConfluenceSettings) -> tuple[Link, ...]:
     """Return the edges of the graph: where the content belongs, and what it refers to."""
     links = []
-    if content.ancestors:
-        links.append(Link(relation="child_of", target=content.ancestors[-1].id))
+    if parent := _parent(content):
+        links.append(Link(relation="child_of", target=parent))
     if home := _home(content):
         links.append(Link(relation="comments_on" if content.type == COMMENT else "attached_to", target=home))
     for each in references:
@@ -83,6 +88,26 @@ def state_of(
         attributes=attributes_of(content),
         links=links_of(content, references, settings=settings),
     )
+
+
+def metadata_of(state: DocumentState, *, links: bool) -> DocumentPatch:
+    """Return what is told beside the content, as a patch. `links`: all of them are known, that of the body as well."""
+    return DocumentPatch(
+        title=state.title,
+        url=state.url,
+        access=state.access,
+        attributes=state.attributes,
+        links=state.links if links else None,
+    )
+
+
+def _token(told: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+
+def _parent(content: Content) -> str:
+    """Return the id of the page right above."""
+    return content.ancestors[-1].id if content.ancestors else ""
 
 
 def _home(content: Content) -> str:

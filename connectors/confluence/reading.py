@@ -1,18 +1,18 @@
 """Contents with their bodies: what is submitted of a page, a comment, an attachment."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from connectors.confluence.documents import state_of, title_of
-from connectors.confluence.references import Target
+from connectors.confluence.references import Reference, Target
 from connectors.confluence.rest import ATTACHMENT, Content
 from connectors.confluence.site import Site
 from connectors.confluence.storage import document, mentioned, rendered
 from connectors.protocol import Upserted
 from headwater.content.media_types import READABLE, MediaType
 from headwater.errors import PoisonError
-from schemas.events.documents import Access
+from schemas.events.documents import Access, DocumentState
 from schemas.ids import KnowledgeBaseId
 
 _UNTOLD: Final = frozenset({"", MediaType.BINARY.value})
@@ -44,9 +44,8 @@ class Reader:
         """Return a page, blog post or comment as it is submitted."""
         for target in sorted(mentioned(storage) - self.names.keys(), key=lambda each: each.name):
             self.names[target] = await self.site.display_name(target.account())
-        settings = self.site.settings
-        body = rendered(storage, site_url=settings.url, space=content.space.key, names=self.names)
-        state = state_of(content, body.references, access, settings=settings, knowledge_base=self.knowledge_base)
+        body = rendered(storage, site_url=self.site.settings.url, space=content.space.key, names=self.names)
+        state = self.state(content, access, body.references)
         return Upserted(state=state, content=_once(document(title_of(content), [body.html])))
 
     def attached(self, content: Content, access: Access) -> Upserted:
@@ -60,8 +59,11 @@ class Reader:
             raise AttachmentTooLargeError(
                 f"{content.title}: {size} bytes, at most {settings.max_bytes}; raise max_bytes or leave it out"
             )
-        state = state_of(content, (), access, settings=settings, knowledge_base=self.knowledge_base)
-        return Upserted(state=state, content=lambda: self.site.download(content))
+        return Upserted(state=self.state(content, access), content=lambda: self.site.download(content))
+
+    def state(self, content: Content, access: Access, references: Sequence[Reference] = ()) -> DocumentState:
+        """Return what is said of a content. Its links are complete with the references of its body."""
+        return state_of(content, references, access, settings=self.site.settings, knowledge_base=self.knowledge_base)
 
 
 def _once(raw: bytes) -> Callable[[], AsyncIterator[bytes]]:

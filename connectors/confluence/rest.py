@@ -4,6 +4,7 @@ Shapes: Confluence Data Center REST API 9.2 and Confluence Cloud REST API, versi
 for by expansion are None: not told, which is not the same as empty.
 """
 
+import re
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote
@@ -15,6 +16,7 @@ BLOG_POST: Final = "blogpost"
 COMMENT: Final = "comment"
 ATTACHMENT: Final = "attachment"
 CURRENT: Final = "current"
+CONTENT_ID: Final = re.compile(r"(?:att)?\d{1,20}")
 _UNNAMED_SAFE: Final = "~@.-_+"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Final
 
+from connectors.confluence.macros import CODE, INCLUDED, Macro
 from connectors.confluence.markup import Node, markup_tree
 from connectors.confluence.references import RESOURCES, Reference, Target, names_user, target_of
 
@@ -27,23 +28,8 @@ _DROPPED: Final = frozenset(
     | {"ac:task-uuid", "ac:task-status", "ac:adf-attribute", "ac:adf-fallback"}
 )
 _BLOCKS: Final = frozenset({"ac:layout", "ac:layout-section", "ac:layout-cell", "ac:rich-text-body", "ac:adf-content"})
-_CODE: Final = frozenset({"code", "noformat", "markdown", "mermaid", "plantuml"})
-_INCLUDED: Final = frozenset({"include", "excerpt-include"})
-# They show what other places hold by the time somebody looks, or nothing at all.
-_DYNAMIC: Final = frozenset(
-    {
-        "anchor",
-        "attachments",
-        "blog-posts",
-        "children",
-        "contentbylabel",
-        "contributors",
-        "gallery",
-        "html",
-        "livesearch",
-    }
-    | {"pagetree", "recently-updated", "toc", "toc-zone-marker", "rss", "tasks-report-macro", "detailssummary"}
-)
+# What is written on the page itself flows; between these it is a paragraph of its own.
+_APART: Final = frozenset({"", "div", "blockquote"})
 _NAMING: Final = (*RESOURCES, "ri:user")
 
 
@@ -84,6 +70,8 @@ class _Renderer:
     names: Mapping[Target, str]
     out: list[str] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
+    inside: list[str] = field(default_factory=lambda: [""])  # the elements that are open
+    flowed: int = -1  # how much was written when a macro last ended
 
     def children(self, node: Node) -> None:
         for child in node.children:
@@ -109,7 +97,9 @@ class _Renderer:
             _WRITTEN.get(tag, _Renderer.children)(self, node)
 
     def emoticon(self, node: Node) -> None:
-        self.text(node.attributes.get("ac:emoji-fallback") or node.attributes.get("ac:emoji-shortname", ""))
+        said = node.attributes
+        named = f":{said['ac:name']}:" if said.get("ac:name") else ""  # Data Center tells no more
+        self.text(said.get("ac:emoji-fallback") or said.get("ac:emoji-shortname") or named)
 
     def time(self, node: Node) -> None:
         self.text(node.text if node.text.strip() else node.attributes.get("datetime", ""))
@@ -122,64 +112,83 @@ class _Renderer:
         attributes = "".join(f' {name}="{escape(value)}"' for name, value in said)
         if node.tag == "a" and (target := names_user(node) or target_of(node)):
             self._refer("links_to", target)
-        self.out.append(f"<{node.tag}{attributes}>")
-        self.children(node)
-        self.out.append(f"</{node.tag}>")
+        self._element(node.tag, attributes, node)
 
     def _block(self, tag: str, node: Node) -> None:
-        self.out.append(f"<{tag}>")
+        self._element(tag, "", node)
+
+    def _element(self, tag: str, attributes: str, node: Node) -> None:
+        self.out.append(f"<{tag}{attributes}>")
+        self.inside.append(tag)
         self.children(node)
+        self.inside.pop()
         self.out.append(f"</{tag}>")
 
     def macro(self, node: Node) -> None:
-        name = node.attributes.get("ac:name", "")
-        given = {each.attributes.get("ac:name", ""): each for each in node.elements("ac:parameter")}
-        said = {key: each.text.strip() for key, each in given.items()}
-        plain, rich = node.first("ac:plain-text-body"), node.first("ac:rich-text-body")
-        if name in _DYNAMIC or said.get("hidden") == "true":
+        macro = Macro.of(node)
+        if not macro.is_shown:
             return
-        if name in _INCLUDED:
-            self._include(given.values())
-        elif name == "status":
-            self.text(said.get("title", ""))
-        elif name == "jira":
-            self.text(said.get("key") or said.get("jqlQuery", ""))
-        elif name in {"view-file", "viewpdf", "viewdoc", "viewxls", "viewppt"}:
-            self._file(given.values())
-        elif plain is not None or name in _CODE:
-            self._heading(said.get("title"))
-            self.out.append(f"<pre><code>{escape(plain.text if plain else '', quote=False)}</code></pre>")
-        elif rich is not None:
-            self._heading(said.get("title"))
-            self._block("div", rich)
+        if macro.name in INCLUDED:
+            self._include(macro.targets)
+        elif macro.name == "jira":
+            self._flow(escape(macro.said.get("key") or macro.said.get("jqlQuery", ""), quote=False))
+        elif macro.plain is not None or macro.name in CODE:
+            self._heading(macro.said.get("title"))
+            plain = macro.plain.text if macro.plain is not None else ""
+            self.out.append(f"<pre><code>{escape(plain, quote=False)}</code></pre>")
+        elif macro.rich is not None:
+            self._heading(macro.said.get("title"))
+            self._block("div", macro.rich)
+        else:
+            self._without_body(macro)
+
+    def _without_body(self, macro: Macro) -> None:
+        """Write what the parameters call it and refer to: a title is the name of the one thing that it refers to."""
+        alone = macro.title if [target.kind != "user" for target in macro.targets] == [True] else ""
+        shown = [self._shown(target, alone or target.label) for target in macro.targets]
+        if macro.title and not alone:
+            shown.insert(0, escape(macro.title, quote=False))
+        self._flow(" ".join(shown))
+
+    def _flow(self, written: str) -> None:
+        """Write inside the text, or as a paragraph where there is none around; macros side by side are words."""
+        if not written:
+            return
+        if self.inside[-1] in _APART:
+            self.out.append(f"<p>{written}</p>")
+            return
+        self.out.append(f" {written}" if self.flowed == len(self.out) else written)
+        self.flowed = len(self.out)
 
     def _heading(self, title: str | None) -> None:
         if title:
             self.out.append(f"<p><strong>{escape(title, quote=False)}</strong></p>")
 
-    def _include(self, given: Iterable[Node]) -> None:
-        for target in _targets(given):
+    def _include(self, targets: Iterable[Target]) -> None:
+        for target in targets:
             self._refer("includes", target)
             self.out.append(f"<p>Includes: {self._anchor(target, target.label)}</p>")
-
-    def _file(self, given: Iterable[Node]) -> None:
-        for target in _targets(given):
-            self._refer("links_to", target)
-            self.text(target.label)
 
     def link(self, node: Node) -> None:
         body = node.first("ac:link-body", "ac:plain-text-link-body")
         target = next((found for found in map(target_of, node.elements(*_NAMING)) if found is not None), None)
-        if target is None:
-            if body is not None:
-                self.children(body)
-            return
+        if target is not None:
+            said = (body.text if body is not None else "").strip()
+            self.out.append(self._shown(target, said or target.label))
+        elif body is not None:
+            self.children(body)
+        else:  # a place on this page, or a shortcut of the site's
+            shortcut = node.first("ri:shortcut")
+            self.text(shortcut.attributes.get("ri:parameter", "") if shortcut else node.attributes.get("ac:anchor", ""))
+
+    def _shown(self, target: Target, label: str) -> str:
+        """Return what a reader sees of a reference, and note it."""
         if target.kind == "user":
-            self.text(f"@{self.names.get(target) or 'somebody'}")
             self._refer("mentions", target)
-            return
+            called = label if label != target.label else "somebody"
+            return escape(f"@{self.names.get(target) or called}", quote=False)
         self._refer("links_to", target)
-        self.out.append(self._anchor(target, (body.text if body is not None else "").strip() or target.label))
+        return self._anchor(target, label)
 
     def _anchor(self, target: Target, label: str) -> str:
         url = target.url(site_url=self.site_url, space=self.space)
@@ -229,7 +238,3 @@ _WRITTEN: Final[Mapping[str, Callable[[_Renderer, Node], None]]] = {
     "time": _Renderer.time,
     "img": _Renderer.img,
 }
-
-
-def _targets(given: Iterable[Node]) -> list[Target]:
-    return [target for node in given for inner in node.walk() if (target := target_of(inner)) is not None]

@@ -1,11 +1,12 @@
 """One pass over a site: each content that is met is compared with what is held of it."""
 
 from collections.abc import AsyncIterator, Callable, Collection
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from connectors.confluence.client import parsed
 from connectors.confluence.cursor import CONTENT, Held, held_contents, now
-from connectors.confluence.documents import attributes_of, facts_token, title_of, url_of
+from connectors.confluence.documents import facts_token, metadata_of, place_token
 from connectors.confluence.groups import GroupMirror
 from connectors.confluence.judging import Judge, Judged
 from connectors.confluence.reading import Reader, is_readable
@@ -63,21 +64,30 @@ class Walk:
 
     async def differences(self, content: Content, judged: Judged) -> AsyncIterator[Observed]:
         """Yield what to submit of a content. A change of access never waits for a body that cannot be read."""
-        async for change in self.access_of_held(content, judged):
+        async for change in self.metadata_of_held(content, judged):
             yield change
-        held, facts, version = self.held.get(content.id), facts_token(content), content.version.number
-        if held is None or held.version != version:
+        held = self.held.get(content.id)
+        if held is None or held.version != content.version.number:
             async for change in self._read(content, judged):
                 yield change
-        elif held.facts != facts:
-            patch = DocumentPatch(
-                title=title_of(content),
-                url=url_of(content, settings=self._site.settings),
-                access=judged.access,
-                attributes=attributes_of(content),
-            )
-            kept = Held(version=version, facts=facts, access=judged.token)
-            yield self._change(content.id, Patched(patch=patch), version, kept)
+
+    async def metadata_of_held(self, content: Content, judged: Judged) -> AsyncIterator[Observed]:
+        """Yield what differs of a content that is held, beside its body: its readers first.
+
+        A body is read where the content lies elsewhere by now, for its links are told from there.
+        """
+        async for change in self.access_of_held(content, judged):
+            yield change
+        held, version = self.held.get(content.id), content.version.number
+        if held is None or held.version != version:
+            return
+        now = _held(content, judged)
+        if content.type != ATTACHMENT and held.place not in {"", now.place}:
+            async for change in self._read(content, judged):
+                yield change
+        elif held.facts != now.facts:
+            patch = metadata_of(self._reader.state(content, judged.access), links=content.type == ATTACHMENT)
+            yield self._change(content.id, Patched(patch=patch), version, now)
 
     async def access_of_held(self, content: Content, judged: Judged) -> AsyncIterator[Observed]:
         """Yield a Patched where the readers of a content that is held differ, and the groups that they name."""
@@ -87,7 +97,7 @@ class Walk:
             yield ItemFailed(external_id=content.id, error=judged.error)
         held = self.held.get(content.id)
         if held is not None and held.access != judged.token:
-            kept = Held(version=held.version, facts=held.facts, access=judged.token)
+            kept = replace(held, access=judged.token)
             patch = DocumentPatch(access=judged.access)
             yield self._change(content.id, Patched(patch=patch), content.version.number, kept)
 
@@ -117,6 +127,8 @@ class Walk:
         return taken and content.type in self._site.kinds and is_readable(content)
 
     async def _read(self, content: Content, judged: Judged) -> AsyncIterator[Observed]:
+        """Yield a content with its body; a Patched where this very body is held."""
+        what: Upserted | Patched
         try:
             if content.type == ATTACHMENT:
                 what = self._reader.attached(content, judged.access)
@@ -136,7 +148,9 @@ class Walk:
             return
         async for group in self.groups.met(judged.groups):
             yield group
-        kept = Held(version=content.version.number, facts=facts_token(content), access=judged.token)
+        kept, held = _held(content, judged), self.held.get(content.id)
+        if held is not None and held.version == kept.version:
+            what = Patched(patch=metadata_of(what.state, links=True))
         yield self._change(content.id, what, kept.version, kept)
 
     def _change(
@@ -153,3 +167,12 @@ class Walk:
             cursor={CONTENT + content_id: state},
             remaining=self._unmet or None,
         )
+
+
+def _held(content: Content, judged: Judged) -> Held:
+    return Held(
+        version=content.version.number,
+        facts=facts_token(content),
+        access=judged.token,
+        place=place_token(content),
+    )

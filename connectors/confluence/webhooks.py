@@ -9,11 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from connectors.confluence.rest import CONTENT_ID
 from connectors.work import Work
 from headwater.errors import PoisonError
 
 MAX_DELIVERY_BYTES: Final = 1024 * 1024
-_ID: Final = re.compile(r"(?:att)?\d{1,20}")
 # What a piece belongs to is looked at as well: it may be told under another name.
 _PIECES: Final = ("page", "blog", "blogpost", "comment", "attachment", "attachments", "content")
 _ONE: Final = re.compile(
@@ -52,7 +52,10 @@ def work_of_delivery(headers: Mapping[str, str], body: bytes) -> Work:
         return Work(items=_ids(event, told), permissions=True)
     if _WHO.fullmatch(event):
         return Work(permissions=True)
-    return Work(changes=True) if event in _LABEL else _NOTHING
+    if event in _LABEL:  # passes that ask for edits do not see it: a label makes no version
+        labelled = frozenset(_named(told.get("labeled")))
+        return Work(items=labelled) if labelled else Work(changes=True)
+    return _NOTHING
 
 
 def _event(headers: Mapping[str, str], told: Mapping[str, Any]) -> str:
@@ -75,4 +78,4 @@ def _named(pieces: object) -> list[str]:
     """Return the ids of one piece, or of a list of them."""
     told = pieces if isinstance(pieces, list) else [pieces]
     ids = [str(each.get("id", "")) for each in told if isinstance(each, dict)]
-    return [content_id for content_id in ids if _ID.fullmatch(content_id)]
+    return [content_id for content_id in ids if CONTENT_ID.fullmatch(content_id)]

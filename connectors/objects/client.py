@@ -30,8 +30,9 @@ def objects_of(settings: ObjectsSettings, egress: Egress) -> Objects:
     """Return the bucket of the settings. Raise FatalError naming what to correct."""
     if settings.url.startswith("s3://"):
         return S3Objects(egress.httpx_client(), s3_bucket(settings), s3_credentials(settings))
-    # obstore opens the bucket; the prefix is said at each listing.
-    store = open_objects(settings.root, settings.options, setting="url", options_setting=_OPTIONS)
+    # obstore opens the bucket; the prefix is said at each listing. Its calls are its own: the proxy's word is needed.
+    proxy = {} if egress.proxy_url is None else {"proxy_url": egress.proxy_url}
+    store = open_objects(settings.root, {**settings.options, **proxy}, setting="url", options_setting=_OPTIONS)
     return ObstoreObjects(store, url=settings.url, options_setting=_OPTIONS)
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
-from urllib.parse import urlsplit
 
 from connectors.confluence import webhooks as confluence
 from connectors.github import webhooks as github
 from connectors.objects.notifications import keys_to_look_at
+from connectors.objects.settings import ObjectsSettings
 from connectors.webhooks.signatures import Headers, Scheme
 from connectors.work import CHANGES, Work
 from schemas.events.directory import Source
@@ -33,8 +33,9 @@ def _incremental(source: Source, headers: Headers, body: bytes) -> Work:
 
 def _objects(source: Source, headers: Headers, body: bytes) -> Work:
     del headers
-    keys = keys_to_look_at(body, bucket=urlsplit(source.settings.get("url", "")).netloc)
-    return Work() | Work(items=frozenset(keys))
+    of = ObjectsSettings(url=source.settings.get("url", ""))
+    keys = keys_to_look_at(body, bucket=of.bucket)
+    return Work() | Work(items=frozenset(key for key in keys if key.startswith(of.prefix)))
 
 
 def _github(source: Source, headers: Headers, body: bytes) -> Work:

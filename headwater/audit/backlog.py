@@ -8,10 +8,19 @@ from typing import Final
 
 from headwater.local.lag import LagReader
 from headwater.settings import Settings
+from schemas.events.directory import Generation, GenerationState
 
 # A stage that keeps up has events that wait, too; they are milliseconds old, or minutes where one document is large.
 _OLD: Final = timedelta(seconds=30)
 _STAGES: Final = frozenset({"prepare", "embed", "index-vectors", "index-keywords", "status"})
+
+
+def is_unfinished(generation: Generation) -> bool:
+    """Say whether it is still being built: its documents were admitted long before it, and none of them is overdue.
+
+    How old the events are that its stages have to read does not tell: those of the later stages are made meanwhile.
+    """
+    return generation.state is GenerationState.BUILDING
 
 
 class Backlog:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from headwater.audit.backlog import Backlog
+from headwater.audit.backlog import Backlog, is_unfinished
 from headwater.audit.log import CLIENT_ID, LogReader
 from headwater.audit.passes import Auditor
 from headwater.audit.recording import Verification
@@ -43,6 +43,11 @@ async def open_verification(settings: Settings, folder: Path) -> AsyncIterator[V
 
     async with AsyncExitStack() as stack:
         projections = await stack.enter_async_context(open_projections(settings))
+        backlog = await stack.enter_async_context(Backlog.open(settings))
+
+        async def behind() -> bool:
+            return is_unfinished(await own_generation(settings)) or await backlog.is_old()
+
         send = Sender(await stack.enter_async_context(EventProducer.open(settings, client_id=CLIENT_ID))).send
         yield Verification(
             auditor=Auditor(
@@ -52,7 +57,7 @@ async def open_verification(settings: Settings, folder: Path) -> AsyncIterator[V
                 settings=settings.audit,
                 removal_grace_s=settings.stages.removal_grace_s,
                 rebuilding=rebuilding,
-                behind=(await stack.enter_async_context(Backlog.open(settings))).is_old,
+                behind=behind,
             ),
             repairer=Repairer(projections=projections, send=send, settings=settings.audit),
             kept=await stack.enter_async_context(ElasticsearchConsistency.open(settings.elasticsearch)),

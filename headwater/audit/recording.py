@@ -9,7 +9,7 @@ import structlog
 from headwater.audit.passes import Auditor, PassResult
 from headwater.audit.repairing import Repairer
 from headwater.audit.reporting import reports, trail
-from headwater.ports.consistency import ConsistencyReport, ConsistencyReports, Difference, Projection
+from headwater.ports.consistency import ConsistencyReport, ConsistencyReports, Difference, Projection, Repairs
 from headwater.telemetry.metrics import CONSISTENCY_DIFFERENCES, CONSISTENCY_PASS_SECONDS
 from schemas.events.base import Event
 from schemas.ids import TenantId
@@ -35,19 +35,27 @@ class Verification:
     send: Callable[[Event], Awaitable[object]]  # returns once the broker holds the event
 
     async def run(self, *, repair: bool) -> PassOutcome:
-        """Run one pass. What was found is reported even where a repair could not be carried out.
+        """Run one pass. What was found is reported even where its repair fails; what of it was done is not, then.
 
         Raises RetryableError when the log, a store or the broker is away, FatalError when an index is missing.
         """
         result = await self.auditor.run_pass()
-        repairs = await self.repairer.repair(result, known=self.auditor.log.table.count()) if repair else {}
+        _measure(result)
+        repairs: Mapping[TenantId, Repairs] = {}
+        try:
+            if repair:
+                repairs = await self.repairer.repair(result, known=self.auditor.log.table.count())
+        finally:
+            made = await self._told(result, repairs)
+        return PassOutcome(result=result, reports=made)
+
+    async def _told(self, result: PassResult, repairs: Mapping[TenantId, Repairs]) -> tuple[ConsistencyReport, ...]:
         made = reports(result, repairs, clean_before=await self._clean_before(result))
         for report in made:
             for event in trail(report):
                 await self.send(event)
         await self.kept.save(made)
-        _measure(result)
-        return PassOutcome(result=result, reports=made)
+        return made
 
     async def _clean_before(self, result: PassResult) -> Mapping[TenantId, datetime | None]:
         """Ask since when those tenants were clean that are not known to be clean now: of the others it is now."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -19,8 +19,22 @@ from headwater.settings import Settings
 from schemas.events.queries import QueryExecuted
 from schemas.ids import GenerationName, TenantId
 
+if TYPE_CHECKING:
+    from headwater.generations.sizes import Size
+
 _PATIENCE_S: Final = 300.0
-_COLUMNS: Final = ("generation", "rows", "nDCG@10", "p50 ms", "p95 ms", "without a hit")
+_COLUMNS: Final = (
+    "generation",
+    "rows by words",
+    "MiB",
+    "rows by meaning",
+    "MiB ",
+    "nDCG@10",
+    "p50 ms",
+    "p95 ms",
+    "without a hit",
+)
+_MIB: Final = 2**20
 
 
 def compare_generations(
@@ -33,18 +47,16 @@ def compare_generations(
     as_json: AsJson = False,
 ) -> None:
     """Ask the newest real queries, or a judged collection, of both, and show quality, overlap, latency and size."""
-    from headwater.generations.sizes import count_rows
-
     settings = Settings()
     names = (GenerationName(first), GenerationName(second))
     with open_api(settings.api) as api, _questions(api, settings, names, queries, beir, tenant) as questions:
         found = compare(api, questions, (first, second))
-    rows = [asyncio.run(count_rows(settings.elasticsearch, name)) for name in names]
+    sizes = asyncio.run(_sizes(settings, names))
     if as_json:
-        print_json({**asdict(found), "rows": dict(zip(names, rows, strict=True))})
+        print_json({**asdict(found), "sizes": {name: asdict(size) for name, size in zip(names, sizes, strict=True)}})
         return
     title = f"{found.questions} questions, {found.judged} judged; overlap@10 {found.overlap_at_10:.3f}"
-    print_table(_COLUMNS, [_row(side, count) for side, count in zip(found.sides, rows, strict=True)], title=title)
+    print_table(_COLUMNS, [_row(side, size) for side, size in zip(found.sides, sizes, strict=True)], title=title)
 
 
 @contextmanager
@@ -77,6 +89,17 @@ async def _newest(settings: Settings, tenant: TenantId, limit: int) -> Sequence[
         return await model.list_queries(tenant, limit=limit)
 
 
-def _row(side: Side, rows: int) -> tuple[object, ...]:
+async def _sizes(settings: Settings, names: Sequence[GenerationName]) -> "list[Size]":
+    from headwater.generations.directory import read_directory
+    from headwater.generations.records import Generations
+    from headwater.generations.sizes import size_of
+
+    generations = Generations.of(await read_directory(settings), default=settings.generation)
+    return [await size_of(settings, generations.get(name).record) for name in names]
+
+
+def _row(side: Side, size: "Size") -> tuple[object, ...]:
     quality = None if side.ndcg_at_10 is None else f"{side.ndcg_at_10:.4f}"
-    return (side.generation, rows, quality, f"{side.latency_p50_ms:.1f}", f"{side.latency_p95_ms:.1f}", side.empty)
+    words, meaning = ((size.words_rows, size.words_bytes), (size.vectors_rows, size.vectors_bytes))
+    held = [shown for rows, held_bytes in (words, meaning) for shown in (rows, f"{held_bytes / _MIB:.1f}")]
+    return (side.generation, *held, quality, f"{side.latency_p50_ms:.1f}", f"{side.latency_p95_ms:.1f}", side.empty)

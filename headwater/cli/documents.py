@@ -99,6 +99,9 @@ def explain(
     evidence = {name: value for name, value in told["verdict"].items() if name != "cause"}
     if evidence:
         _print(evidence, as_json=False)
+    if refused := told["refused_since"]:
+        say(f"a newer submission was refused ({refused['reason']}), so this is the state before it:")
+        say(f"  {refused['explanation']}")
     if told["degraded"]:
         say(f"degraded: {', '.join(told['degraded'])}; with all of it the verdict might be another")
 

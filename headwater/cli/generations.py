@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from headwater.cli.comparison import compare_generations
-from headwater.cli.output import AsJson, print_json, print_table, say
+from headwater.cli.output import AsJson, print_json, print_table, say, tell
 from headwater.errors import FatalError
 from headwater.generations.directory import GenerationsDirectory, read_directory
 from headwater.generations.policy import DEFAULT_POLICY
@@ -84,16 +84,16 @@ def rollback(patience: Patience = _PATIENCE_S, *, as_json: AsJson = False) -> No
 
 
 @app.command()
-def drop(name: Name, *, force: Force = False, dry_run: DryRun = False) -> None:
+def drop(name: Name, *, force: Force = False, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Remove a generation that does not serve: workers, positions, topics, index and collection."""
     gone = f"the workers, positions, chunk topics, index and collection of {name}"
     if dry_run:
-        typer.echo(f"would remove {gone}")
+        tell(f"would remove {gone}", {"name": name, "removed": False}, as_json=as_json)
         return
     if not force:
         raise FatalError(f"drop destroys {gone}, and a rollback to it; look with --dry-run, then say --force")
     _run(lambda lifecycle: lifecycle.drop(GenerationName(name)))
-    say(f"removed {gone}")
+    tell(f"removed {gone}", {"name": name, "removed": True}, as_json=as_json)
 
 
 app.command("compare")(compare_generations)
@@ -180,11 +180,8 @@ def _run(work: Callable[["Lifecycle"], Awaitable[T]]) -> T:
 
 
 def _tell(known: Known, text: str, *, as_json: bool) -> None:
-    if as_json:
-        shown: dict[str, Any] = {**asdict(known.record), "revision": known.revision}
-        print_json(shown)
-    else:
-        say(text)
+    shown: dict[str, Any] = {**asdict(known.record), "revision": known.revision}
+    tell(text, shown, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,14 @@ def print_table(
     Console(highlight=False).print(table)
 
 
+def tell(text: str, value: Any, *, as_json: bool) -> None:
+    """Say what was done: as a sentence to people, as JSON to programs."""
+    if as_json:
+        print_json(value)
+    else:
+        say(text)
+
+
 def say(text: str) -> None:
     """Tell a person what is happening; on standard error, so that output stays clean."""
     typer.echo(text, err=True)

@@ -12,7 +12,7 @@ from headwater.settings import Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Dead letters.")
 CAUSES: Final = ("stage", "error", "count", "oldest", "newest")
-LETTERS: Final = ("position", "stage", "error", "document_id", "revision", "state", "parked_at")
+LETTERS: Final = ("position", "tenant_id", "stage", "error", "document_id", "revision", "state", "parked_at")
 RESULTS: Final = ("position", "document_id", "revision", "verdict", "ended", "detail")
 MAX_LETTERS: Final = 100  # in one call of the API
 NOT_FOUND: Final = 404
@@ -23,6 +23,7 @@ Stage = Annotated[str | None, typer.Option(help="Only letters of this stage.")]
 Error = Annotated[str | None, typer.Option(help="Only letters with this error class.")]
 Since = Annotated[datetime | None, typer.Option(help="Parked at or after this time (UTC).")]
 Until = Annotated[datetime | None, typer.Option(help="Parked before this time (UTC).")]
+Tenant = Annotated[str | None, typer.Option(help="Only this tenant's; another than your own: scope `system`.")]
 AllTenants = Annotated[bool, typer.Option("--all-tenants", help="Also letters that name no tenant: scope `system`.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
@@ -36,12 +37,13 @@ def list_parked(
     until: Until = None,
     state: Annotated[str, typer.Option(help="parked, replayed, superseded, discarded, or all.")] = "parked",
     limit: Annotated[int, typer.Option(help="How many letters, newest first.")] = 50,
+    tenant: Tenant = None,
     *,
     all_tenants: AllTenants = False,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters by cause, and the newest one by one."""
-    asked = _filter(document, stage, error, since, until, all_tenants=all_tenants) | {"limit": limit}
+    asked = _filter(document, stage, error, since, until, tenant=tenant, all_tenants=all_tenants) | {"limit": limit}
     with open_api(Settings().api) as api:
         page = api.call("GET", "/parked", params=asked if state == "all" else asked | {"state": state})
     if as_json:
@@ -88,13 +90,14 @@ def replay(
         str, typer.Option(help="stop: at the first that fails again; park: go on, do not wait.")
     ] = "stop",
     lane: Annotated[str, typer.Option(help="live, or backfill: edits go first.")] = "live",
+    tenant: Tenant = None,
     *,
     dry_run: DryRun = False,
     all_tenants: AllTenants = False,
     as_json: AsJson = False,
 ) -> None:
     """Run letters again, newest first. Exit status 1 when one failed again."""
-    wanted = _filter(document, stage, error, since, until, all_tenants=all_tenants)
+    wanted = _filter(document, stage, error, since, until, tenant=tenant, all_tenants=all_tenants)
     body = wanted | {"policy": policy, "lane": lane, "dry_run": dry_run}
     with open_api(Settings().api) as api:
         results, stopped = _replay(api, body, positions or [], limit)
@@ -118,13 +121,14 @@ def discard(
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option(help="How many letters at the most.", max=MAX_LETTERS)] = 50,
+    tenant: Tenant = None,
     *,
     dry_run: DryRun = False,
     all_tenants: AllTenants = False,
     as_json: AsJson = False,
 ) -> None:
     """Take letters off the list, newest first. Nothing runs again; their documents stay as they are."""
-    wanted = _filter(document, stage, error, since, until, all_tenants=all_tenants)
+    wanted = _filter(document, stage, error, since, until, tenant=tenant, all_tenants=all_tenants)
     body = wanted | {"reason": reason, "limit": limit, "dry_run": dry_run, "origins": _origins(positions or [])}
     with open_api(Settings().api) as api:
         report = api.call("POST", "/parked/discard", json=body)
@@ -178,6 +182,7 @@ def _filter(
     since: datetime | None,
     until: datetime | None,
     *,
+    tenant: str | None,
     all_tenants: bool,
 ) -> dict[str, Any]:
     asked = {
@@ -186,6 +191,7 @@ def _filter(
         "error": error,
         "parked_from": _instant(since),
         "parked_until": _instant(until),
+        "tenant": tenant,
         "all_tenants": True if all_tenants else None,
     }
     return {name: value for name, value in asked.items() if value is not None}

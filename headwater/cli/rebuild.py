@@ -14,6 +14,7 @@ import typer
 
 from headwater.cli.output import AsJson, print_json, say
 from headwater.errors import FatalError
+from headwater.generations.directory import serving
 from headwater.generations.positions import Way
 from headwater.generations.rebuilding import Rebuild
 from headwater.local.applications import name_of
@@ -24,7 +25,7 @@ from schemas.ids import GenerationName
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-Generation = Annotated[str | None, typer.Option("--generation", help="Whose store; HEADWATER_GENERATION by default.")]
+Generation = Annotated[str | None, typer.Option("--generation", help="Whose store; by default the one that serves.")]
 KeepRows = Annotated[bool, typer.Option("--keep-rows", help="Add what is missing; do not empty the store first.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a rebuild that was interrupted.")]
 _STOP_S = 40.0
@@ -50,8 +51,8 @@ def vectors(
 def _rebuild(store: Store, generation: str | None, *, keep_rows: bool, resume: bool, as_json: bool) -> None:
     settings = Settings()
     own = settings.generation
-    if generation is not None:
-        settings = settings.model_copy(update={"generation": GenerationName(generation)})
+    name = asyncio.run(serving(settings)) if generation is None else GenerationName(generation)
+    settings = settings.model_copy(update={"generation": name})
     began = time.monotonic()
     rebuild = Rebuild(
         settings=settings,
@@ -100,7 +101,7 @@ class LocalWorkers:
             if worker.poll() is not None:
                 raise FatalError(
                     f"{name} ended with {worker.returncode}, its last lines are above; then go on with "
-                    f"`headwater rebuild {store} --resume`"
+                    f"`headwater rebuild {store} --generation {self.settings.generation} --resume`"
                 )
 
         try:

@@ -1,7 +1,7 @@
 """`headwater schemas check | list | add | freeze-examples | asyncapi | publish`."""
 
 from dataclasses import asdict
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -55,7 +55,12 @@ def list_schemas(*, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def add(event: Annotated[str, typer.Argument(help="Class name of the event.")], *, dry_run: DryRun = False) -> None:
+def add(
+    event: Annotated[str, typer.Argument(help="Class name of the event.")],
+    *,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
     """Write the schema that an event's class asks for as its next version, if it is FULL with all earlier ones."""
     types = {kind.__name__: kind for kind in EVENT_TYPES}
     if event not in types:
@@ -63,49 +68,59 @@ def add(event: Annotated[str, typer.Argument(help="Class name of the event.")], 
     try:
         planned = plan_version(types[event])
         if planned is None:
-            typer.echo(f"{event} is as its latest schema says")
+            _tell(f"{event} is as its latest schema says", {"event": event, "added": None}, as_json=as_json)
             return
         registration, changes = planned
         if not dry_run:
             write_version(types[event], registration)
     except ContractError as error:
         _refuse(error)
-    typer.echo(f"{'would write' if dry_run else 'wrote'} schemas/avro/{registration.file} as id {registration.id}")
-    for change in changes:
-        typer.echo(f"  {change}")
+    said = f"{'would write' if dry_run else 'wrote'} schemas/avro/{registration.file} as id {registration.id}"
+    added = {
+        "event": event,
+        "added": asdict(registration),
+        "changes": [asdict(each) for each in changes],
+        "dry_run": dry_run,
+    }
+    _tell("\n".join([said, *(f"  {change}" for change in changes)]), added, as_json=as_json)
 
 
 @app.command("freeze-examples")
-def freeze_examples() -> None:
+def freeze_examples(*, as_json: AsJson = False) -> None:
     """Write the bytes of golden examples that have none yet; bytes once written are never replaced."""
     try:
         fresh = freeze()
     except ContractError as error:
         _refuse(error)
-    for name in fresh:
-        typer.echo(f"wrote schemas/examples/{name}.bin")
+    written = [f"schemas/examples/{name}.bin" for name in fresh]
+    _tell("\n".join(f"wrote {path}" for path in written) or "nothing to write", {"written": written}, as_json=as_json)
 
 
 @app.command()
-def asyncapi() -> None:
+def asyncapi(*, as_json: AsJson = False) -> None:
     """Write docs/asyncapi.yaml: the topics that others may write and read."""
     try:
         asyncapi_document.write()
     except ContractError as error:
         _refuse(error)
-    typer.echo("wrote docs/asyncapi.yaml")
+    _tell("wrote docs/asyncapi.yaml", {"written": ["docs/asyncapi.yaml"]}, as_json=as_json)
 
 
 @app.command()
-def publish(*, dry_run: DryRun = False) -> None:
+def publish(*, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Register all schemas with the registry that HEADWATER_KAFKA__SCHEMA_REGISTRY_URL names. Safe to repeat."""
     url = Settings().kafka.schema_registry_url
     if url is None:
         raise FatalError("HEADWATER_KAFKA__SCHEMA_REGISTRY_URL is not set: ids come from schemas/manifest.json")
     ids = HttpSchemaIds(url)
+    published: dict[str, int | None] = {}
     for kind in EVENT_TYPES:
-        done = "would be registered" if dry_run else f"has id {ids.publish(kind.__name__)}"
-        typer.echo(f"{full_name(kind.__name__)} {done}")
+        name = full_name(kind.__name__)
+        published[name] = None if dry_run else ids.publish(kind.__name__)
+        if not as_json:
+            typer.echo(f"{name} " + ("would be registered" if dry_run else f"has id {published[name]}"))
+    if as_json:
+        print_json(published)
 
 
 def _show(report: Report, revision: str | None) -> None:
@@ -119,6 +134,13 @@ def _show(report: Report, revision: str | None) -> None:
     if not report.problems:
         against = f"since {revision[:12]}" if revision else "with no earlier version to follow"
         typer.echo(f"contracts are FULL compatible and in order, {against}")
+
+
+def _tell(text: str, value: Any, *, as_json: bool) -> None:
+    if as_json:
+        print_json(value)
+    else:
+        typer.echo(text)
 
 
 def _refuse(error: ContractError) -> NoReturn:

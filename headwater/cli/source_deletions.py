@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from headwater.cli.api_client import ApiClient, open_api
-from headwater.cli.output import say
+from headwater.cli.output import AsJson, tell
 from headwater.settings import Settings
 
 AT_ONCE: Final = 1_000  # approvals of one call
@@ -23,6 +23,7 @@ def approve(
         datetime | None, typer.Option(formats=_TIMES, help="Those that began to wait by then, in UTC.")
     ] = None,
     count: Annotated[int | None, typer.Option(min=1, help="This many, the longest waiting first.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Let deletions through that wait because their source wanted to delete more than its budget."""
     if (everything, until, count) == (False, None, None):
@@ -33,7 +34,11 @@ def approve(
         newest = datetime.fromisoformat(shown["newest_at"]) if shown["newest_at"] else None
         by = newest if until is None or newest is None else min(newest, until.replace(tzinfo=UTC))
         approved = 0 if by is None else _approve(api, source, by, shown["waiting"] if count is None else count)
-    say(f"approved {approved} of {shown['waiting']} waiting deletions of {source}")
+    tell(
+        f"approved {approved} of {shown['waiting']} waiting deletions of {source}",
+        {"source": source, "approved": approved, "waiting": shown["waiting"]},
+        as_json=as_json,
+    )
 
 
 def remove(
@@ -41,21 +46,24 @@ def remove(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for the number of documents.")] = False,
     keep_documents: Annotated[bool, typer.Option("--keep-documents", help="Remove the source alone.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Remove a source and its documents. The number of documents is asked for: typing it approves their deletion."""
     path = f"/directory/sources/{source}"
     with open_api(Settings().api) as api:
         if keep_documents:
-            api.call("DELETE", path)
-            say(f"{source} is removed; its documents stay as they are")
+            removed = api.call("DELETE", path)
+            tell(f"{source} is removed; its documents stay as they are", removed | {"documents": 0}, as_json=as_json)
             return
         count = api.call("GET", f"{path}/deletions")["source_documents"]
         if not yes:
-            typed = typer.prompt(f"{source} has {count} documents, which will be deleted. Type their number", type=int)
+            asked = f"{source} has {count} documents, which will be deleted. Type their number"
+            typed = typer.prompt(asked, type=int, err=as_json)
             if typed != count:
                 raise typer.Abort
-        api.call("DELETE", path, params={"documents": count})
-    say(f"{source} is removed; admission deletes its {count} documents, also after a restart")
+        removed = api.call("DELETE", path, params={"documents": count})
+    said = f"{source} is removed; admission deletes its {count} documents, also after a restart"
+    tell(said, removed | {"documents": count}, as_json=as_json)
 
 
 def _approve(api: ApiClient, source: str, until: datetime, count: int) -> int:

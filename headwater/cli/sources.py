@@ -10,7 +10,7 @@ import yaml
 
 from headwater.cli import source_deletions, source_undo
 from headwater.cli.api_client import ApiClient, ApiProblemError, open_api
-from headwater.cli.output import AsJson, print_json, print_table, say
+from headwater.cli.output import AsJson, print_json, print_table, tell
 from headwater.settings import Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Sources and their syncs.")
@@ -64,6 +64,8 @@ def add(
         list[str] | None, typer.Option(help="NAME=env:NAME or NAME=file:NAME: where a credential is, never what it is.")
     ] = None,
     schedule: Annotated[str | None, typer.Option(help="Cron of five fields, in UTC: '*/15 * * * *'.")] = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Add a source. Refused where there is one of that name; `sources test` then says whether it can be read."""
     body = {
@@ -78,13 +80,20 @@ def add(
     with open_api(Settings().api) as api:
         accepted = api.call("PUT", path, json=body, headers={"If-None-Match": "*"})
         api.call("GET", path, params={"after": accepted["token"]})  # the next command may ask for a sync of it
-    say(f"{source} is added; try it with `headwater sources test {source}`, then `headwater sources sync {source}`")
+    said = f"{source} is added; try it with `headwater sources test {source}`, then `headwater sources sync {source}`"
+    tell(said, accepted, as_json=as_json)
 
 
 @app.command("test")
-def try_source(source: Name, tenant: Annotated[str, typer.Option(help="Whose source it is.")] = "default") -> None:
+def try_source(
+    source: Name,
+    tenant: Annotated[str, typer.Option(help="Whose source it is.")] = "default",
+    *,
+    as_json: AsJson = False,
+) -> None:
     """Check a source's settings, credentials and rights from this host, and name what is missing."""
     command = [sys.executable, "-m", "connectors", "check", source, "--tenant", tenant]
+    command += ["--json"] if as_json else []
     raise typer.Exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own module, no shell
 
 
@@ -95,41 +104,43 @@ def sync(
     item: Annotated[list[str] | None, typer.Option(help="Only this item (external id); repeat it for more.")] = None,
     *,
     cancel: Annotated[bool, typer.Option("--cancel", help="Stop what runs, drop what waits.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ask the connector workers for a sync; `sources show` says how it goes."""
-    ask_for_sync(source, mode=mode, items=item or [], cancel=cancel)
+    ask_for_sync(source, mode=mode, items=item or [], cancel=cancel, as_json=as_json)
 
 
-def ask_for_sync(source: str, *, mode: str, items: list[str], cancel: bool) -> None:
+def ask_for_sync(source: str, *, mode: str, items: list[str], cancel: bool, as_json: bool) -> None:
     """Append a request, or a cancellation."""
     path = f"/directory/sources/{source}/sync"
     with open_api(Settings().api) as api:
         if cancel:
-            api.call("DELETE", path)
+            accepted = api.call("DELETE", path)
         else:
-            api.call("POST", path, json={"mode": "items" if items else mode, "items": items})
-    say(f"{'cancelling' if cancel else 'asked for'} a sync of {source}; `headwater sources show {source}` says more")
+            accepted = api.call("POST", path, json={"mode": "items" if items else mode, "items": items})
+    doing = "cancelling" if cancel else "asked for"
+    tell(f"{doing} a sync of {source}; `headwater sources show {source}` says more", accepted, as_json=as_json)
 
 
 @app.command()
-def pause(source: Name) -> None:
+def pause(source: Name, *, as_json: AsJson = False) -> None:
     """Stop reading a source. What it holds stays searchable under the permissions of its last sync."""
-    _set_paused(source, paused=True)
+    _set_paused(source, paused=True, as_json=as_json)
 
 
 @app.command()
-def resume(source: Name) -> None:
+def resume(source: Name, *, as_json: AsJson = False) -> None:
     """Read a paused source again, from where it stopped."""
-    _set_paused(source, paused=False)
+    _set_paused(source, paused=False, as_json=as_json)
 
 
-def _set_paused(source: str, *, paused: bool) -> None:
+def _set_paused(source: str, *, paused: bool, as_json: bool) -> None:
     path = f"/directory/sources/{source}"
     with open_api(Settings().api) as api:
         found = api.call("GET", path)
         headers = {"If-Match": str(found["revision"])}  # what somebody else changed meanwhile is not undone
-        api.call("PUT", path, json=found["record"] | {"paused": paused}, headers=headers)
-    say(f"{source} is {'paused' if paused else 'resumed'}")
+        accepted = api.call("PUT", path, json=found["record"] | {"paused": paused}, headers=headers)
+    tell(f"{source} is {'paused' if paused else 'resumed'}", accepted | {"paused": paused}, as_json=as_json)
 
 
 def _records(api: ApiClient) -> Iterable[dict[str, Any]]:

@@ -3,12 +3,13 @@
 import asyncio
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from time import monotonic
 from typing import Annotated
 
 import typer
 
-from headwater.cli.output import AsJson, print_json, say
+from headwater.cli.output import AsJson, print_json, say, tell
 from headwater.errors import FatalError
 from headwater.local.process import Tier
 from headwater.local.stack import LocalStack
@@ -23,13 +24,13 @@ Only = Annotated[
 Without = Annotated[list[str] | None, typer.Option("--without", help="A process to leave out. Repeatable.")]
 
 
-def setup() -> None:
+def setup(*, as_json: AsJson = False) -> None:
     """Install what the embedded stack is made of. Does nothing where everything is there."""
     from headwater.local.installation import install
 
     stack = LocalStack.of(Settings())
-    install(stack.places, lambda component, doing: say(f"{component}: {doing}"))
-    say("set up")
+    installed = install(stack.places, lambda component, doing: say(f"{component}: {doing}"))
+    tell("set up", asdict(installed), as_json=as_json)
 
 
 def up(
@@ -68,9 +69,13 @@ def down(*, purge: Purge = False, as_json: AsJson = False) -> None:
         say(f"down in {took_s} s" if was_running else f"nothing was running in {stack.places.state}")
 
 
-def env() -> None:
+def env(*, as_json: AsJson = False) -> None:
     """Print the settings of the stack as shell exports: `eval "$(headwater env)"`."""
-    for name, value in LocalStack.of(Settings()).environment().items():
+    environment = LocalStack.of(Settings()).environment()
+    if as_json:
+        print_json(environment)
+        return
+    for name, value in environment.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 

@@ -40,9 +40,11 @@ def source(
     name: Annotated[str, typer.Argument(help="Name of the source in the directory.")],
     mode: Annotated[str, typer.Option(help="incremental, full, or permissions.")] = "incremental",
     item: Annotated[list[str] | None, typer.Option(help="Only this item (external id); repeat it for more.")] = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Ask the connector workers for a sync; the word `source` may be left out."""
-    ask_for_sync(name, mode=mode, items=item or [], cancel=False)
+    ask_for_sync(name, mode=mode, items=item or [], cancel=False, as_json=as_json)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from headwater.audit.opening import open_verification
 from headwater.audit.recording import PassOutcome
 from headwater.cli.output import AsJson, print_json, print_table, say
 from headwater.clients.kafka.schema_ids import configure_codec
+from headwater.generations.directory import serving
 from headwater.ports.consistency import Finding
 from headwater.settings import Settings
 from headwater.telemetry.logging import configure_logging
@@ -24,7 +25,7 @@ SHOWN = 50  # documents in the table; --json has all that were kept
 @app.command()
 def verify(
     generation: Annotated[
-        str | None, typer.Option("--generation", help="Whose stores; HEADWATER_GENERATION by default.")
+        str | None, typer.Option("--generation", help="Whose stores; by default the one that serves.")
     ] = None,
     *,
     repair: Annotated[
@@ -34,14 +35,13 @@ def verify(
 ) -> None:
     """Compare both stores and the documents read model with the log. Exits 1 where something differs."""
     settings = Settings()
-    if generation is not None:
-        settings = settings.model_copy(update={"generation": GenerationName(generation)})
     # A person waits: the stores get no rest between two ranges.
     settings = settings.model_copy(update={"audit": settings.audit.model_copy(update={"share": 1.0})})
     # Standard output is for what was asked: what a pass logs goes to standard error, and only what is worth a look.
     configure_logging(settings.telemetry.model_copy(update={"log_level": "WARNING"}), process="verify")
     configure_codec(settings.kafka)
-    outcome = asyncio.run(_verify(settings, repair=repair))
+    name = asyncio.run(serving(settings)) if generation is None else GenerationName(generation)
+    outcome = asyncio.run(_verify(settings.model_copy(update={"generation": name}), repair=repair))
     if as_json:
         print_json(_plain(outcome))
     else:

@@ -1,5 +1,6 @@
 """Acts 1 to 5: what works when everything is up."""
 
+from datetime import datetime
 from statistics import quantiles
 from typing import Any
 
@@ -149,19 +150,22 @@ def _table(lag: LagReader, counts: dict[str, int], expected: int) -> Table:
 
 def _freshness_ms(stage: Stage) -> tuple[float, float]:
     """Return p50 and p95 of the documents' own times."""
-    from datetime import datetime
-
-    spans = []
-    for summary in stage.documents().values():
-        times = stage.document(summary["document_id"], user="ann").get("times")
-        if times:
-            seen, words, meaning = (
-                datetime.fromisoformat(times[name])
-                for name in ("observed_at", "searchable_by_words_at", "searchable_by_meaning_at")
-            )
-            spans.append((max(words, meaning) - seen).total_seconds() * 1000)
+    ids = [summary["document_id"] for summary in stage.documents().values()]
+    spans = [_span_ms(stage, each) for each in ids if stage.document(each, user="ann")]
     cuts = quantiles(spans, n=20, method="inclusive")
     return cuts[9], cuts[18]
+
+
+def _span_ms(stage: Stage, document: str) -> float:
+    def recorded() -> list[str] | None:
+        times = stage.document(document, user="ann")["times"]
+        found = [times[name] for name in ("observed_at", "searchable_by_words_at", "searchable_by_meaning_at")]
+        return found if all(found) else None
+
+    # The read model shows them after the heads have said that the document is searchable.
+    found, _ = wait_until(f"the times of {document}", recorded)
+    seen, words, meaning = (datetime.fromisoformat(time) for time in found)
+    return (max(words, meaning) - seen).total_seconds() * 1000
 
 
 def _report(stage: Stage, document: str, revision: int) -> dict[str, Any] | None:

@@ -55,7 +55,8 @@ def park(stage: Stage) -> Lines:
         return state if state and state["status"] == "failed" else None
 
     state, took_ms = wait_until("the broken file's failure to be known", failed)
-    parked = stage.admin.call("GET", "/parked")["letters"]
+    # The list is another index than the document's state, and shows what was written up to a refresh later.
+    parked, _ = wait_until("its letter to be listed", lambda: stage.admin.call("GET", "/parked")["letters"])
     expect(len(parked) == 1, f"{len(parked)} events are parked, not one")
     failure = state["failure"]
     expect(failure["reason"], "the failure has no reason")

@@ -78,6 +78,14 @@ async def own_generation(settings: Settings) -> Generation:
     )
 
 
+async def serving(settings: Settings) -> GenerationName:
+    """Return the generation that answers questions; the settings' own where nothing was ever switched.
+
+    Raises RetryableError when the broker does not answer.
+    """
+    return Generations.of(await read_directory(settings), default=settings.generation).serving
+
+
 class GenerationsDirectory:
     """Changes records through admission, like every other writer. Use `open`."""
 

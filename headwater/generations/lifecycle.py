@@ -93,16 +93,18 @@ class Lifecycle:
     async def switch(self, name: GenerationName, *, patience_s: float) -> Known:
         """Let a generation serve, on all replicas by one record.
 
-        Raises NotCaughtUpError where it lacks something, FatalError where its model is not served, or another one is.
+        Raises NotCaughtUpError where it lacks something, FatalError where its model is not served, or another one is,
+        GenerationRefusedError where somebody else switched meanwhile.
 
         Between proof and record the staleness budget passes: a replica that follows the record before it has read the
         reports that the proof rests on would find nothing; after that long it refuses to answer instead.
         """
-        record = await self._require_ready(name)
+        seen = await self.directory.read()
+        record = _ready(seen, name)
         require(await self.describe(record.model), chunks_need_of(record))
         await self.prove(name, patience_s)
         await asyncio.sleep(self.settings.heads.staleness_budget_s)
-        return await self._switch(name)
+        return await self._switch(name, seen)
 
     async def roll_back(self, *, patience_s: float) -> Known:
         """Let the generation serve again that served before: at once, because it was fed all the time.
@@ -110,12 +112,13 @@ class Lifecycle:
         Raises NotCaughtUpError where it was not, FatalError where its model is gone. A model server that is away stops
         nobody from going back: the other generation's model may be the reason.
         """
-        name = (await self.directory.read()).previous.record.name
-        record = await self._require_ready(name)
+        seen = await self.directory.read()
+        name = seen.previous.record.name
+        record = _ready(seen, name)
         with suppress(RetryableError):
             require(await self.describe(record.model), chunks_need_of(record))
         await self.prove(name, patience_s)
-        return await self._switch(name)
+        return await self._switch(name, seen)
 
     async def drop(self, name: GenerationName) -> None:
         """Remove a generation for good: its workers, positions, topics, index, collection and their records.
@@ -139,8 +142,13 @@ class Lifecycle:
         async with open_migrator(settings_of(known.record, self.settings)) as migrator:
             await migrator.remove_generation()
 
-    async def _switch(self, name: GenerationName) -> Known:
+    async def _switch(self, name: GenerationName, seen: Generations) -> Known:
         generations = await self.directory.read()
+        if generations.switches != seen.switches:  # a rollback that came in between would be undone (ADR 0153)
+            raise GenerationRefusedError(
+                f"{generations.serving} was switched to meanwhile: look with `headwater generations list`, then decide "
+                "again"
+            )
         return await self.directory.put(generations.switched_to(name), over=generations.get(name).revision)
 
     async def _described(self, name: GenerationName, policy: str, model: str) -> Generation:
@@ -156,17 +164,6 @@ class Lifecycle:
             dimension=found.dimension,
         )
 
-    async def _require_ready(self, name: GenerationName) -> Generation:
-        generations = await self.directory.read()
-        record = generations.get(name).record
-        if generations.serving == name:
-            raise GenerationRefusedError(f"{name} serves already")
-        if record.state is GenerationState.RETIRED:
-            raise GenerationRefusedError(f"{name} was dropped: create a new generation")
-        if record.rebuilding:
-            raise GenerationRefusedError(f"{record.rebuilding[0]} of {name} are being rebuilt: wait for it")
-        return record
-
     async def _until_left(self, admin: KafkaAdmin, groups: list[str]) -> None:
         leaving_s = self.settings.stages.grace_s + self.settings.kafka.session_timeout_s  # gracefully, or killed
         for _ in range(round(leaving_s / _LOOK_EVERY_S)):
@@ -175,3 +172,14 @@ class Lifecycle:
                 return
             await asyncio.sleep(_LOOK_EVERY_S)
         raise GenerationRefusedError(f"{', '.join(left)} have members: stop these workers, then drop again")
+
+
+def _ready(generations: Generations, name: GenerationName) -> Generation:
+    record = generations.get(name).record
+    if generations.serving == name:
+        raise GenerationRefusedError(f"{name} serves already")
+    if record.state is GenerationState.RETIRED:
+        raise GenerationRefusedError(f"{name} was dropped: create a new generation")
+    if record.rebuilding:
+        raise GenerationRefusedError(f"{record.rebuilding[0]} of {name} are being rebuilt: wait for it")
+    return record

@@ -110,7 +110,7 @@ class Rebuild:
         if under_way := known.record.rebuilding:
             raise GenerationRefusedError(
                 f"{under_way[0]} of {known.record.name} are being rebuilt: wait for it, or go on with "
-                f"`headwater rebuild {under_way[0]} --resume` if it was interrupted"
+                f"`headwater rebuild {under_way[0]} --generation {known.record.name} --resume` if it was interrupted"
             )
         await directory.put(replace(known.record, rebuilding=(self.store,)), over=known.revision)
         if generations.serving == known.record.name:

@@ -52,6 +52,11 @@ class Generations:
         raise GenerationRefusedError(f"there is no generation {name!r}: choose from {names}")
 
     @property
+    def switches(self) -> int:
+        """The number of the newest switch."""
+        return max(each.record.switched for each in self.all)
+
+    @property
     def previous(self) -> Known:
         """The generation that served before, still fed. GenerationRefusedError where there is none."""
         others = [
@@ -65,8 +70,7 @@ class Generations:
 
     def switched_to(self, name: GenerationName) -> Generation:
         """Return the record that makes a generation serve: the one event that all replicas follow."""
-        newest = max(each.record.switched for each in self.all)
-        return replace(self.get(name).record, state=GenerationState.SERVING, switched=newest + 1)
+        return replace(self.get(name).record, state=GenerationState.SERVING, switched=self.switches + 1)
 
 
 def known_generations(directory: Directory) -> tuple[Known, ...]:

@@ -30,7 +30,7 @@ TABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 # One of each for every generation that is fed.
-PER_GENERATION = ("prepare", "embed", "index-vectors", "index-keywords", "sweep")
+PER_GENERATION = ("prepare", "embed", "index-vectors", "index-keywords", "sweep", "audit")
 
 
 def processes(ports: Ports, *, first: bool = True, fed: Sequence[str] = ()) -> tuple[Process, ...]:

@@ -115,7 +115,10 @@ def _checksums(stack: LocalStack) -> str:
         folder = files_of(component, stack.places)
         if not folder.is_dir():
             raise FatalError(f"{component.name} has not been fetched: run `headwater setup`")
-        verify(component, folder)
+        try:
+            verify(component, folder)
+        except FatalError as error:  # set-up looks at what it fetches only: what is there already must go first
+            raise FatalError(f"{error}; then remove {folder} and run `headwater setup`") from error
     return f"{sum(len(component.artifacts) for component in components)} files as in the manifest"
 
 

@@ -12,6 +12,7 @@ from headwater.clients.kafka.config import client_config, consumer_config, group
 from headwater.errors import RetryableError
 from headwater.ports.freshness import StageLag
 from headwater.settings import Settings
+from schemas.ids import GenerationName
 from schemas.topics import Topic
 
 # stage -> what it reads. Stages in PER_GENERATION have a group for each generation.
@@ -62,11 +63,11 @@ class LagReader:
     def close(self) -> None:
         self._consumer.close()
 
-    def stages(self) -> tuple[StageLag, ...]:
-        """Return the lag of each stage whose topics exist."""
+    def stages(self, *, generation: GenerationName | None = None) -> tuple[StageLag, ...]:
+        """Return the lag of each stage whose topics exist, in a generation: the settings' own unless told."""
         try:
             existing = self._topics()
-            return tuple(self._stage(stage, existing) for stage in INPUTS)
+            return tuple(self._stage(stage, existing, generation or self._settings.generation) for stage in INPUTS)
         except KafkaException as error:
             raise RetryableError(f"Kafka does not answer: {error}") from error
 
@@ -83,10 +84,9 @@ class LagReader:
         topics = self._admin.list_topics(timeout=_TIMEOUT_S).topics
         return {name: tuple(topic.partitions) for name, topic in topics.items()}
 
-    def _stage(self, stage: str, existing: Mapping[str, tuple[int, ...]]) -> StageLag:
-        generation = self._settings.generation if stage in PER_GENERATION else None
-        group = group_of(self._settings, stage, generation=generation)
-        names = [topic_of(self._settings, topic) for topic in INPUTS[stage]]
+    def _stage(self, stage: str, existing: Mapping[str, tuple[int, ...]], generation: GenerationName) -> StageLag:
+        group = group_of(self._settings, stage, generation=generation if stage in PER_GENERATION else None)
+        names = [topic_of(self._settings, topic, generation=generation) for topic in INPUTS[stage]]
         partitions = [(name, number) for name in names for number in existing.get(name, ())]
         behind = [lag for lag in self._partitions(group, partitions) if lag.offsets]
         oldest = self._first_waiting(behind)

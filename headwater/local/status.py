@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from headwater.errors import HeadwaterError
 from headwater.freshness.objectives import Tally, judge
+from headwater.generations.directory import serving
 from headwater.local.lag import LagReader
 from headwater.local.ports import LOOPBACK
 from headwater.local.process import Probe, Process
@@ -67,7 +69,7 @@ async def read_status(settings: Settings, table: Sequence[Process], states: Mapp
     up = [process for process in table if states[process.name].state in _UP]
     ready = dict(zip((process.name for process in up), await asyncio.gather(*map(is_ready, up)), strict=True))
     pages = await asyncio.gather(*(_metrics(process.port) for process in up if process.probe is Probe.MANAGEMENT))
-    stages, parked = await asyncio.to_thread(_read_lag, settings) if ready.get("kafka") else ((), None)
+    stages, parked = await _read_lag(settings) if ready.get("kafka") else ((), None)
     return StackStatus(
         processes=tuple(
             ProcessStatus(state=states[process.name], ready=ready.get(process.name, False), port=process.port)
@@ -128,12 +130,21 @@ def quantile(cumulative: Mapping[float, float], share: float) -> float:
     return min(bound for bound, count in cumulative.items() if count >= wanted)
 
 
-def _read_lag(settings: Settings) -> tuple[tuple[StageLag, ...], int]:
-    reader = LagReader(settings)
+async def _read_lag(settings: Settings) -> tuple[tuple[StageLag, ...], int]:
+    """Return what waits for the stages of the generation that serves, and the dead letters."""
     try:
-        return reader.stages(), reader.parked()
-    finally:
-        reader.close()
+        generation = await serving(settings)
+    except HeadwaterError:  # where nothing was ever started there is no directory
+        generation = settings.generation
+
+    def read() -> tuple[tuple[StageLag, ...], int]:
+        reader = LagReader(settings)
+        try:
+            return reader.stages(generation=generation), reader.parked()
+        finally:
+            reader.close()
+
+    return await asyncio.to_thread(read)
 
 
 async def _metrics(port: int) -> str:

@@ -104,6 +104,9 @@ class StageLag:
 class Lags(Protocol):
     """What waits in the log."""
 
-    async def stages(self) -> Sequence[StageLag]:
-        """Return the lag of every stage, at most a few seconds old. Raise RetryableError when the log is away."""
+    async def stages(self, generation: GenerationName) -> Sequence[StageLag]:
+        """Return the lag of every stage, in this generation where it has one in each; at most a few seconds old.
+
+        Raise RetryableError when the log is away.
+        """
         ...

@@ -3,6 +3,7 @@
 import logging
 import sys
 import traceback
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -39,6 +40,7 @@ def configure_logging(settings: TelemetrySettings, *, process: str) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
+    handler.addFilter(_without_words_of_errors)
     # A line that cannot be written would be reported with the traceback of what was being logged, text included.
     logging.raiseExceptions = False
     root = logging.getLogger()
@@ -53,6 +55,36 @@ def configure_logging(settings: TelemetrySettings, *, process: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
+    sys.excepthook = _log_uncaught
+
+
+def _without_words_of_errors(record: logging.LogRecord) -> bool:
+    """Take the texts of exceptions out of libraries' messages: arguments, or what follows the first line (asyncio)."""
+    if isinstance(record.msg, dict):  # structlog's: named fields, each looked at by the processors
+        return True
+    given = record.args
+    record.args = (
+        {name: _named(value) for name, value in given.items()}
+        if isinstance(given, Mapping)
+        else tuple(map(_named, given or ()))
+    )
+    record.msg = _named(record.msg)
+    try:
+        message = record.getMessage()
+    except (TypeError, ValueError):  # a library's own mistake: its template says at least where
+        message = str(record.msg)
+    record.msg, record.args = message.partition("\n")[0], None
+    return True
+
+
+def _named(value: object) -> object:
+    foreign = isinstance(value, BaseException) and not isinstance(value, HeadwaterError)
+    return type(value).__qualname__ if foreign else value
+
+
+def _log_uncaught(_: type[BaseException], error: BaseException, __: TracebackType | None) -> None:
+    """Say why a process ends in the form of all its other lines; a traceback would quote what was worked on."""
+    structlog.get_logger("headwater").critical("process_failed", exc_info=error)
 
 
 def _add_trace(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

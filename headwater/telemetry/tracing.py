@@ -2,20 +2,35 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.trace import Span, StatusCode
+from opentelemetry.trace import NoOpTracer, Span, StatusCode, Tracer
 
 from headwater.settings import TelemetrySettings
 from headwater.telemetry.attributes import ALLOWED
 
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]
 AttributeScalar: TypeAlias = str | int | float | bool
+SCOPE: Final = "headwater"
+
+
+class OwnTracers(TracerProvider):
+    """Traces what `span` names, and nothing of vendors: their instrumentation knows no allowlist.
+
+    Elasticsearch's client, to name one, traces itself wherever OpenTelemetry is installed: with addresses, paths, and
+    the texts of its errors, which quote documents and queries.
+    """
+
+    def get_tracer(self, instrumenting_module_name: str, *args: Any, **options: Any) -> Tracer:
+        """Return a tracer, one that does nothing for anybody but us: the current span stays ours inside its spans."""
+        if instrumenting_module_name != SCOPE:
+            return NoOpTracer()
+        return super().get_tracer(instrumenting_module_name, *args, **options)
 
 
 def configure_tracing(settings: TelemetrySettings, *, process: str, exporter: SpanExporter | None = None) -> None:
@@ -25,7 +40,7 @@ def configure_tracing(settings: TelemetrySettings, *, process: str, exporter: Sp
 
         exporter = OTLPSpanExporter(endpoint=settings.otlp_endpoint)
     resource = Resource.create({"service.name": settings.service_name, "service.instance.id": process})
-    provider = TracerProvider(resource=resource)
+    provider = OwnTracers(resource=resource)
     if exporter is not None:
         provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
@@ -41,7 +56,7 @@ def span(name: str, *, headers: Headers | None = None, **attributes: AttributeSc
     if unknown:
         raise ValueError(f"span attributes {sorted(unknown)} are not in headwater/telemetry/attributes.py")
     context = extract_context(headers) if headers is not None else None
-    tracer = trace.get_tracer("headwater")
+    tracer = trace.get_tracer(SCOPE)
     with tracer.start_as_current_span(
         name, context=context, attributes=dict(attributes), record_exception=False, set_status_on_exception=False
     ) as current:

@@ -1,6 +1,6 @@
 """What goes wrong, as problem documents (RFC 9457): a code for programs, the field and the remedy for people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
@@ -233,14 +233,14 @@ async def _on_api_error(_request: Request, error: Exception) -> Response:
 async def _on_validation_error(_request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    return _response(validation_problem(error.errors()))
+    return _response(validation_problem(error.errors(), error.body))
 
 
-def validation_problem(errors: Iterable[Any]) -> Problem:
+def validation_problem(errors: Iterable[Any], sent: object = None) -> Problem:
     """Turn pydantic's errors into a problem. What was sent is never quoted: it may be a secret."""
     found = tuple(
         FieldProblem(
-            field="body" if error["type"] == "json_invalid" else field_name(error["loc"]), message=error["msg"]
+            field="body" if error["type"] == "json_invalid" else field_name(place_of(error, sent)), message=error["msg"]
         )
         for error, _ in zip(errors, range(MAX_REPORTED_FIELDS), strict=False)
     )
@@ -254,6 +254,28 @@ def validation_problem(errors: Iterable[Any]) -> Problem:
         remedy=InvalidRequestError.remedy,
         errors=found,
     )
+
+
+def place_of(error: Mapping[str, Any], sent: object) -> tuple[str | int, ...]:
+    """Return where in what was sent an error is; pydantic's own words for alternatives that it tried are left out."""
+    location: tuple[str | int, ...] = tuple(error["loc"])
+    if not isinstance(sent, Mapping | list):
+        return location
+    kept: list[str | int] = []
+    node: Any = sent
+    for last, part in enumerate(location, start=1 - len(location)):
+        if _holds(node, part):
+            kept.append(part)
+            node = node[part]
+        elif (part == "body" and not kept) or part == "[key]" or (last == 0 and error["type"] == "missing"):
+            kept.append(part)
+    return tuple(kept)
+
+
+def _holds(node: object, part: str | int) -> bool:
+    if isinstance(node, list):
+        return isinstance(part, int) and part < len(node)
+    return isinstance(node, Mapping) and part in node
 
 
 def field_name(location: Iterable[str | int]) -> str:

@@ -10,6 +10,7 @@ import structlog
 
 from headwater.clients.elasticsearch.read_model import ElasticsearchDocuments
 from headwater.errors import PoisonError, RetryableError
+from headwater.generations.following import follow_serving
 from headwater.ports.read_model import DocumentReadModel, RefusedSubmission, StoreStates
 from headwater.retry import RetryPolicy, retry
 from schemas.events import AuditRecorded, DocumentChanged, DocumentProgressed, EventParked, EventResolved
@@ -189,14 +190,17 @@ def _writer(record: Callable[[Sequence[T]], Awaitable[Sequence[R] | None]]) -> C
 
 @asynccontextmanager
 async def _open(resources: Resources) -> AsyncIterator[Stage]:
-    async with ElasticsearchDocuments.open(resources.settings.elasticsearch) as model:
+    async with (
+        ElasticsearchDocuments.open(resources.settings.elasticsearch) as model,
+        follow_serving(resources.settings) as serving,
+    ):
         writers = Writers.of(model)
         try:
             yield StatusStage(
                 model=model,
                 writers=writers,
                 publisher=resources.publisher,
-                timing=Timing.of(resources.settings),
+                timing=Timing.of(resources.settings, lambda: serving.name),
             )
         finally:
             await writers.close()

@@ -3,7 +3,7 @@
 Only the generation that serves counts: another one is built from old events, and would look late with every one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from headwater.freshness.legs import legs
@@ -23,22 +23,22 @@ class Timing:
 
     targets: Mapping[Promise, int]  # milliseconds
     canary: TenantId  # judges its own documents, from outside
-    generation: GenerationName
+    generation: Callable[[], GenerationName]  # which serves now
 
     @classmethod
-    def of(cls, settings: Settings) -> "Timing":
+    def of(cls, settings: Settings, generation: Callable[[], GenerationName]) -> "Timing":
         """Return the timing of an installation, with its counters at zero."""
         start_at_zero(View.DOCUMENTS, step.JUDGED.values())
         return cls(
             targets=targets(settings.freshness),
             canary=TenantId(settings.canary.tenant),
-            generation=settings.generation,
+            generation=generation,
         )
 
     def report(self, report: DocumentProgressed) -> None:
         """Time a revision in one store; count a live edit against its objective."""
         fresh_s = step.freshness_s(report)
-        if fresh_s is None or report.generation != self.generation:
+        if fresh_s is None or report.generation != self.generation():
             return
         FRESHNESS_SECONDS.labels(store=report.store.value, lane=report.lane.value).observe(fresh_s)
         promise = step.promise_of(report)
@@ -47,6 +47,6 @@ class Timing:
 
     def fact(self, fact: DocumentIngested) -> None:
         """Time the legs of a live revision that is everywhere."""
-        if fact.lane is Lane.LIVE and fact.generation == self.generation and fact.tenant_id != self.canary:
+        if fact.lane is Lane.LIVE and fact.generation == self.generation() and fact.tenant_id != self.canary:
             for leg, duration_ms in legs(fact).items():
                 FRESHNESS_LEG_SECONDS.labels(leg=leg.value).observe(duration_ms / 1_000)

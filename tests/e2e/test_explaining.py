@@ -1,4 +1,4 @@
-"""Why is it not found? On the real product: parked, refused, deleted, hidden, below the depth, found."""
+"""Why is it not found? On the real product: what the question does to a document, and what happens to it."""
 
 from typing import Any
 
@@ -18,6 +18,29 @@ def explained(library: Library, document: str, *, user: str = READER, **body: An
     """Ask as an administrator why a user does not find a document."""
     asked = {"query": QUESTION, "as_user": user, "knowledge_bases": [library.name], **body}
     return library.platform.admin.call("POST", f"/documents/{document}/explain", json=asked)
+
+
+def test_the_question_is_asked_again_on_the_real_product(library: Library) -> None:
+    documents = [library.put(name, GATE)["document_id"] for name in ("one", "two", "three")]
+    older = library.settled(library.put("one", GATE))["revision"]
+    library.settled(library.put("one", GATE + " Mind the gap."))
+    for name in ("two", "three"):
+        library.settled(library.put(name, GATE))
+
+    first_of_three = [explained(library, each, kind="search", top_k=1)["verdict"]["cause"] for each in documents]
+    assert sorted(first_of_three) == ["found", "lost_in_fusion", "lost_in_fusion"]
+    in_french = explained(library, documents[1], filters={"field": "language", "equals": "fr"})["verdict"]
+    assert (in_french["cause"], [miss["path"] for miss in in_french["misses"]]) == ("filtered_out", ["filters"])
+    no_words = explained(library, documents[1], query="xylophone", mode="keyword")["verdict"]
+    assert (no_words["cause"], [leg["score"] for leg in no_words["legs"]]) == ("below_depth", [None])
+    assert explained(library, documents[0], revision=older)["verdict"]["cause"] == "superseded"
+
+    def of_nothing() -> str | None:
+        cause: str = explained(library, "0" * 32)["verdict"]["cause"]
+        return None if cause == "waiting" else cause
+
+    unknown, _ = wait_until("admission to have nothing to do", of_nothing)
+    assert unknown == "never_submitted"
 
 
 def test_the_first_cause_is_named_on_the_real_product(library: Library) -> None:
@@ -40,7 +63,8 @@ def test_the_first_cause_is_named_on_the_real_product(library: Library) -> None:
     after = {"after": library.delete("menu")["token"]}
     assert explained(library, menu["document_id"], **after)["verdict"]["cause"] == "deleted"
 
-    library.put("menu", GATE, source_version=4)  # older than what was seen: admission refuses it
+    for name in ("menu", "plan"):
+        library.put(name, GATE, source_version=4)  # older than what was seen: admission refuses it
 
     def refusal() -> Any:
         verdict = explained(library, menu["document_id"])["verdict"]
@@ -48,6 +72,10 @@ def test_the_first_cause_is_named_on_the_real_product(library: Library) -> None:
 
     refused_again, _ = wait_until("the refusal to be recorded", refusal)
     assert refused_again["reason"] == "stale"
+    beside, _ = wait_until(
+        "the refusal of an edit to be recorded", lambda: explained(library, plan["document_id"])["refused_since"]
+    )
+    assert beside["reason"] == "stale"
 
     broken = library.upload("plan", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\nthis was a PDF once\n", name="plan.pdf")
     library.settled(broken, status="failed")

@@ -12,7 +12,7 @@ from headwater.settings import Settings
 from schemas.events import ChunksEmbedded
 from schemas.events.base import Lane
 from schemas.events.chunks import embedding_text
-from tests.performance.bench import Bench
+from tests.performance.bench import Bench, until
 from tests.performance.figures import Figure
 from tests.performance.script import run_script
 
@@ -133,5 +133,9 @@ async def raw_chunks_per_second(settings: Settings, batches: Sequence[ChunksEmbe
 
 
 def _searchable_at(bench: Bench, document: str) -> datetime:
-    times = bench.api.call("GET", f"/documents/{document}")["times"]
-    return max(datetime.fromisoformat(times[name]) for name in ("searchable_by_words_at", "searchable_by_meaning_at"))
+    def recorded() -> list[str] | None:  # heads know before the read model does
+        times = bench.api.call("GET", f"/documents/{document}")["times"]
+        found = [times[f"searchable_by_{way}_at"] for way in ("words", "meaning")]
+        return found if all(found) else None
+
+    return max(datetime.fromisoformat(time) for time in until(recorded, every_s=0.1))

@@ -24,6 +24,7 @@ from schemas.ids import (
     EVERYONE,
     SYSTEM_TENANT,
     DocumentId,
+    GenerationName,
     KnowledgeBaseId,
     Principal,
     SourceId,
@@ -33,11 +34,13 @@ from schemas.ids import (
     document_key,
 )
 from schemas.topics import Topic
+from tests.simulation.builds import FINER, USUAL
 from tests.simulation.loop import wall_ms
+from tests.simulation.operating import Wish
 from tests.simulation.process import Process
 from tests.simulation.replica import Answer
 from tests.simulation.seams import DEADLY
-from tests.simulation.story import DOCUMENTS, USERS, Step
+from tests.simulation.steps import DOCUMENTS, USERS, Step
 from tests.simulation.truth import Truth
 from tests.simulation.world import World
 from tests.support.heads import command, submission
@@ -55,6 +58,11 @@ _RULES: dict[str, Access] = {
     "cleo": Access(clauses=(Clause(principals=(Principal("user:cleo"),)),)),
     "staff not dan": Access(clauses=(Clause(principals=(_STAFF,)),), deny=(Principal("user:dan"),)),
 }
+
+
+_WISHES = frozenset(
+    {"put", "patch", "delete", "ask", "group", "guest", "knowledge_base", "budget", "approve", "generation"}
+)
 
 
 def tenant_of(document: int) -> TenantId:
@@ -114,7 +122,7 @@ class Actions:
 
     def do(self, step: Step) -> None:
         """Carry out a step."""
-        if step.do not in {"put", "patch", "delete", "ask", "group", "guest", "knowledge_base", "budget", "approve"}:
+        if step.do not in _WISHES:
             self._world.faults += 1
         getattr(self, f"_do_{step.do}")(**step.what)
 
@@ -242,7 +250,8 @@ class Actions:
     # --- fate
 
     def _process(self, worker: str) -> Process | None:
-        return self._world.workers[worker].process
+        found = self._world.workers.get(worker)  # of a generation that is not there yet: nobody
+        return None if found is None else found.process
 
     def _later(self, for_s: float, undo: Callable[[], object]) -> None:
         self._world.loop.call_later(for_s, undo)
@@ -295,15 +304,8 @@ class Actions:
         self._later(for_s, lambda: setattr(found, "hides_s", 0.0))
 
     def _do_wipe(self, *, service: str, for_s: float) -> None:
-        found, world = self._world.services[service], self._world
-        found.wiped += 1
-        found.whole = False
-        if service == "milvus":
-            world.vectors.rows.clear()
-            world.vectors.vectors.clear()
-        else:
-            world.keywords.rows.clear()
-        self._later(for_s, lambda: world.rebuild(service))
+        self._world.wipe(service)
+        self._later(for_s, lambda: self._world.rebuild(service))
 
     def _do_wipe_cache(self) -> None:
         self._world.cache.clear()
@@ -321,6 +323,25 @@ class Actions:
 
     def _do_rewind(self, *, group: str) -> None:
         self._world.rewind(group)
+
+    def _do_hold(self, *, stage: str, for_s: float) -> None:
+        """Nobody starts a stage for some time, now or when its generation is created."""
+        self._world.hold(stage)
+        self._later(for_s, lambda: self._world.release(stage))
+
+    def _do_withhold(self, *, replica: str, topic: str, for_s: float) -> None:
+        world, follower, name = self._world, f"heads-{replica}", self._world.topic(Topic(topic))
+        world.withhold(follower, name, 1)
+        self._later(for_s, lambda: world.withhold(follower, name, -1))
+
+    def _do_expire(self, *, min_age_s: float) -> None:
+        """Let the retention of a generation's topics end: what is read again from the log is kept for days only."""
+        for topic in self._world.broker.expiring:
+            self._world.broker.expire(topic, min_age_s=min_age_s)
+
+    def _do_generation(self, *, command: str, name: str, finer: bool = False) -> None:
+        policy = FINER if finer else USUAL
+        self._world.wish(Wish(command=command, generation=GenerationName(name), policy=policy))
 
     def _do_scarce_credits(self, *, for_s: float) -> None:
         self._world.credits_are_scarce = True

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from headwater.ports.heads import Head
+from headwater.ports.rows import ChunkRow
+from schemas.events import DocumentChanged
 from schemas.events.base import Store
-from schemas.events.documents import DocumentOp
-from schemas.ids import DocumentId, Revision
+from schemas.events.documents import DocumentOp, ProgressOutcome
+from schemas.ids import DocumentId, GenerationName, Revision
 from tests.simulation.evidence import SEARCH_NAMES, Evidence
 from tests.simulation.replica import Answer
 from tests.simulation.truth import may_read
@@ -34,12 +36,9 @@ class OfAnswers(Evidence):
         shown = dict.fromkeys((row.document_id, row.revision, store) for row, store in answer.rows)
         wrong += [f"(b) {each}" for each in self._stale(answer)]
         wrong += [f"(b) {each}" for each in self._unlike_the_log(answer, known)]
+        wrong += [f"(b) {each}" for each in self._half_built(answer)]
         wrong += [f"(b) {each}" for which in shown for each in self._forbidden(answer, *which)]
-        wrong += [
-            f"(b) row {row.row_id}: another text"
-            for row, _ in answer.rows
-            if not self._is_genuine(row.document_id, row.revision, row.ordinal, row.text)
-        ]
+        wrong += [f"(b) row {row.row_id}: another text" for row, _ in answer.rows if not self._is_genuine(answer, row)]
         wrong += [f"(g) {each}" for each in self._token(answer)]
         wrong += [f"(h) {each}" for each in self._gaps(answer, known)]
         wrong += [f"(d) {each}" for each in self._falling(answer, known)]
@@ -69,6 +68,38 @@ class OfAnswers(Evidence):
                     f"{known.revision if known else None}; at its position the log says {head.revision}"
                 )
 
+    def _half_built(self, answer: Answer) -> Iterator[str]:
+        """The generation that serves answers, and has what the log had when its switch was asked for."""
+        switch = self._truth.switch(answer.directory_then)
+        serving = self._world.settings.generation if switch is None else switch.name
+        if answer.generation != serving:
+            yield f"{answer.replica} answered from {answer.generation} while {serving} served"
+        proof = None if switch is None else self._world.operator.proofs.get(switch.switched)
+        if proof is None:
+            return
+        below = answer.applied.get(self._progressed, {}) if proof.known_everywhere else self._truth.ends()
+        for document, seen in self._truth.by_document.items():
+            then = next((each.record for each in reversed(seen) if each.at_s <= proof.since_s), None)
+            if then is None or then.op is DocumentOp.DELETED or self._deleted_since(document, then.revision):
+                continue
+            for store in Store:
+                if not self._had(then, store, serving, below):
+                    yield (
+                        f"{answer.replica} at {answer.asked_at_s:.1f} s answered from {serving}, asked for at "
+                        f"{proof.since_s:.1f} s, whose {store} lack {then.external_id}#{then.revision}"
+                    )
+
+    def _had(self, then: DocumentChanged, store: Store, generation: GenerationName, below: dict[int, int]) -> bool:
+        """Say whether reports below these offsets call a revision, or a newer one, complete, or any at all failed."""
+        newest = self._truth.complete(then.document_id, store, generation, below)
+        return (newest is not None and newest >= then.revision) or any(
+            report.store is store
+            and report.generation == generation
+            and report.outcome is ProgressOutcome.FAILED
+            and report.revision >= then.revision
+            for _, _, report in self._truth.progress.get(then.document_id, ())
+        )
+
     def _forbidden(self, answer: Answer, document: DocumentId, revision: Revision, store: Store) -> Iterator[str]:
         truth, directory = self._truth, answer.applied.get(self._directory, {}).get(0, 0)
         head = self._head(answer, document)
@@ -84,13 +115,13 @@ class OfAnswers(Evidence):
             yield f"{who}: its knowledge base is deleted"
         if not may_read(head.access, truth.principals(answer.tenant, answer.user, directory)):
             yield f"{who}: the rule is {head.access}"
-        newest = truth.complete(document, store, answer.applied.get(self._progressed, {}))
+        newest = truth.complete(document, store, answer.generation, answer.applied.get(self._progressed, {}))
         if newest != revision:
             yield f"{who}: the newest complete revision in {store} is {newest}"
 
-    def _is_genuine(self, document: DocumentId, revision: Revision, ordinal: int, text: str) -> bool:
-        expected = self._expected_texts(self._of_revision(document, revision))
-        return ordinal < len(expected) and expected[ordinal] == text
+    def _is_genuine(self, answer: Answer, row: ChunkRow) -> bool:
+        expected = self._expected_texts(self._of_revision(row.document_id, row.revision), answer.generation)
+        return row.ordinal < len(expected) and expected[row.ordinal] == row.text
 
     def _token(self, answer: Answer) -> Iterator[str]:
         if answer.token is None:
@@ -103,31 +134,33 @@ class OfAnswers(Evidence):
 
     def _gaps(self, answer: Answer, heads: Heads) -> Iterator[str]:
         """What a replica calls complete is there, unless its store has lost everything."""
-        held = {store: self._rows(store) for store in SEARCH_NAMES}
+        for generation in self._world.builds:
+            yield from self._gaps_of(answer, heads, generation)
+
+    def _gaps_of(self, answer: Answer, heads: Heads, generation: GenerationName) -> Iterator[str]:
+        held = {store: self._rows(store, generation) for store in SEARCH_NAMES}
         for document, head in heads.items():
             if head is None or head.op is DocumentOp.DELETED:
                 continue
             for store, service in SEARCH_NAMES.items():
-                revision = head.complete.get((self._world.settings.generation, store))
+                revision = head.complete.get((generation, store))
                 record = None if revision is None else self._of_revision(document, revision)
                 if revision is None or record is None or not self._world.services[service].whole:
                     continue
                 if self._deleted_since(document, revision):
                     continue  # what is deleted goes at once, before every replica knows
                 there = held[store].get((document, revision), {})
-                wanted = self._expected_texts(record)
+                wanted = self._expected_texts(record, generation)
                 if record.op is DocumentOp.UPSERTED and len(there) != len(wanted):
                     yield (
                         f"{answer.replica} at {answer.asked_at_s:.1f} s would show {document[:6]}#{revision}, of which "
-                        f"{store} holds {len(there)} of its {len(wanted)} rows"
+                        f"{store} of {generation} holds {len(there)} of its {len(wanted)} rows"
                     )
 
     def _falling(self, answer: Answer, heads: Heads) -> Iterator[str]:
         for document, head in heads.items():
-            for (_, store), revision in ({} if head is None else head.complete).items():
-                key = (answer.replica, document, store)
+            for (generation, store), revision in ({} if head is None else head.complete).items():
                 # A replica that lost its folder begins again, below what it knew: it says so by knowing nothing.
-                known = self._truth.complete(document, store, answer.applied.get(self._progressed, {}))
+                known = self._truth.complete(document, store, generation, answer.applied.get(self._progressed, {}))
                 if known is not None and revision < known:
                     yield f"{answer.replica}: {document[:6]} in {store} fell from {known} to {revision}"
-                self._highest[key] = revision

@@ -94,6 +94,7 @@ class Broker:
         self._counts: dict[str, int] = {}
         self.groups: dict[str, Group] = {}
         self.compacted: set[str] = set()
+        self.expiring: dict[str, None] = {}  # topics of which consumers notice that records were removed, in order
         self.on_visible: list[Callable[[Partition, Entry], None]] = []
         self.records = 0
         self._transactions: dict[str, Transaction] = {}
@@ -101,12 +102,14 @@ class Broker:
 
     # --- topics
 
-    def create(self, topic: str, *, partitions: int | None = None, compact: bool = False) -> None:
+    def create(self, topic: str, *, partitions: int | None = None, compact: bool = False, expire: bool = False) -> None:
         self._counts[topic] = partitions or self.partitions
         for number in range(self._counts[topic]):
             self.logs[topic, number] = PartitionLog()
         if compact:
             self.compacted.add(topic)
+        if expire:
+            self.expiring[topic] = None
 
     def count(self, topic: str) -> int:
         return self._counts.get(topic, 0)

@@ -10,7 +10,10 @@ from unittest.mock import patch
 import headwater.access.clauses
 import headwater.access.gate
 import headwater.clients.kafka.config
+import headwater.generations.catching_up
+import headwater.generations.lifecycle
 import headwater.heads.applying
+import headwater.heads.directory_table
 import headwater.heads.view
 import headwater.heads.waiting
 import headwater.rows.builder
@@ -27,18 +30,24 @@ import streams.admit.transaction
 import streams.admit.worker
 import streams.embed.agent
 import streams.harness.settle
+import streams.index_keywords.agent
+import streams.index_vectors.agent
 import streams.indexing.stage
 import streams.indexing.step
+import streams.prepare.agent
 import streams.sweep.step
 import streams.sweep.worker
 import tests.simulation.confluent
 import tests.simulation.kafka_clients
 from headwater.access.gate import GateView, Verdict
+from headwater.generations.policy import DEFAULT_POLICY
+from schemas.events.directory import DirectoryKind
 from schemas.events.documents import Access, DocumentProgressed
-from schemas.ids import Revision
+from schemas.ids import SYSTEM_TENANT, Revision
 from streams.harness.delivery import Delivery, Outcome
 from streams.harness.ledger import Ledger
 from streams.harness.settle import Settler
+from streams.prepare.prepared import prepared_key
 
 
 def patch_in(stack: contextlib.ExitStack, owner: Any, name: str, value: Any) -> None:
@@ -243,3 +252,57 @@ def forget_what_waits(stack: contextlib.ExitStack) -> None:
         restored(self, partition, {})
 
     patch_in(stack, streams.admit.heads.AdmissionHeads, "restore_waiting", forgetful)
+
+
+def switch_before_it_has_caught_up(stack: contextlib.ExitStack) -> None:
+    async def proved(self: Any) -> None:
+        return None
+
+    patch_in(stack, headwater.generations.catching_up.CatchUp, "prove", proved)
+
+
+def switch_whatever_came_in_between(stack: contextlib.ExitStack) -> None:
+    switch = headwater.generations.lifecycle.Lifecycle._switch
+
+    async def unconcerned(self: Any, name: Any, _: object) -> Any:
+        return await switch(self, name, await self.directory.read())
+
+    patch_in(stack, headwater.generations.lifecycle.Lifecycle, "_switch", unconcerned)
+
+
+def serve_what_is_built(stack: contextlib.ExitStack) -> None:
+    def newest(self: headwater.heads.directory_table.DirectoryTable) -> Any:
+        entries = self.list(SYSTEM_TENANT, DirectoryKind.GENERATION)
+        return max(entries, key=lambda each: each.revision).record_id if entries else None
+
+    patch_in(stack, headwater.heads.directory_table.DirectoryTable, "serving_generation", newest)
+
+
+def complete_in_any_generation(stack: contextlib.ExitStack) -> None:
+    judge = headwater.access.gate.judge_row
+
+    def judge_row(head: Any, view: GateView, *, revision: Revision, store: Any, generation: Any) -> Verdict:
+        if head is not None:
+            found = [known for (_, where), known in head.complete.items() if where is store]
+            head = replace(head, complete={(generation, store): max(found)} if found else {})
+        return judge(head, view, revision=revision, store=store, generation=generation)
+
+    patch_in(stack, query_api.retrieval.gatekeeper, "judge_row", judge_row)
+
+
+def cut_all_alike(stack: contextlib.ExitStack) -> None:
+    def without_policy(sha256: str, _: object, **options: Any) -> str:
+        return prepared_key(sha256, DEFAULT_POLICY, **options)
+
+    patch_in(stack, streams.prepare.agent, "prepared_key", without_policy)
+
+
+def ignore_gaps(stack: contextlib.ExitStack) -> None:
+    for spec in (
+        streams.prepare.agent.PREPARE,
+        streams.embed.agent.EMBED,
+        streams.index_vectors.agent.INDEX_VECTORS,
+        streams.index_keywords.agent.INDEX_KEYWORDS,
+    ):
+        stack.callback(object.__setattr__, spec, "dense", spec.dense)
+        object.__setattr__(spec, "dense", frozenset())

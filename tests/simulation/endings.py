@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from schemas.events import DocumentChanged
 from schemas.events.base import Lane, Position, Store
 from schemas.events.documents import DocumentOp, DocumentSubmitted, ProgressOutcome, SubmissionOp
-from schemas.ids import DocumentId, Revision
+from schemas.ids import DocumentId, GenerationName, Revision
 from schemas.topics import Topic
 from streams.admit.step import event_id_of
 from tests.simulation.evidence import SEARCH_NAMES, Evidence
@@ -20,14 +20,15 @@ class OfEndings(Evidence):
 
     def unsettled(self) -> list[str]:
         """Return what is still on its way."""
-        return [*self._unread(), *self._unfinished(), *self._lagging()]
+        unfinished = (each for generation in self._sound() for each in self._unfinished(generation))
+        return [*self._unread(), *self._unserved(), *unfinished, *self._lagging()]
 
     def final(self) -> list[str]:
         """Return what is wrong when all is quiet: (a), (c), (f)."""
         return [
-            *(f"(a) {each}" for each in self._differing()),
+            *(f"(a) {each}" for generation in self._sound() for each in self._differing(generation)),
             *(f"(c) {each}" for each in self._submissions()),
-            *(f"(c) {each}" for each in self._read_model()),
+            *(f"(c) {each}" for generation in self._sound() for each in self._read_model(generation)),
             *(f"(c) {each}" for each in self._needlessly_parked()),
             *(f"(f) {each}" for each in self._lost()),
             *(f"(f) {each}" for each in self._waiting()),
@@ -36,7 +37,9 @@ class OfEndings(Evidence):
     def findable(self, answer: Answer, document: int, identity: DocumentId) -> Iterator[str]:
         """Check that a question finds what its asker may read, in the newest revision."""
         head = self._truth.head(identity)
-        if head is None or head.op is DocumentOp.DELETED or self._failed(head) or not self._expected_texts(head):
+        if head is None or head.op is DocumentOp.DELETED or self._failed(head, answer.generation):
+            return
+        if not self._expected_texts(head, answer.generation):
             return
         directory = self._truth.principals(answer.tenant, answer.user, None)
         if not may_read(head.access, directory) or not self._container(head.tenant_id, head.knowledge_base, None):
@@ -57,19 +60,31 @@ class OfEndings(Evidence):
                 if read < end:
                     yield f"{name}/{number}: admission has read up to {read} of {end}"
 
-    def _unfinished(self) -> Iterator[str]:
+    def _unserved(self) -> Iterator[str]:
+        """What the operator has not brought about, and events that the generation that serves has lost."""
+        for wish in self._world.operator.wishes:
+            yield f"the operator has not done: {wish.command} {wish.generation}"
+        switch = self._truth.switch(None)
+        serving = self._world.settings.generation if switch is None else switch.name
+        wanted = self._world.operator.serving
+        if wanted is not None and serving != wanted:
+            yield f"{serving} serves, and the operator's last command asked for {wanted}"
+        if serving not in self._sound():
+            yield f"{serving} serves, and has lost events"
+
+    def _unfinished(self, generation: GenerationName) -> Iterator[str]:
         for document in self._truth.by_document:
             head = self._truth.head(document)
             if head is None:
                 continue
             for store, service in SEARCH_NAMES.items():
-                outcomes = self._outcomes(head, store)
+                outcomes = self._outcomes(head, store, generation)
                 if not outcomes:
-                    yield f"{head.external_id}#{head.revision}: nothing is reported of {store}"
+                    yield f"{head.external_id}#{head.revision}: nothing is reported of {store} in {generation}"
                 elif ProgressOutcome.FAILED in outcomes and len(outcomes) == 1:
                     continue
-                elif not self._world.services[service].whole and self._missing(head, store):
-                    yield f"{head.external_id}#{head.revision}: {store} is not rebuilt"
+                elif not self._world.services[service].whole and self._missing(head, store, generation):
+                    yield f"{head.external_id}#{head.revision}: {store} of {generation} is not rebuilt"
 
     def _lagging(self) -> Iterator[str]:
         broker = self._world.broker
@@ -85,28 +100,28 @@ class OfEndings(Evidence):
                     if entries and applied.get(topic, {}).get(number, 0) <= entries[-1]:
                         yield f"{name}: behind in {topic}/{number}"
 
-    def _differing(self) -> Iterator[str]:
+    def _differing(self, generation: GenerationName) -> Iterator[str]:
         """Compare both stores with what the log alone makes of each document."""
         for store in Store:
-            rows = self._rows(store)
+            rows, where = self._rows(store, generation), f"{store} of {generation}"
             held: dict[DocumentId, dict[Revision, dict[int, str]]] = {}
             for (document, revision), texts in rows.items():
                 held.setdefault(document, {})[revision] = texts
             for document in self._truth.by_document.keys() | held.keys():
                 head = self._truth.head(document)
                 if head is None:
-                    yield f"{store}: rows of {document[:6]}, which was never admitted"
+                    yield f"{where}: rows of {document[:6]}, which was never admitted"
                     continue
-                if self._failed(head):
+                if self._failed(head, generation):
                     continue
-                wanted = dict(enumerate(self._expected_texts(head)))
+                wanted = dict(enumerate(self._expected_texts(head, generation)))
                 expected = {head.revision: wanted} if wanted else {}
                 if held.get(document, {}) != expected:
                     there = {revision: len(texts) for revision, texts in held.get(document, {}).items()}
-                    yield f"{store}: {head.external_id}#{head.revision} ({head.op}, {len(wanted)} rows): {there}"
-                wrong = [row for row in self._raw(store) if row.document_id == document and row.title != head.title]
-                if wrong and wanted:
-                    yield f"{store}: {head.external_id} under another title"
+                    yield f"{where}: {head.external_id}#{head.revision} ({head.op}, {len(wanted)} rows): {there}"
+                mine = (row for row in self._raw(store, generation) if row.document_id == document)
+                if wanted and any(row.title != head.title for row in mine):
+                    yield f"{where}: {head.external_id} under another title"
 
     def _submissions(self) -> Iterator[str]:
         audited = Counter(each.event_id for each in self._truth.audits)
@@ -128,7 +143,7 @@ class OfEndings(Evidence):
         title = None if event.state is None else event.state.title  # names the draft
         return event.lane is Lane.BACKFILL and any(title == each.title for each in states)
 
-    def _read_model(self) -> Iterator[str]:
+    def _read_model(self, generation: GenerationName) -> Iterator[str]:
         for document in self._truth.by_document:
             head = self._truth.head(document)
             if head is None:
@@ -137,10 +152,11 @@ class OfEndings(Evidence):
             if known is None or known.revision != head.revision:
                 there = known.revision if known else None
                 yield f"{head.external_id}: the read model knows revision {there}, not {head.revision}"
-            if not self._failed(head) and (document, head.revision) not in self._truth.announced:
-                yield f"{head.external_id}#{head.revision}: was never announced"
-            if self._failed(head) and not any(each.document_id == document for each in self._truth.letters):
-                yield f"{head.external_id}#{head.revision}: failed without a letter"
+            failed, name = self._failed(head, generation), f"{head.external_id}#{head.revision} in {generation}"
+            if not failed and (document, head.revision, generation) not in self._truth.announced:
+                yield f"{name}: was never announced"
+            if failed and not any(each.document_id == document for each in self._truth.letters):
+                yield f"{name}: failed without a letter"
 
     def _needlessly_parked(self) -> Iterator[str]:
         """What is sound is parked for no other reason than that a store lost its rows, or its worker kept dying."""

@@ -5,7 +5,7 @@ from schemas.events import DocumentChanged
 from schemas.events.base import Store
 from schemas.events.directory import DirectoryKind
 from schemas.events.documents import DocumentOp, ProgressOutcome
-from schemas.ids import SYSTEM_TENANT, DocumentId, KnowledgeBaseId, Revision, TenantId
+from schemas.ids import SYSTEM_TENANT, DocumentId, GenerationName, KnowledgeBaseId, Revision, TenantId
 from schemas.topics import Topic
 from tests.simulation.replica import Answer
 from tests.simulation.seams import DEADLY, prepared_text
@@ -22,7 +22,6 @@ class Evidence:
         self._world, self._truth = world, truth
         self._changed, self._directory = world.topic(Topic.DOCUMENTS_CHANGED), world.topic(Topic.DIRECTORY_CHANGED)
         self._progressed = world.topic(Topic.DOCUMENTS_PROGRESSED)
-        self._highest: dict[tuple[str, DocumentId, Store], int] = {}
         self.answers = 0
         self.rows = 0
 
@@ -42,13 +41,13 @@ class Evidence:
             for each in self._truth.by_document.get(document, ())
         )
 
-    def _expected_texts(self, record: DocumentChanged | None) -> list[str]:
+    def _expected_texts(self, record: DocumentChanged | None, generation: GenerationName) -> list[str]:
         if record is None or record.op is DocumentOp.DELETED or record.content is None:
             return []
         content = self._world.blobs.blobs[record.tenant_id, record.content.sha256]
         if not content.strip():
             return []
-        return [chunk.text for chunk in prepared_text(content).chunks]
+        return [chunk.text for chunk in prepared_text(content, self._world.builds[generation].policy).chunks]
 
     def _container(self, tenant: TenantId, knowledge_base: KnowledgeBaseId, before: int | None) -> bool:
         exists = self._truth.exists
@@ -56,24 +55,33 @@ class Evidence:
             tenant, DirectoryKind.KNOWLEDGE_BASE, knowledge_base, before
         )
 
-    def _outcomes(self, head: DocumentChanged, store: Store) -> set[ProgressOutcome]:
+    def _sound(self) -> list[GenerationName]:
+        """Return the generations that must have everything: those that have lost no events to retention."""
+        return [each for each in self._world.builds if each not in self._world.operator.gaps]
+
+    def _outcomes(self, head: DocumentChanged, store: Store, generation: GenerationName) -> set[ProgressOutcome]:
         reports = self._truth.progress.get(head.document_id, ())
-        return {each.outcome for _, _, each in reports if each.store is store and each.revision == head.revision}
+        return {
+            each.outcome
+            for _, _, each in reports
+            if each.store is store and each.revision == head.revision and each.generation == generation
+        }
 
-    def _failed(self, head: DocumentChanged) -> bool:
-        return any(self._outcomes(head, store) == {ProgressOutcome.FAILED} for store in Store)
+    def _failed(self, head: DocumentChanged, generation: GenerationName) -> bool:
+        return any(self._outcomes(head, store, generation) == {ProgressOutcome.FAILED} for store in Store)
 
-    def _missing(self, head: DocumentChanged, store: Store) -> bool:
-        there = self._rows(store).get((head.document_id, head.revision), {})
-        return len(there) != len(self._expected_texts(head))
+    def _missing(self, head: DocumentChanged, store: Store, generation: GenerationName) -> bool:
+        there = self._rows(store, generation).get((head.document_id, head.revision), {})
+        return len(there) != len(self._expected_texts(head, generation))
 
-    def _raw(self, store: Store) -> list[ChunkRow]:
-        fake = self._world.vectors if store is Store.VECTORS else self._world.keywords
+    def _raw(self, store: Store, generation: GenerationName) -> list[ChunkRow]:
+        build = self._world.builds[generation]
+        fake = build.vectors if store is Store.VECTORS else build.keywords
         return list(fake.rows.values())
 
-    def _rows(self, store: Store) -> dict[tuple[DocumentId, Revision], dict[int, str]]:
+    def _rows(self, store: Store, generation: GenerationName) -> dict[tuple[DocumentId, Revision], dict[int, str]]:
         found: dict[tuple[DocumentId, Revision], dict[int, str]] = {}
-        for row in self._raw(store):
+        for row in self._raw(store, generation):
             found.setdefault((row.document_id, row.revision), {})[row.ordinal] = row.text
         return found
 

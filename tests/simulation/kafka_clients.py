@@ -155,7 +155,7 @@ class SimRecordStream:
     def _take(self, max_records: int) -> list[Item]:
         found: list[Item] = []
         for partition, known in sorted(self._positions.items()):
-            if partition in self._paused:
+            if partition in self._paused or WORLD.get().is_withheld(CURRENT.get(), partition[0]):
                 continue
             start = self._broker.logs[partition].start
             if known < start and self._on_expired == "error":

@@ -11,6 +11,8 @@ from types import ModuleType
 from typing import Any, Self, TypeVar, TypeVarTuple
 from unittest.mock import patch
 
+import headwater.generations.directory
+import headwater.generations.lifecycle
 import streams.embed.agent
 import streams.harness.parking
 import streams.indexing.stage
@@ -25,6 +27,8 @@ _RESOLUTION_S = 1e-9
 _FEW_TIMERS = 100
 START_MS = 1_767_614_400_000  # noon of a Monday: what every host's clock shows when a run begins
 _READ_NOW: tuple[ModuleType, ...] = (
+    headwater.generations.directory,
+    headwater.generations.lifecycle,
     streams.embed.agent,
     streams.harness.parking,
     streams.indexing.stage,

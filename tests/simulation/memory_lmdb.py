@@ -1,7 +1,7 @@
 """LMDB in memory: the part of its interface that heads and journals use, with transactions that undo."""
 
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,6 +32,10 @@ class Cursor:
     def __init__(self, transaction: "Transaction", database: Database) -> None:
         self._transaction, self._database, self._at = transaction, database, 0
         self._keys, self._values = database.keys, database.values
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield all keys with their values."""
+        return iter([(key, self._values[key]) for key in self._keys])
 
     def set_range(self, key: bytes) -> bool:
         self._at = bisect_left(self._keys, key)

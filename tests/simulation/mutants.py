@@ -184,6 +184,48 @@ MUTANTS: Sequence[Mutant] = (
         seed=27,
         apply=defects.forget_what_waits,
     ),
+    Mutant(
+        name="switch-early",
+        defect="a generation is switched to before it has caught up",
+        found_by="be",
+        seed=9,
+        apply=defects.switch_before_it_has_caught_up,
+    ),
+    Mutant(
+        name="switch-blindly",
+        defect="a slow switch undoes a rollback that was made since it began (as before ADR 0153)",
+        found_by="e",
+        seed=69,
+        apply=defects.switch_whatever_came_in_between,
+    ),
+    Mutant(
+        name="serve-building",
+        defect="the newest generation serves, built or not",
+        found_by="be",
+        seed=9,
+        apply=defects.serve_what_is_built,
+    ),
+    Mutant(
+        name="any-generation",
+        defect="the gate takes what is complete in any generation for complete in this one",
+        found_by="bh",
+        seed=9,
+        apply=defects.complete_in_any_generation,
+    ),
+    Mutant(
+        name="cut-alike",
+        defect="prepared texts are kept without the policy that cut them",
+        found_by="ah",
+        seed=9,
+        apply=defects.cut_all_alike,
+    ),
+    Mutant(
+        name="ignore-gap",
+        defect="a stage goes on behind what retention took from it",
+        found_by="ace",
+        seed=33,
+        apply=defects.ignore_gaps,
+    ),
 )
 
 

@@ -57,6 +57,8 @@ class Answer:
     applied: dict[str, dict[int, int]]
     token: Position | None
     degraded: bool
+    generation: GenerationName  # that the request was pinned to
+    directory_then: int  # how much of the directory the replica knew at that moment
     refused: str | None = None
 
 
@@ -80,13 +82,12 @@ class QueryApi:
         self.heads = SimHeads(settings, MemoryFolder(environment), host)
         self.process = Process(name=f"api-{host.name}", host=host, random=world.random)
         admin = SimAdmin(settings.kafka)
-        stores = SimpleNamespace(
-            vectors=SimVectorIndex(world.service("milvus"), world.vectors),
-            keywords=SimKeywordIndex(world.service("elasticsearch"), world.keywords),
-        )
 
-        async def stores_of(_: GenerationName) -> object:
-            return stores
+        async def stores_of(name: GenerationName) -> object:
+            return SimpleNamespace(
+                vectors=SimVectorIndex(world.service("milvus"), world.builds[name].vectors),
+                keywords=SimKeywordIndex(world.service("elasticsearch"), world.builds[name].keywords),
+            )
 
         self._runtime = cast(
             Runtime,
@@ -112,6 +113,7 @@ class QueryApi:
         self, *, tenant: TenantId, user: str, words: str, mode: Mode, token: Position | None = None, top_k: int = 6
     ) -> Answer:
         asked_at_s = asyncio.get_running_loop().time()
+        pinned, directory_then = self._runtime.settings.generation, 0
 
         def answer(rows: Any = (), *, degraded: bool = False, refused: str | None = None) -> Answer:
             return Answer(
@@ -123,6 +125,8 @@ class QueryApi:
                 applied={topic: dict(by) for topic, by in self.heads.applied().items()},
                 token=token,
                 degraded=degraded,
+                generation=pinned,
+                directory_then=directory_then,
                 refused=refused,
             )
 
@@ -134,7 +138,9 @@ class QueryApi:
             if not principals:
                 return answer(refused="unknown user")
             caller = cast(Identity, SimpleNamespace(tenant_id=tenant, user=user, principals=principals))
+            directory_then = self.heads.directory_position()
             session = await open_session(self._runtime, caller, knowledge_bases=None, where=EVERYTHING, profile=None)
+            pinned = session.generation
             found = await session.retrieve(words, mode=mode, top_k=top_k)
             passages = session.gate.passages(found.passages)
         except HeadwaterError as error:

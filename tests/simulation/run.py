@@ -11,7 +11,8 @@ from tests.simulation.loop import VirtualLoop, run_virtually
 from tests.simulation.oracles import Oracles
 from tests.simulation.process import WORLD
 from tests.simulation.seams import seams
-from tests.simulation.story import DOCUMENTS, SPAN_S, USERS, Step, tell
+from tests.simulation.steps import DOCUMENTS, SPAN_S, USERS, Step
+from tests.simulation.story import tell
 from tests.simulation.truth import Truth
 from tests.simulation.world import REMOVAL_GRACE_S, REPLICAS, World
 

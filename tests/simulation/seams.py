@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from unittest.mock import patch
 
 import structlog
 
 import headwater.clients.kafka.transactions
 import headwater.clients.triton.embedder
+import headwater.generations.catching_up
 import headwater.heads.follower
 import headwater.retry
 import schemas.codec
@@ -28,6 +29,7 @@ import streams.indexing.opening
 import streams.prepare.agent
 import streams.prepare.step
 import streams.status.agent
+from headwater.generations.directory import own_generation
 from headwater.generations.policy import ChunkPolicy
 from headwater.generations.records import first_generation
 from headwater.settings import Settings
@@ -38,10 +40,14 @@ from schemas.registry import ManifestIds, load_manifest
 from streams.prepare.parsers.text import parse_text
 from streams.prepare.prepared import Prepared, prepare
 from tests.simulation.confluent import SimConsumer, SimProducer
+from tests.simulation.generation_seams import generation_seams
 from tests.simulation.kafka_clients import SimAdmin, SimRecordStream
 from tests.simulation.memory_lmdb import MemoryFolder
 from tests.simulation.process import CURRENT, WORLD, call, drive
 from tests.simulation.stores import SimBlobStore, SimCache, SimDocuments, SimEmbedder, SimKeywordIndex, SimVectorIndex
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
 
 E = TypeVar("E")
 DEADLY = b"this document kills its parser's stage"
@@ -51,11 +57,14 @@ CHUNKS_PER_BATCH = 4  # 64 in production: a document of ten paragraphs stands fo
 class SimParserPool:
     """Stands for the pool of parser processes: the real parser of plain text and the real chunker, in memory."""
 
+    def __init__(self, policy: ChunkPolicy) -> None:
+        self._policy = policy
+
     async def prepare(self, content: bytes | Path, *, declared: str | None = None, name: str | None = None) -> Prepared:
         data = content if isinstance(content, bytes) else content.read_bytes()
         if DEADLY in data:
             CURRENT.get().kill()
-        return await call(lambda: prepared_text(data))
+        return await call(lambda: prepared_text(data, self._policy))
 
     async def read_pages(self, content: Path, **_: object) -> None:
         """Plain text has no pages: what is heavy is parsed whole, in its own lane."""
@@ -65,9 +74,9 @@ class SimParserPool:
 
 
 @lru_cache(maxsize=4096)
-def prepared_text(data: bytes) -> Prepared:
+def prepared_text(data: bytes, policy: ChunkPolicy) -> Prepared:
     """Parse and cut; the same bytes give the same, so it is done once for all runs. Raises as the parser does."""
-    return prepare(parse_text(data), ChunkPolicy(), _count_tokens)
+    return prepare(parse_text(data), policy, _count_tokens)
 
 
 def _count_tokens(text: str) -> int:
@@ -136,20 +145,30 @@ def _opened(make: Any) -> Any:
     """Return a stand-in class whose `open` yields what the world has."""
 
     @contextlib.asynccontextmanager
-    async def open_client(*_: object, **__: object) -> AsyncIterator[Any]:
-        yield make(WORLD.get())
+    async def open_client(*arguments: object, **__: object) -> AsyncIterator[Any]:
+        yield make(WORLD.get(), *arguments)
 
     return SimpleNamespace(open=open_client)
 
 
+def _vectors_of(world: "World", _: object, generation: GenerationName) -> SimVectorIndex:
+    return SimVectorIndex(world.service("milvus"), world.builds[generation].vectors)
+
+
+def _keywords_of(world: "World", _: object, generation: GenerationName) -> SimKeywordIndex:
+    return SimKeywordIndex(world.service("elasticsearch"), world.builds[generation].keywords)
+
+
 @contextlib.asynccontextmanager
-async def _open_pool(**_: object) -> AsyncIterator[SimParserPool]:
-    yield SimParserPool()
+async def _open_pool(*, policy: ChunkPolicy, **_: object) -> AsyncIterator[SimParserPool]:
+    yield SimParserPool(policy)
 
 
 async def _own_generation(settings: Settings) -> Generation:
-    """Stand for the directory's record: a world has one generation, which no command has made."""
-    return first_generation(settings.generation)
+    """Read the directory's record where a command has made one: most stories have one generation, and no record."""
+    if len(WORLD.get().builds) == 1:
+        return first_generation(settings.generation)
+    return await own_generation(settings)
 
 
 def _uniform(low: float, high: float) -> float:
@@ -160,7 +179,8 @@ def _uniform(low: float, high: float) -> float:
 def seams() -> Iterator[None]:
     """Replace clients by the simulated ones, and silence logs."""
     admit, prepare_agent = streams.admit, streams.prepare.agent
-    cache = _opened(lambda world: SimCache(world.service("cache"), world.cache))
+    documents = _opened(lambda world, *_: SimDocuments(world.service("elasticsearch"), world.documents))
+    cache = _opened(lambda world, *_: SimCache(world.service("cache"), world.cache))
     with contextlib.ExitStack() as stack:
 
         def put(module: Any, name: str, value: Any) -> None:
@@ -192,23 +212,13 @@ def seams() -> Iterator[None]:
         put(
             headwater.clients.triton.embedder,
             "TritonEmbedder",
-            _opened(lambda world: SimEmbedder(world.service("triton"), world.embedder)),
+            _opened(lambda world, *_: SimEmbedder(world.service("triton"), world.embedder)),
         )
-        put(
-            streams.index_vectors.agent,
-            "MilvusVectorIndex",
-            _opened(lambda world: SimVectorIndex(world.service("milvus"), world.vectors)),
-        )
-        put(
-            streams.index_keywords.agent,
-            "ElasticsearchKeywordIndex",
-            _opened(lambda world: SimKeywordIndex(world.service("elasticsearch"), world.keywords)),
-        )
-        put(
-            streams.status.agent,
-            "ElasticsearchDocuments",
-            _opened(lambda world: SimDocuments(world.service("elasticsearch"), world.documents)),
-        )
+        put(streams.index_vectors.agent, "MilvusVectorIndex", _opened(_vectors_of))
+        put(streams.index_keywords.agent, "ElasticsearchKeywordIndex", _opened(_keywords_of))
+        put(streams.status.agent, "ElasticsearchDocuments", documents)
+        generation_seams(put)
+        put(headwater.generations.catching_up, "ElasticsearchDocuments", documents)
         put(schemas.codec._Process, "codec", _CODEC.begin())
         put(headwater.retry, "random", SimpleNamespace(uniform=_uniform))
         before = structlog.get_config()

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from tests.simulation.run import Outcome, simulate
-from tests.simulation.story import Step, tell
+from tests.simulation.steps import Step
+from tests.simulation.story import tell
 
 
 def oracle_of(violation: str) -> str:

@@ -1,20 +1,12 @@
-"""What a seed tells: steps at their times. A story is data: it can be printed, shortened and told again."""
+"""What a seed tells: steps at their times."""
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-DOCUMENTS = 7
+from tests.simulation.chapters import CHAPTERS
+from tests.simulation.steps import ACCESS, DOCUMENTS, REPLICAS, SPAN_S, STAGE_WORKERS, USERS, Step
+
 _FULL_SYNC_EVERY = 10  # stories
-_QUARANTINE_EVERY = 4  # stories
-SPAN_S = 40.0
-USERS = ("ann", "bob", "cleo", "dan")
-REPLICAS = ("east", "west")
-STAGE_WORKERS = tuple(
-    f"{stage}-{number}" for stage in ("prepare", "embed", "index-vectors", "index-keywords") for number in range(2)
-)
 _CENTRAL = ("admit-0", "admit-1", "heads-east", "heads-west")
 WORKERS = (
     *STAGE_WORKERS,
@@ -30,47 +22,15 @@ _DEPENDENTS = {
     "blobs": "prepare",
     "cache": "prepare",
 }
-ACCESS = ("everyone", "staff", "not bob", "staff and everyone", "all but partners", "nobody", "cleo", "staff not dan")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """Something that happens to the installation."""
-
-    at_s: float
-    do: str
-    what: dict[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        details = ", ".join(f"{name}={json.dumps(value)}" for name, value in self.what.items())
-        return f"{self.at_s:7.3f} s  {self.do}({details})"
 
 
 def tell(seed: int) -> tuple[Step, ...]:
     """Return a seed's story."""
-    story = _Teller(Random(f"story/{seed}")).story(full_sync=seed % _FULL_SYNC_EVERY == 0)
-    if seed % _QUARANTINE_EVERY != _QUARANTINE_EVERY - 1:
-        return story
-    return tuple(sorted((*story, *_quarantine(Random(f"quarantine/{seed}"))), key=lambda step: step.at_s))
-
-
-def _quarantine(random: Random) -> Iterator[Step]:
-    """A source that may delete nothing unasked, an administrator who approves, early or late, and sick admission."""
-    rival = DOCUMENTS - 1
-    yield Step(at_s=0.2, do="budget", what={"document": rival, "per_day": 0})
-    for number in range(random.randint(4, 7)):
-        at_s = random.uniform(2.0, SPAN_S * 0.8)
-        put = {"document": rival, "draft": 100 + number, "paragraphs": 2, "access": "everyone", "version": None}
-        yield Step(at_s=round(at_s, 3), do="put", what=put | {"lane": "live"})
-        yield Step(at_s=round(at_s + 0.1, 3), do="delete", what={"document": rival})
-        if random.random() < 0.6:
-            worker = random.choice(("admit-0", "admit-1"))
-            yield Step(at_s=round(at_s + random.uniform(0.1, 1.0), 3), do="kill", what={"worker": worker})
-        after_s = random.choice((0.15, 1.5, 8.0)) * random.uniform(0.7, 1.5)
-        if random.random() < 0.5:
-            yield Step(at_s=round(at_s + after_s, 3), do="approve", what={"document": rival})
-        elif random.random() < 0.5:
-            yield Step(at_s=round(at_s + after_s, 3), do="put", what=put | {"lane": "live"})
+    steps = list(_Teller(Random(f"story/{seed}")).story(full_sync=seed % _FULL_SYNC_EVERY == 0))
+    for chapter, every, which in CHAPTERS:
+        if seed % every == which:
+            steps += chapter(Random(f"{chapter.__name__}/{seed}"))
+    return tuple(sorted(steps, key=lambda step: step.at_s))
 
 
 class _Teller:

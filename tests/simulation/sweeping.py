@@ -15,14 +15,15 @@ from tests.simulation.stores import SimKeywordIndex, SimVectorIndex
 async def sweep(settings: Settings) -> None:
     """Sweep until killed."""
     world = WORLD.get()
+    build = world.builds[settings.generation]
     group = group_of(settings, STAGE, generation=settings.generation)
     topics = [topic_of(settings, Topic.DOCUMENTS_PROGRESSED)]
     async with SimRecordStream.subscribe(settings.kafka, topics, group=group, client_id=group) as reports:
         await Sweeper(
             reports=reports,
             indices={
-                Store.VECTORS: SimVectorIndex(world.service("milvus"), world.vectors),
-                Store.KEYWORDS: SimKeywordIndex(world.service("elasticsearch"), world.keywords),
+                Store.VECTORS: SimVectorIndex(world.service("milvus"), build.vectors),
+                Store.KEYWORDS: SimKeywordIndex(world.service("elasticsearch"), build.keywords),
             },
             generation=settings.generation,
             backlog=Backlog(grace_ms=round(settings.stages.removal_grace_s * 1_000)),

@@ -10,7 +10,8 @@ import pytest
 
 from streams.admit.outcomes import DocumentHead
 from tests.simulation.run import simulate
-from tests.simulation.story import SPAN_S, Step, tell
+from tests.simulation.steps import SPAN_S, Step
+from tests.simulation.story import tell
 
 SEEDS = range(12)
 _AUDITED_AGAIN = re.compile(r"\(c\) \w+ of .+: ended [2-9] times")

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from tests.simulation.run import Outcome
 from tests.simulation.shrinking import shrink, story_of
-from tests.simulation.story import Step, tell
+from tests.simulation.steps import Step
+from tests.simulation.story import tell
 
 
 def _outcome(seed: int, *violations: str) -> Outcome:

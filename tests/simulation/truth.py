@@ -10,7 +10,15 @@ from headwater.clients.kafka.murmur2 import partition_of
 from schemas.codec import Codec
 from schemas.events import AuditRecorded, DocumentChanged, DocumentIngested, DocumentProgressed, EventParked
 from schemas.events.base import Position, Store
-from schemas.events.directory import DirectoryChanged, DirectoryKind, DirectoryOp, Group, User
+from schemas.events.directory import (
+    DirectoryChanged,
+    DirectoryKind,
+    DirectoryOp,
+    Generation,
+    GenerationState,
+    Group,
+    User,
+)
 from schemas.events.documents import (
     Access,
     DeletionQuarantined,
@@ -19,7 +27,7 @@ from schemas.events.documents import (
     ProgressOutcome,
     SubmissionOp,
 )
-from schemas.ids import DocumentId, Revision, TenantId
+from schemas.ids import DocumentId, GenerationName, Revision, TenantId
 from schemas.registry import ManifestIds, load_manifest
 from schemas.topics import Topic
 from tests.simulation.broker import Entry, Partition
@@ -52,13 +60,13 @@ class Truth:
     waited: set[Position] = field(default_factory=set)  # submissions of all deletions that ever waited
     audits: list[AuditRecorded] = field(default_factory=list)
     letters: list[EventParked] = field(default_factory=list)
-    announced: dict[tuple[DocumentId, Revision], DocumentIngested] = field(default_factory=dict)
+    announced: dict[tuple[DocumentId, Revision, GenerationName], DocumentIngested] = field(default_factory=dict)
     appended: dict[Partition, list[tuple[int, float]]] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
 
     def see(self, partition: Partition, entry: Entry) -> None:
         """Take in a record at the moment it becomes visible."""
-        topic = self.topics[partition[0]]
+        topic = self.topics.get(partition[0])
         if topic in {Topic.DOCUMENTS_CHANGED, Topic.DIRECTORY_CHANGED}:
             self.appended.setdefault(partition, []).append((entry.offset, entry.at_s))
         if topic is Topic.DELETIONS_QUARANTINED:
@@ -78,7 +86,7 @@ class Truth:
             self.letters.append(decode(entry.value, EventParked))
         elif topic is Topic.DOCUMENTS_INGESTED:
             fact = decode(entry.value, DocumentIngested)
-            self.announced[fact.document_id, fact.revision] = fact
+            self.announced[fact.document_id, fact.revision, fact.generation] = fact
 
     def head(self, document: DocumentId, before: int | None = None) -> DocumentChanged | None:
         """Return a document's newest record, of those below an offset of its partition."""
@@ -86,16 +94,24 @@ class Truth:
         found = [each.record for each in seen if before is None or each.offset < before]
         return found[-1] if found else None
 
-    def complete(self, document: DocumentId, store: Store, below: dict[int, int]) -> Revision | None:
-        """Return the highest revision that was reported complete, or gone, in a store."""
+    def complete(
+        self, document: DocumentId, store: Store, generation: GenerationName, below: dict[int, int]
+    ) -> Revision | None:
+        """Return the highest revision that was reported complete, or gone, in a store of a generation."""
         found = [
             report.revision
             for partition, offset, report in self.progress.get(document, ())
             if report.store is store
+            and report.generation == generation
             and report.outcome is not ProgressOutcome.FAILED
             and offset < below.get(partition, 0)
         ]
         return max(found, default=None)
+
+    def ends(self) -> dict[int, int]:
+        """Return the offsets behind all reports, by partition."""
+        reports = [each for of_document in self.progress.values() for each in of_document]
+        return {number: max(offset for where, offset, _ in reports if where == number) + 1 for number, _, _ in reports}
 
     def exists(self, tenant: TenantId, kind: DirectoryKind, record_id: str, before: int | None) -> bool:
         """Say whether a directory record exists, by what lies below an offset."""
@@ -108,6 +124,15 @@ class Truth:
             ):
                 newest = record
         return newest is not None and newest.op is DirectoryOp.PUT
+
+    def switch(self, before: int | None) -> Generation | None:
+        """Return the record that says which generation serves, by what lies below an offset: the highest switch."""
+        state: dict[str, Generation] = {}
+        for offset, _, record in self.directory:
+            if (before is None or offset < before) and isinstance(record.record, Generation):
+                state[record.record_id] = record.record
+        served = [each for each in state.values() if each.state is GenerationState.SERVING]
+        return max(served, key=lambda each: each.switched, default=None)
 
     def principals(self, tenant: TenantId, user: str, before: int | None) -> frozenset[str]:
         """Return who a user is: by going round until nothing is added."""

@@ -1,10 +1,7 @@
 """The simulated installation: hosts, broker, stores, and every worker of the platform under a supervisor."""
 
-import asyncio
 import os
 from collections.abc import Callable, Coroutine
-from contextvars import copy_context
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from tempfile import gettempdir
@@ -13,7 +10,8 @@ from unittest.mock import patch
 
 from headwater.clients.kafka.config import group_of, topic_of
 from headwater.settings import Settings
-from schemas.topics import Topic
+from schemas.ids import GenerationName
+from schemas.topics import PER_GENERATION, Topic
 from streams.embed.agent import EMBED
 from streams.harness.stage import StageSpec
 from streams.index_keywords.agent import INDEX_KEYWORDS
@@ -22,18 +20,20 @@ from streams.prepare.agent import PREPARE
 from streams.status.agent import STATUS
 from tests.simulation.admission import admit
 from tests.simulation.broker import Broker
+from tests.simulation.builds import USUAL, Build
 from tests.simulation.loop import START_MS, VirtualLoop
 from tests.simulation.memory_lmdb import MemoryEnvironment
-from tests.simulation.process import CURRENT, WORLD, Host, Process
+from tests.simulation.operating import Operator, Wish, operate, worker_of
+from tests.simulation.process import Host, Process
 from tests.simulation.replica import QueryApi, follow
 from tests.simulation.stores import Service
+from tests.simulation.supervising import Worker
 from tests.simulation.sweeping import sweep
 from tests.simulation.workers import run_stage
 from tests.support.blobs import FakeBlobStore
 from tests.support.cache import FakeCache
 from tests.support.models import FakeEmbedder
 from tests.support.read_model import FakeDocuments
-from tests.support.stores import FakeKeywordIndex, FakeVectorIndex
 
 PARTITIONS = 2
 STALENESS_BUDGET_S = 4.0
@@ -41,7 +41,7 @@ REMOVAL_GRACE_S = 15.0  # above the budget plus the longest request
 SERVICES = ("milvus", "elasticsearch", "triton", "blobs", "cache")
 STAGES: tuple[StageSpec, ...] = (PREPARE, EMBED, INDEX_VECTORS, INDEX_KEYWORDS, STATUS)
 REPLICAS = ("east", "west")
-_RESTART_S = 1.5
+OPERATOR = "operator-0"
 
 
 def simulated_settings() -> Settings:
@@ -69,49 +69,6 @@ def simulated_settings() -> Settings:
     )
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Worker:
-    """A place that a supervisor keeps filled with a process."""
-
-    name: str
-    host: Host
-    start: Callable[["Worker"], Coroutine[Any, Any, None]]
-    random: Random
-    process: Process | None = None
-    fresh_disk: int = 0  # grows when its process moves to another machine
-    crashes: list[str] = field(default_factory=list)
-
-    def launch(self) -> None:
-        """Start a process; another one follows when it ends."""
-        process = self.process = Process(name=self.name, host=self.host, random=self.random)
-        WORLD.get().processes.append(process)
-        context = copy_context()
-        context.run(CURRENT.set, process)
-        asyncio.get_running_loop().create_task(self._live(process), context=context)
-
-    async def _live(self, process: Process) -> None:
-        try:
-            await self.start(self)
-        except asyncio.CancelledError:
-            pass
-        except Exception as error:  # noqa: BLE001 - a process ends with its sentence; its supervisor goes on
-            self.crashes.append(f"{type(error).__name__}: {error}")
-        finally:
-            process.kill()
-            if self.process is process:
-                pause_s = _RESTART_S * self.random.uniform(0.5, 1.5)
-                asyncio.get_running_loop().call_later(pause_s, self._relaunch, process)
-
-    def _relaunch(self, process: Process) -> None:
-        if self.process is process:
-            self.launch()
-
-    def replace(self) -> None:
-        """Leave the process to itself, alive or frozen, and start another one elsewhere."""
-        self.fresh_disk += 1
-        self.launch()
-
-
 class World:
     """All of it, for one run."""
 
@@ -125,7 +82,8 @@ class World:
         self.credits_are_scarce = False
         self.services = {name: Service(name=name) for name in SERVICES}
         self.chances: dict[str, float] = {}  # of small mishaps, by name
-        self.vectors, self.keywords = FakeVectorIndex(), FakeKeywordIndex()
+        self.builds = {self.settings.generation: Build(settings=self.settings, policy=USUAL)}
+        self.operator = Operator(settings=self.settings)
         self.documents, self.blobs = FakeDocuments(), FakeBlobStore()
         self.cache, self.embedder = FakeCache(), FakeEmbedder()
         self.workers: dict[str, Worker] = {}
@@ -133,6 +91,8 @@ class World:
         self.deliveries = 0
         self.faults = 0
         self.processes: list[Process] = []
+        self._withheld: dict[tuple[str, str], int] = {}  # a process's name and a topic, how often at once
+        self._held: dict[str, None] = {}  # stages that nobody starts, in order
         self._environments: dict[str, MemoryEnvironment] = {}
         self._create_topics()
 
@@ -142,11 +102,39 @@ class World:
             self._employ(f"admit-{slot}", "stages", self._admission(slot))
         for spec in STAGES:
             for number in range(1 if spec is STATUS else 2):
-                self._employ(f"{spec.name}-{number}", "stages", self._stage(spec))
+                self._employ(f"{spec.name}-{number}", "stages", self._stage(spec, self.settings))
         self._employ("sweep-0", "stages", lambda _: sweep(self.settings))
         for name in REPLICAS:
             self._employ(f"heads-{name}", name, lambda worker: follow(self.settings, worker.host))
             self.apis[name] = QueryApi(self.settings, self.hosts[name])
+
+    def feed(self, generation: GenerationName) -> None:
+        """Start one worker for each stage of a generation, unless they run."""
+        settings = self.builds[generation].settings
+        for spec in STAGES:
+            if spec.per_generation and worker_of(spec.name, generation) not in self.workers:
+                self._employ(worker_of(spec.name, generation), "stages", self._stage(spec, settings))
+        if worker_of("sweep", generation) not in self.workers:
+            self._employ(worker_of("sweep", generation), "stages", lambda _: sweep(settings))
+
+    def make_topics(self, generation: GenerationName) -> None:
+        """Create the topics of a generation, where they are missing."""
+        for topic in PER_GENERATION:
+            name = topic_of(self.settings, topic, generation=generation)
+            if not self.broker.count(name):
+                self.broker.create(name, expire=True)
+
+    def make_stores(self, generation: GenerationName) -> None:
+        """Create a generation's index and collection, where they are missing."""
+        settings = self.settings.model_copy(update={"generation": generation})
+        policy = self.operator.policies[generation]
+        self.builds.setdefault(generation, Build(settings=settings, policy=policy))
+
+    def wish(self, wish: Wish) -> None:
+        """Have the operator do something; there is none before it has something to do."""
+        self.operator.take(wish)
+        if OPERATOR not in self.workers:
+            self._employ(OPERATOR, REPLICAS[0], lambda _: operate(self.operator))
 
     def happens(self, mishap: str) -> bool:
         """Say whether a small mishap happens now."""
@@ -172,22 +160,54 @@ class World:
         for process in self.processes:
             process.thaw()
             process.cut_off = False
+        for place in list(self._held):
+            self.release(place)
 
     def empty(self, folder: Path) -> None:
         """Lose all that lies in a folder."""
         self.environment(folder).empty()
 
+    def hold(self, stage: str) -> None:
+        """Kill a stage's workers and start none, those of a generation to come included."""
+        self._held[stage] = None
+        for worker in self._workers_of(stage):
+            worker.hold()
+
+    def release(self, stage: str) -> None:
+        """Start a stage's workers again."""
+        if stage in self._held:
+            del self._held[stage]
+            for worker in self._workers_of(stage):
+                worker.release()
+
+    def withhold(self, process: str, topic: str, by: int) -> None:
+        """Let a process get nothing more of one topic (1), as from a leader that is slow, or again (-1)."""
+        self._withheld[process, topic] = self._withheld.get((process, topic), 0) + by
+
+    def is_withheld(self, process: Process, topic: str) -> bool:
+        """Say whether a process gets nothing of a topic now."""
+        return bool(self._withheld) and self._withheld.get((process.name, topic), 0) > 0
+
+    def wipe(self, service: str) -> None:
+        """Take everything from a store."""
+        self.services[service].wiped += 1
+        self.services[service].whole = False
+        for build in self.builds.values():
+            build.lose(service)
+
     def rebuild(self, service: str) -> None:
         """Do what an operator does after a store has lost everything: read the log from its beginning."""
-        self.rewind("prepare")
+        for generation in self.builds:
+            self.rewind("prepare", generation)
         self.services[service].rebuilding = True
 
-    def rewind(self, stage: str) -> None:
+    def rewind(self, stage: str, generation: GenerationName | None = None) -> None:
         """Set a stage's group back to the beginning of its topics, as Kafka allows while it has no members."""
-        generation = None if stage in {"admit", "status"} else self.settings.generation
-        group = self.broker.group(group_of(self.settings, stage, generation=generation))
-        for worker in self.workers.values():
-            if worker.name.rpartition("-")[0] == stage and worker.process is not None:
+        of = None if stage in {"admit", "status"} else generation or self.settings.generation
+        group = self.broker.group(group_of(self.settings, stage, generation=of))
+        place = stage if of in {None, self.settings.generation} else f"{stage}-{of}"
+        for worker in self._workers_of(place):
+            if worker.process is not None:
                 worker.process.kill()
         for member in list(group.members.values()):
             member.process.kill()
@@ -209,16 +229,21 @@ class World:
 
         return start
 
-    def _stage(self, spec: StageSpec) -> Callable[[Worker], Coroutine[Any, Any, None]]:
+    def _stage(self, spec: StageSpec, settings: Settings) -> Callable[[Worker], Coroutine[Any, Any, None]]:
         def start(worker: Worker) -> Coroutine[Any, Any, None]:
-            journal = self.environment(Path(f"attempts/{spec.name}"))
-            return run_stage(spec, self.settings, journal)
+            journal = self.environment(Path(f"attempts/{spec.group(settings)}"))
+            return run_stage(spec, settings, journal)
 
         return start
 
     def _employ(self, name: str, host: str, start: Callable[[Worker], Coroutine[Any, Any, None]]) -> None:
         worker = self.workers[name] = Worker(name=name, host=self.hosts[host], start=start, random=self.random)
-        worker.launch()
+        worker.held = worker.stage in self._held
+        if not worker.held:
+            worker.launch()
+
+    def _workers_of(self, stage: str) -> list[Worker]:
+        return [worker for worker in self.workers.values() if worker.stage == stage]
 
     def _host(self, name: str) -> Host:
         return Host(name=name, monotonic_s=self.loop.time, start_ms=START_MS)
@@ -232,4 +257,9 @@ class World:
             Topic.DOCUMENTS_PROGRESSED,
         }
         for topic in Topic:
-            self.broker.create(self.topic(topic), partitions=1 if topic in one else None, compact=topic in compacted)
+            self.broker.create(
+                self.topic(topic),
+                partitions=1 if topic in one else None,
+                compact=topic in compacted,
+                expire=topic in PER_GENERATION,
+            )

@@ -184,6 +184,13 @@ class BucketServer:
 async def bucket_server() -> AsyncIterator[BucketServer]:
     """Serve a bucket on a free port of loopback."""
     server = BucketServer()
+    async with served(server):
+        yield server
+
+
+@asynccontextmanager
+async def served(server: BucketServer) -> AsyncIterator[None]:
+    """Serve this bucket."""
     app = web.Application()
     app.router.add_route("*", r"/{key:[\s\S]*}", server.handle)  # a key may have line ends
     runner = web.AppRunner(app, access_log=None)
@@ -192,7 +199,7 @@ async def bucket_server() -> AsyncIterator[BucketServer]:
     host, port = runner.addresses[0][:2]
     server.url = f"http://{host}:{port}"
     try:
-        yield server
+        yield
     finally:
         await runner.cleanup()
 

@@ -1,11 +1,13 @@
 """Buckets as sources of the connectors' suite: over S3's protocol with each way to say access, and on obstore."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import yaml
+from pydantic import SecretStr
 
 from connectors.objects.access import READERS_TAG
 from connectors.objects.client import s3_bucket, s3_credentials
@@ -22,6 +24,7 @@ from headwater.retry import RetryPolicy
 from headwater.settings import EgressSettings
 from schemas.ids import KnowledgeBaseId
 from tests.support.bucket_server import BUCKET, BucketServer, bucket_server, options_of
+from tests.support.cloud_server import AzureServer, GoogleServer, cloud_server
 
 LOOPBACK = EgressSettings(allowed_hosts=("127.0.0.1",))
 ONCE = RetryPolicy(attempts=1, first_delay_s=0.0)
@@ -122,6 +125,36 @@ class TaggedSource(BucketSource):
         self.server.tags[PREFIX + name] = {READERS_TAG: " ".join(readers)}
 
 
+class CloudSource(BucketSource):
+    """A bucket of Google's or Azure's, read by obstore over the wire."""
+
+    @property
+    def settings(self) -> ObjectsSettings:
+        given = {"url": f"{self._scheme}://{BUCKET}/{PREFIX}", **self.limits}
+        return ObjectsSettings.model_validate(given)
+
+    @property
+    def _scheme(self) -> str:
+        return "az" if isinstance(self.server, AzureServer) else "gs"
+
+    def connector(self) -> ObjectsConnector:
+        settings = self.settings
+        store = open_objects(settings.root, self._options(), setting="url", options_setting="options")
+        return ObjectsConnector(
+            objects=ObstoreObjects(store, url=settings.url, options_setting="options"),
+            settings=settings,
+            knowledge_base=KnowledgeBaseId("files"),
+        )
+
+    def _options(self) -> dict[str, SecretStr]:
+        """Return what leads obstore here: what a source of the directory may not say."""
+        plain = {"account_name": "acct", "account_key": "a2V5", "endpoint": self.server.url}
+        if self._scheme == "gs":
+            key = {"gcs_base_url": self.server.url, "disable_oauth": True, "private_key": "", "private_key_id": ""}
+            plain = {"service_account_key": json.dumps(key | {"client_email": ""})}
+        return {name: SecretStr(value) for name, value in {**plain, "allow_http": "true"}.items()}
+
+
 class CountingObjects(ObstoreObjects):
     """obstore, with a hook before an object is read, and listings that break."""
 
@@ -199,3 +232,10 @@ async def bucket_source(kind: type[BucketSource] = BucketSource) -> AsyncIterato
     """Run a server that speaks S3 until the end of the block, and yield a bucket of it."""
     async with bucket_server() as server, open_egress(LOOPBACK) as egress:
         yield kind(server, egress.httpx_client())
+
+
+@asynccontextmanager
+async def cloud_source(kind: type[GoogleServer]) -> AsyncIterator[CloudSource]:
+    """Run a server that speaks as Google's or Azure's store does, and yield a bucket of it."""
+    async with cloud_server(kind) as server, open_egress(LOOPBACK) as egress:
+        yield CloudSource(server, egress.httpx_client())

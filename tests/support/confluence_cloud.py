@@ -5,7 +5,7 @@ What Cloud has taken out of version 1 answers 410.
 
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -22,6 +22,7 @@ class CloudServer(ConfluenceServer):
     """Answers as Cloud does."""
 
     context: str = "/wiki"
+    group_ids: dict[str, str] = field(default_factory=dict)  # by name, where it matters which
 
     def account(self, request: web.Request) -> str | None:
         """Return who asks."""
@@ -49,11 +50,17 @@ class CloudServer(ConfluenceServer):
     def cursored(self, request: web.Request, items: Sequence[Any]) -> web.Response:
         """Answer a page by cursor; the link begins at the site's host, as Cloud's do in version 2."""
         start = int(request.query.get("cursor", "0"))
-        page, links = list(items[start : start + self.page_size]), {"base": f"{self.url}{self.context}"}
-        if start + self.page_size < len(items):
-            asked = urlencode({**request.query, "cursor": start + self.page_size})
-            links["next"] = f"{self.context}{self.below(request)}?{asked}"
-        return web.json_response({"results": page, "_links": links})
+        end = start + self.page_size
+        return self._page(request, items[start:end], str(end) if end < len(items) else None)
+
+    def _page(self, request: web.Request, items: Sequence[Any], following: str | None) -> web.Response:
+        links, asked = {"base": f"{self.url}{self.context}"}, dict(request.query)
+        if self.duplicates_pages and asked.pop("again", None) is None:
+            asked["again"], following = "1", asked.get("cursor", "0")
+        if following is not None:
+            host = self.context if "/api/v2/" in request.path else ""
+            links["next"] = f"{host}{self.below(request)}?{urlencode({**asked, 'cursor': following})}"
+        return web.json_response({"results": list(items), "_links": links})
 
     def user(self, name: str) -> dict[str, str]:
         """Return an account as Cloud tells of it."""
@@ -61,7 +68,7 @@ class CloudServer(ConfluenceServer):
 
     def group(self, name: str) -> dict[str, str]:
         """Return a group as it is told of."""
-        return {"type": "group", "name": name, "id": name.encode().hex()}
+        return {"type": "group", "name": name, "id": self.group_ids.get(name, name.encode().hex())}
 
     def _searched(self, request: web.Request, user: str | None) -> web.Response:
         if self.listing_fails_after is not None:
@@ -79,11 +86,9 @@ class CloudServer(ConfluenceServer):
         if cql.endswith("order by created asc"):  # a cursor of these is the last content, whatever goes meanwhile
             after = int(request.query.get("cursor", "0"))
             found = [each for each in found if int(each.id) > after]
-            page, links = found[: self.page_size], {}
-            if len(found) > len(page):
-                asked = {**request.query, "cursor": page[-1].id}
-                links["next"] = f"{self.below(request)}?{urlencode(asked)}"
-            return web.json_response({"results": [self.told(each, expand) for each in page], "_links": links})
+            page = found[: self.page_size]
+            following = page[-1].id if len(found) > len(page) else None
+            return self._page(request, [self.told(each, expand) for each in page], following)
         return self.cursored(request, [self.told(each, expand) for each in found])
 
     def _redirected(self, request: web.Request, user: str | None, page_id: str, content_id: str) -> web.Response:
@@ -103,7 +108,7 @@ class CloudServer(ConfluenceServer):
     def _permissions2(self, request: web.Request, user: str | None, space_id: str) -> web.Response:
         readers = self.wiki.spaces[bytes.fromhex(space_id).decode()].readers
         principals = [{"type": "user", "id": f"712020:{name}"} for name in sorted(readers.users)]
-        principals += [{"type": "group", "id": name.encode().hex()} for name in sorted(readers.groups)]
+        principals += [{"type": "group", "id": self.group(name)["id"]} for name in sorted(readers.groups)]
         principals += [{"type": "role", "id": "r1"}, {"type": "access_class", "id": "all-guests"}]  # open nothing here
         view, other = {"key": "read", "targetType": "space"}, {"key": "create", "targetType": "page"}
         granted = [{"id": "1", "principal": each, "operation": view} for each in principals]
@@ -118,7 +123,7 @@ class CloudServer(ConfluenceServer):
         return web.json_response({"id": content_id, "status": CURRENT if self.wiki.alive(content_id) else "trashed"})
 
     def _by_group_id(self, request: web.Request, user: str | None, group_id: str) -> web.Response:
-        group = self.wiki.groups.get(bytes.fromhex(group_id).decode())
+        group = next((each for name, each in self.wiki.groups.items() if self.group(name)["id"] == group_id), None)
         if group is None:
             return web.json_response({}, status=404)
         return self.cursored(request, [self.user(each) for each in sorted(group.users)])

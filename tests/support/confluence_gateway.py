@@ -43,7 +43,7 @@ class GatewayServer(CloudServer):
 
     def below(self, request: web.Request) -> str:
         """Return the path below the site, behind the gateway or not."""
-        return request.path.removeprefix(_BEFORE).removeprefix(self.context)
+        return request.rel_url.raw_path.removeprefix(_BEFORE).removeprefix(self.context)
 
     def account(self, request: web.Request) -> str | None:
         """Return who asks."""

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from aiohttp import web
 
@@ -66,8 +66,8 @@ class ConfluenceServer:
         return self.routed(request, path, user)
 
     def below(self, request: web.Request) -> str:
-        """Return the path below the context."""
-        return request.path.removeprefix(self.context)
+        """Return the path below the context, as it was sent: a slash in a name is none of the path."""
+        return request.rel_url.raw_path.removeprefix(self.context)
 
     def account(self, request: web.Request) -> str | None:
         """Return who asks."""
@@ -79,7 +79,7 @@ class ConfluenceServer:
         """Answer by path."""
         for pattern, answer in self.routes():
             if found := re.fullmatch(pattern, path):
-                return answer(request, user, *found.groups())
+                return answer(request, user, *map(unquote, found.groups()))
         return _refused(404)
 
     def routes(self) -> Sequence[tuple[str, Callable[..., web.StreamResponse]]]:

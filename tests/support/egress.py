@@ -33,9 +33,19 @@ class ScriptedServer:
     replies: list[bytes] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
+    _open: dict["asyncio.Task[None]", asyncio.StreamWriter] = field(default_factory=dict)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._open[asyncio.create_task(self._serve(reader, writer))] = writer
+
+    async def end(self) -> None:
+        """Close what clients left, also what they left before anybody served it."""
+        for writer in self._open.values():
+            writer.transport.abort()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while lines := (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n"):
                 method, target, _ = lines[0].split(" ")
@@ -62,12 +72,13 @@ def reply(status: int, body: bytes = b"", **headers: str) -> bytes:
 async def scripted(*replies: bytes) -> AsyncIterator[ScriptedServer]:
     """Serve on a free port until the block ends."""
     scripted_server = ScriptedServer(replies=list(replies))
-    server = await asyncio.start_server(scripted_server.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(scripted_server.accept, "127.0.0.1", 0)
     scripted_server.port = server.sockets[0].getsockname()[1]
     try:
         yield scripted_server
     finally:
         server.close()
+        await scripted_server.end()
 
 
 @dataclass(slots=True)

@@ -72,8 +72,10 @@ class FakeLags:
 
     def __init__(self, *stages: StageLag) -> None:
         self.waiting, self.away = stages, False
+        self.asked: list[GenerationName] = []
 
-    async def stages(self) -> Sequence[StageLag]:
+    async def stages(self, generation: GenerationName) -> Sequence[StageLag]:
+        self.asked.append(generation)
         if self.away:
             raise RetryableError("Kafka does not answer")
         return self.waiting

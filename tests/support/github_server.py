@@ -76,6 +76,7 @@ class GithubServer:
     hides_releases: set[int] = field(default_factory=set)  # of the listing alone
     lists_nothing: bool = False
     fails_after_pages: int | None = None  # of the listing of repositories
+    duplicates_items: bool = False  # each page begins with the last item of the one before: something came in meanwhile
     on_read: Callable[[Repo, str], None] | None = None  # before a blob is answered
     on_answer: Callable[[str], object] | None = None  # before anything is answered
     asked_of_git: list[bytes] = field(default_factory=list)
@@ -157,9 +158,10 @@ class GithubServer:
         if not isinstance(found, list) or parts[3:4] == ["contents"]:
             return json.dumps(found).encode(), {}
         size, page = int(request.query.get("per_page", "30")), int(request.query.get("page", "1"))
-        shown = found[(page - 1) * size : page * size]
+        begin = (page - 1) * (size - 1 if self.duplicates_items and size > 1 else size)
+        shown = found[begin : begin + size]
         links = {}
-        if page * size < len(found):
+        if begin + size < len(found):
             query = "&".join(f"{name}={value}" for name, value in request.query.items() if name != "page")
             links["Link"] = (
                 f'<{self.url}{request.path}?{query}&page={page + 1}>; rel="next", '

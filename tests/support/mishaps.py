@@ -99,6 +99,11 @@ async def undecided(case: Case) -> None:
 
 async def refused(case: Case) -> None:
     await never_submitted(case)
+    await refuse_newest(case)
+
+
+async def refuse_newest(case: Case) -> None:
+    """Record that admission refused the newest submission, whatever was admitted before."""
     refusal = RefusedSubmission(
         tenant_id=case.tenant,
         document_id=case.document,

@@ -17,7 +17,7 @@ from connectors.protocol import (
     Upserted,
 )
 from headwater.errors import HeadwaterError, PoisonError
-from schemas.events.documents import Access, AttributeValue
+from schemas.events.documents import Access, AttributeValue, Link
 from schemas.ids import Principal
 
 
@@ -87,6 +87,7 @@ class Document:
     title: str = ""
     url: str | None = None
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    links: Sequence[Link] = ()
 
 
 @dataclass(slots=True)
@@ -165,7 +166,13 @@ class Follower:
             case Upserted():
                 state = change.what.state
                 self.documents[change.external_id] = Document(
-                    text, state.access, change.source_version or 0, state.title, state.url, state.attributes
+                    text,
+                    state.access,
+                    change.source_version or 0,
+                    state.title,
+                    state.url,
+                    state.attributes,
+                    state.links,
                 )
             case Patched():
                 assert known is not None, "a patch of a document that was never submitted"
@@ -178,6 +185,7 @@ class Follower:
                     patch.title or known.title,
                     patch.url or known.url,
                     {**known.attributes, **patch.attributes},
+                    known.links if patch.links is None else patch.links,
                 )
             case Deleted():
                 self.deleted.append(change.external_id)

@@ -1,6 +1,7 @@
 """Everything that leaves a process for an operator's eyes, caught in memory."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -9,13 +10,14 @@ from unittest.mock import patch
 
 import structlog
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from headwater.settings import TelemetrySettings
 from headwater.telemetry.logging import configure_logging
+from headwater.telemetry.tracing import OwnTracers
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Watch:
 @contextmanager
 def watching() -> Iterator[Watch]:
     """Log and trace as a process does, at the most talkative level, into memory."""
-    written, exporter, provider = StringIO(), InMemorySpanExporter(), TracerProvider()
+    written, exporter, provider = StringIO(), InMemorySpanExporter(), OwnTracers()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     with (
         redirect_stdout(written),
@@ -60,13 +62,13 @@ def watching() -> Iterator[Watch]:
 @contextmanager
 def undisturbed_logging() -> Iterator[None]:
     """Put logging back as it was, however a test has it configured."""
-    root, raises = logging.getLogger(), logging.raiseExceptions
+    root, raises, hook = logging.getLogger(), logging.raiseExceptions, sys.excepthook
     handlers, level = root.handlers[:], root.level
     try:
         yield
     finally:
         structlog.reset_defaults()
         structlog.contextvars.clear_contextvars()
-        logging.raiseExceptions = raises
+        logging.raiseExceptions, sys.excepthook = raises, hook
         root.handlers[:] = handlers
         root.setLevel(level)

@@ -76,6 +76,8 @@ class SentenceEncoder:
             "INFERENCE_PRECISION_HINT": PRECISION_HINTS[variant],
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": streams,
+            # A pinned thread waits for its core while another one idles: here every core is shared with all stages.
+            "ENABLE_CPU_PINNING": False,
         }
         short = _with_only(core.read_model(folder / "encoder_short.xml"), output)
         long = _with_only(core.read_model(folder / "encoder.xml"), output)

@@ -117,7 +117,7 @@ def effective(address: Address) -> Address:
 def refusal_of(address: Address, *, host: str, policy: AddressPolicy) -> Refusal | None:
     """Return why `host`, which leads to this address, is not called; None if it may be."""
     meant = effective(address)
-    named = [network for network in policy.networks if meant.version == network.version and meant in network]
+    named = [network for network in policy.networks if meant in network]
     if meant in METADATA:
         return None if any(network.num_addresses == 1 for network in named) else Refusal.METADATA
     if named or policy.allows_host(host):
@@ -136,7 +136,7 @@ def first_refusal(addresses: Iterable[Address], *, host: str, policy: AddressPol
 def literal(host: str) -> Address | None:
     """Return the address that a URL's host is written as, if it is one in its canonical form; None for a name."""
     try:
-        return ip_address(host.strip("[]"))
+        return ip_address(host)
     except ValueError:
         return None
 

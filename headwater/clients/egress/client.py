@@ -12,6 +12,7 @@ from functools import cache, partial
 from typing import Final
 
 import httpx
+from pydantic import SecretStr
 
 from headwater.clients.egress.addresses import AddressPolicy
 from headwater.clients.egress.conditional import Validators
@@ -45,7 +46,7 @@ from headwater.settings import EgressSettings
 from headwater.telemetry.metrics import EGRESS_REQUESTS
 
 NOT_MODIFIED: Final = 304
-FIRST_REFUSAL: Final = 400
+FIRST_REFUSAL: Final = 300  # a redirect that is not followed is no content either
 EXCERPT_BYTES: Final = 8 * 1024  # of a refusal: enough to tell a secondary limit
 USER_AGENT: Final = "headwater"
 
@@ -257,12 +258,22 @@ class Egress:
             home=home, credential=credential, transport=self._transport, settings=self._settings, clock=self._clock
         )
 
-    def httpx_client(self) -> httpx.AsyncClient:
-        """Return a client for a protocol that signs and repeats for itself (S3): guarded and pinned, not paced.
+    @property
+    def proxy_url(self) -> SecretStr | None:
+        """Return the proxy that all calls go to, its credentials within, for a client that brings its own HTTP."""
+        if self._settings.proxy_url is None:
+            return None
+        url, auth = httpx.URL(self._settings.proxy_url), _proxy_auth(self._settings)
+        return SecretStr(str(url if auth is None else url.copy_with(username=auth[0], password=auth[1])))
 
-        It needs no closing: connections are this object's.
+    def httpx_client(self) -> httpx.AsyncClient:
+        """Return a client of one source for a protocol that signs and repeats for itself (S3).
+
+        Guarded and pinned; it waits for the limits that the source states, and has no budget of its own. It needs no
+        closing: connections are this object's.
         """
-        return httpx.AsyncClient(transport=GuardedHttpx(self._transport), follow_redirects=False, trust_env=False)
+        guarded = GuardedHttpx(self._transport, clock=self._clock, wait_budget_s=self._settings.wait_budget_s)
+        return httpx.AsyncClient(transport=guarded, follow_redirects=False, trust_env=False)
 
 
 @asynccontextmanager
@@ -292,8 +303,11 @@ def _tls(settings: EgressSettings) -> ssl.SSLContext:
 def _proxy(settings: EgressSettings) -> httpx.Proxy | None:
     if settings.proxy_url is None:
         return None
-    auth = None
-    if settings.proxy_credentials is not None:
-        user, _, password = settings.proxy_credentials.get_secret_value().partition(":")
-        auth = (user, password)
-    return httpx.Proxy(settings.proxy_url, auth=auth)
+    return httpx.Proxy(settings.proxy_url, auth=_proxy_auth(settings))
+
+
+def _proxy_auth(settings: EgressSettings) -> tuple[str, str] | None:
+    if settings.proxy_credentials is None:
+        return None
+    user, _, password = settings.proxy_credentials.get_secret_value().partition(":")
+    return user, password

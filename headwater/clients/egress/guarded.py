@@ -1,11 +1,17 @@
-"""The guarded transport as httpx knows one, for a protocol that is spoken by a client of its own (S3)."""
+"""The guarded transport as httpx knows one, for a protocol that is spoken by a client of its own (S3).
 
+That client repeats. What the source says of its limits is obeyed here, by the request that comes next.
+"""
+
+import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import httpx
 
 from headwater.clients.egress.errors import DestinationRefusedError, HomeRefusedError
+from headwater.clients.egress.limits import limit_wait_s, says_limited, stated_limits
+from headwater.clients.egress.pacing import Clock, Pacer
 from headwater.clients.egress.targets import Hop, checked_url
 from headwater.clients.egress.transport import GuardedTransport, Timeouts
 
@@ -13,15 +19,30 @@ from headwater.clients.egress.transport import GuardedTransport, Timeouts
 class GuardedHttpx(httpx.AsyncBaseTransport):
     """Sends requests by the guarded transport. Closing it closes nothing: the connections belong to the process."""
 
-    def __init__(self, transport: GuardedTransport) -> None:
-        self._transport = transport
+    def __init__(self, transport: GuardedTransport, *, clock: Clock, wait_budget_s: float) -> None:
+        self._transport, self._clock, self._wait_budget_s = transport, clock, wait_budget_s
+        # Stores of objects take thousands of requests a second: they say when it is too much.
+        self._pacer = Pacer(requests_per_s=math.inf, burst=1, clock=clock)
+        self._repeats = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and return its response, body unread.
+        """Send a request, once no host's limit forbids it, and return its response, body unread.
 
-        Raises HomeRefusedError before anything is sent to a refused address, else what `of_transport` makes of httpx's
-        errors.
+        Raises HomeRefusedError before anything is sent to a refused address, RateLimitedError where the limit outlasts
+        `wait_budget_s`, else what `of_transport` makes of httpx's errors.
         """
+        await self._pacer.admit(request.url.host, budget_s=self._wait_budget_s)
+        response = await self._sent(request)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        stated = stated_limits(headers, now=self._clock.now())
+        if says_limited(response.status_code, stated, ""):
+            self._pacer.hold(request.url.host, limit_wait_s(response.status_code, stated, repeats=self._repeats))
+            self._repeats += 1
+        else:
+            self._repeats = 0
+        return response
+
+    async def _sent(self, request: httpx.Request) -> httpx.Response:
         given = request.extensions["timeout"]
         stack = AsyncExitStack()
         try:

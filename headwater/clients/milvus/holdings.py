@@ -22,6 +22,10 @@ class VectorHoldings(VectorsAdapter):
         """See the port."""
         return [holding async for part, rows in self._counted(ids) for holding in await self._judged(part, rows)]
 
+    async def count(self) -> int:
+        """Return how many rows of all tenants there are. Raises as `holdings` does."""
+        return await self._collection.count("")
+
     async def remove(self, tenant: TenantId, document: DocumentId, revision: Revision) -> int:
         """See the port."""
         return await self._collection.remove(f"{of_document(tenant, document)} and revision == {revision:d}")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -10,9 +10,9 @@ import structlog
 
 from headwater.errors import HeadwaterError
 from headwater.ports.cache import Cache
-from headwater.ports.models import GeneratedAnswer, Generator
+from headwater.ports.models import AnswerDelta, GeneratedAnswer, Generator
 from headwater.telemetry.metrics import CACHE_LOOKUPS
-from query_api.retrieval.breaker import Breakers
+from query_api.retrieval.breaker import Breaker, Breakers
 from query_api.retrieval.passages import Passage
 from query_api.retrieval.retriever import Degradation
 from schemas.events.directory import RetrievalProfile
@@ -87,4 +87,16 @@ async def write_answer(
 
 
 async def _generate(generator: Generator, question: str, texts: Sequence[str], breakers: Breakers) -> GeneratedAnswer:
-    return await breakers.of(f"generator:{generator.model}").call(lambda: generator.generate(question, texts))
+    return await breaker_of(generator, breakers).call(lambda: generator.generate(question, texts))
+
+
+def breaker_of(generator: Generator, breakers: Breakers) -> Breaker:
+    """Return the generator's breaker: one for whole and for streamed answers."""
+    return breakers.of(f"generator:{generator.model}")
+
+
+async def begun(deltas: AsyncIterator[AnswerDelta], breaker: Breaker) -> AsyncIterator[AnswerDelta]:
+    """Yield a stream whose first piece decides: an absent generator costs one timeout, not one a question."""
+    yield await breaker.call(lambda: anext(deltas))
+    async for delta in deltas:
+        yield delta

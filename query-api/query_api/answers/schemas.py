@@ -13,7 +13,7 @@ from query_api.search.schemas import PassageModel, QueryModel
 class QuestionRequest(QueryModel, frozen=True):
     """Ask for an answer."""
 
-    stream: bool = Field(default=False, description="Answer as server-sent events: sources, delta..., answer.")
+    stream: bool = Field(default=False, description="Answer as server-sent events: delta..., then answer or error.")
 
 
 class CacheUse(StrEnum):

@@ -9,7 +9,15 @@ from headwater.errors import HeadwaterError
 from headwater.ports.models import GeneratedAnswer
 from headwater.telemetry.tracing import span
 from query_api.answers.context import select
-from query_api.answers.generation import Written, answer_key, cached_answer, store_answer, write_answer
+from query_api.answers.generation import (
+    Written,
+    answer_key,
+    begun,
+    breaker_of,
+    cached_answer,
+    store_answer,
+    write_answer,
+)
 from query_api.answers.schemas import (
     AnswerMeta,
     AnswerResponse,
@@ -66,17 +74,13 @@ class AnswerService:
 
     async def answer(self, request: QuestionRequest, *, caller: Identity, as_of: datetime) -> Answered:
         """Return an answer, degraded where a dependency is away. Raise NoLegError when neither store answers."""
-        progress = await self._begin(request, caller, as_of)
+        progress = await self.begin(request, caller=caller, as_of=as_of)
         context = await self.context(progress)
         written = await self._write(progress, context)
         return self.conclude(progress, context, written)
 
-    async def stream(
-        self, request: QuestionRequest, *, caller: Identity, as_of: datetime
-    ) -> AsyncIterator[str | Answered]:
+    async def stream(self, progress: Progress, context: Sequence[Passage]) -> AsyncIterator[str | Answered]:
         """Yield pieces of the answer's text, then the whole. The gate is asked again before every piece."""
-        progress = await self._begin(request, caller, as_of)
-        context = await self.context(progress)
         key = self._key(progress, context)
         known = await cached_answer(self.runtime.cache, key) if context else NOTHING
         if known is not None:
@@ -104,7 +108,8 @@ class AnswerService:
         spoken = False
         try:
             with span("generate", model=models.generator.model):
-                async for delta in models.generator.stream(question, _texts(context)):
+                deltas = models.generator.stream(question, _texts(context))
+                async for delta in begun(deltas, breaker_of(models.generator, self.runtime.breakers)):
                     if delta.text:
                         spoken = True
                         yield delta.text
@@ -125,7 +130,8 @@ class AnswerService:
                 yield written.answer.text
             yield written
 
-    async def _begin(self, request: QuestionRequest, caller: Identity, as_of: datetime) -> Progress:
+    async def begin(self, request: QuestionRequest, *, caller: Identity, as_of: datetime) -> Progress:
+        """Bind a question to its caller, and name it."""
         started_at, started = self.runtime.now(), time.perf_counter()
         return Progress(
             request=request,
@@ -183,6 +189,13 @@ class AnswerService:
         progress.lap("total", progress.started)
         response = _response(progress, allowed, written)
         return Answered(response=response, event=self._event(progress, allowed, written, response))
+
+    def broken_off(self, progress: Progress, context: Sequence[Passage]) -> QueryExecuted:
+        """Return the record of an answer that did not come to its end: it was being made from these passages."""
+        progress.degraded.append(Degradation.NO_ANSWER)
+        progress.lap("total", progress.started)
+        written = Written(answer=None, model=None, cached=False, degraded=None)
+        return self._event(progress, context, written, _response(progress, context, written))
 
     def _unchanged(self, progress: Progress, context: Sequence[Passage]) -> bool:
         return len(progress.session.gate.passages(context)) == len(context)

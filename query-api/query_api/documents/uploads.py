@@ -1,5 +1,6 @@
 """The two forms of a PUT: JSON with text, or multipart with a `document` part (metadata) and a `content` part."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
@@ -9,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from query_api.documents.content import ContentStore, StoredContent
 from query_api.documents.multipart import Part, multipart_parts
 from query_api.documents.schemas import DocumentPut, Metadata
-from query_api.problems import ContentTooLargeError, InvalidRequestError, UnsupportedBodyError, field_name
+from query_api.problems import ContentTooLargeError, InvalidRequestError, UnsupportedBodyError, field_name, place_of
 from schemas.ids import TenantId
 
 METADATA_PART, CONTENT_PART = "document", "content"
@@ -58,9 +59,16 @@ def parse_json(adapter: TypeAdapter[BodyT], raw: bytes, *, within: str = "") -> 
         return adapter.validate_json(raw)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        path = [part for part in (within, *first["loc"]) if part != ""]
+        path = [part for part in (within, *place_of(first, _readable(raw))) if part != ""]
         name = field_name(path) or "body"
         raise InvalidRequestError(f"{name}: {first['msg']}", field=name) from error
+
+
+def _readable(raw: bytes) -> object:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None
 
 
 async def _read_multipart(

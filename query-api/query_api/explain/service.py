@@ -12,10 +12,12 @@ from query_api.authorization import Action, Resource, authorize
 from query_api.changes import ChangeLog, Origin
 from query_api.documents.service import API_KIND
 from query_api.documents.views import ReadMeta
+from query_api.explain import trail_checks
 from query_api.explain.evidence import Evidence, Question, Trail
 from query_api.explain.question_gathering import gather_question
 from query_api.explain.schemas import ExplainRequest, ExplainResponse
 from query_api.explain.trail_gathering import gather_trail
+from query_api.explain.verdicts import Refused, Verdict
 from query_api.explain.walk import judge
 from query_api.explain.wording import word
 from query_api.identity import Identity
@@ -68,6 +70,7 @@ class ExplainService:
             verdict=verdict,
             detail=wording.detail,
             remedy=wording.remedy,
+            refused_since=self._refused_since(trail, verdict, source),
             degraded=tuple(degraded),
             meta=ReadMeta(as_of=as_of, generation=generation),
         )
@@ -88,10 +91,7 @@ class ExplainService:
 
     def _may_know(self, head: Head | None, source: SourceId | None) -> bool:
         """Say whether the caller may learn that the document exists: administrator, maintainer, or reader."""
-        if KeyScope.ADMIN in self._caller.scopes:
-            return True
-        owner = source if head is None else head.source
-        if KeyScope.WRITE in self._caller.scopes and owner is not None and self._is_api_source(owner):
+        if self._maintains(head, source):
             return True
         view = gate_view(
             tenant=self._caller.tenant_id,
@@ -100,6 +100,19 @@ class ExplainService:
             directory_position=self.runtime.heads.directory_position(),
         )
         return judge_document(head, view) is GateVerdict.ADMITTED
+
+    def _maintains(self, head: Head | None, source: SourceId | None) -> bool:
+        """Say whether the caller is told of everything that happens to the document."""
+        if KeyScope.ADMIN in self._caller.scopes:
+            return True
+        owner = source if head is None else head.source
+        return KeyScope.WRITE in self._caller.scopes and owner is not None and self._is_api_source(owner)
+
+    def _refused_since(self, trail: Trail, verdict: Verdict, source: SourceId | None) -> Refused | None:
+        """Return the refusal of a newer submission, unless that is the verdict: it says who tried to write what."""
+        if isinstance(verdict, Refused) or not self._maintains(trail.head, source):
+            return None
+        return trail_checks.refused_since(trail)
 
     def _is_api_source(self, source: SourceId) -> bool:
         entry = self.runtime.directory.get(self._caller.tenant_id, DirectoryKind.SOURCE, source)

@@ -29,10 +29,16 @@ _ALONG_THE_WAY: Final = ("prepare", "embed", "index-keywords", "index-vectors")
 
 def refused(trail: Trail) -> Verdict | None:
     """The newest submission was refused, and nothing older is there."""
+    head = trail.head
+    return None if head is not None and head.op is not DocumentOp.DELETED else refused_since(trail)
+
+
+def refused_since(trail: Trail) -> Refused | None:
+    """Return the newest submission, if it was refused after what is in the log was admitted."""
     refusal, head = trail.refusal, trail.head
-    if refusal is None or (head is not None and head.op is not DocumentOp.DELETED):
+    if refusal is None:
         return None
-    # Revisions are milliseconds of admission's clock: a refusal from before the deletion explains nothing.
+    # Revisions are milliseconds of admission's clock: a refusal from before this one explains nothing.
     if head is not None and refusal.refused_at.timestamp() * 1_000 < head.revision:
         return None
     return Refused(

@@ -9,6 +9,7 @@ from typing import Final, Self
 from headwater.local.lag import LagReader
 from headwater.ports.freshness import StageLag
 from headwater.settings import Settings
+from schemas.ids import GenerationName
 
 KEPT_S: Final = 5.0
 
@@ -22,6 +23,7 @@ class KafkaLags:
         self._lock = asyncio.Lock()
         self._stages: Sequence[StageLag] = ()
         self._good_until = 0.0
+        self._of: GenerationName | None = None
 
     @classmethod
     @asynccontextmanager
@@ -33,18 +35,18 @@ class KafkaLags:
         finally:
             await asyncio.to_thread(lags._close)
 
-    async def stages(self) -> Sequence[StageLag]:
+    async def stages(self, generation: GenerationName) -> Sequence[StageLag]:
         """See the port."""
         async with self._lock:
-            if time.monotonic() >= self._good_until:
-                self._stages = await asyncio.to_thread(self._read)
-                self._good_until = time.monotonic() + KEPT_S
+            if generation != self._of or time.monotonic() >= self._good_until:
+                self._stages = await asyncio.to_thread(self._read, generation)
+                self._of, self._good_until = generation, time.monotonic() + KEPT_S
             return self._stages
 
-    def _read(self) -> Sequence[StageLag]:
+    def _read(self, generation: GenerationName) -> Sequence[StageLag]:
         if self._reader is None:
             self._reader = LagReader(self._settings)
-        return self._reader.stages()
+        return self._reader.stages(generation=generation)
 
     def _close(self) -> None:
         if self._reader is not None:

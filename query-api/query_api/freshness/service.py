@@ -25,7 +25,7 @@ from query_api.identity import Identity, Scope
 from query_api.problems import ForbiddenError
 from query_api.runtime import Runtime
 from schemas.events.canaries import CanaryMeasured
-from schemas.ids import TenantId
+from schemas.ids import GenerationName, TenantId
 
 # As the SRE Workbook pairs its windows: a burn that is over is no reason to act.
 RECENT_SHARE: Final = 12
@@ -111,14 +111,17 @@ class FreshnessService:
     def _canary(self) -> TenantId:
         return TenantId(self.runtime.settings.canary.tenant)
 
+    @property
+    def _generation(self) -> GenerationName:
+        return self.runtime.directory.serving_generation() or self.runtime.settings.generation
+
     async def _measured(self, window: timedelta) -> _Measured:
         until, promised = self.runtime.now(), targets(self.runtime.settings.freshness)
         period = {"since": until - window, "until": until}
         tenant = None if self._sees_all else self.caller.tenant_id
-        generation = self.runtime.directory.serving_generation() or self.runtime.settings.generation
         documents, canary = await asyncio.gather(
             self.runtime.freshness.documents(
-                tenant, excluding=self._canary, generation=generation, targets=promised, **period
+                tenant, excluding=self._canary, generation=self._generation, targets=promised, **period
             ),
             self.runtime.freshness.canary(self._canary, targets=promised, **period),
         )
@@ -129,7 +132,7 @@ class FreshnessService:
             return None
         try:
             stages: Sequence[WaitingView] = [
-                WaitingView.of(lag, self.runtime.now()) for lag in await self.runtime.lags.stages()
+                WaitingView.of(lag, self.runtime.now()) for lag in await self.runtime.lags.stages(self._generation)
             ]
         except RetryableError:
             return None  # the other figures do not need the broker, and are wanted most when it is away

@@ -47,13 +47,20 @@ class LetterQuery(BaseModel, frozen=True, extra="forbid"):
     document_id: Annotated[DocumentId | None, Field(pattern=r"^[0-9a-f]{32}$")] = None
     parked_from: AwareDatetime | None = None
     parked_until: AwareDatetime | None = Field(default=None, description="Exclusive.")
+    tenant: TenantId | None = Field(
+        default=None, max_length=200, description="The caller's by default; any other needs the scope `system`."
+    )
     all_tenants: bool = Field(default=False, description="Also letters that name no tenant. Needs the scope `system`.")
     cursor: str | None = Field(default=None, max_length=4_000)
 
-    def filter(self, tenant: TenantId, *, state: LetterState | None) -> LetterFilter:
+    def whose(self, caller: TenantId) -> TenantId | None:
+        """Return the tenant whose letters are meant; None: those of all tenants, and of none."""
+        return self.tenant or (None if self.all_tenants else caller)
+
+    def filter(self, caller: TenantId, *, state: LetterState | None) -> LetterFilter:
         """Return what the read model is asked for."""
         return LetterFilter(
-            tenant=None if self.all_tenants else tenant,
+            tenant=self.whose(caller),
             stage=self.stage,
             error=self.error,
             document=self.document_id,

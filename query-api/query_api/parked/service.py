@@ -77,7 +77,7 @@ class LetterService:
 
     async def page(self, asked: ListQuery) -> ParkedList:
         """Return a page of letters, with the causes of all that match on the first."""
-        self._authorize(Action.READ_PARKED, all_tenants=asked.all_tenants)
+        self._authorize(Action.READ_PARKED, whose=asked.whose(self.tenant))
         wanted = asked.filter(self.tenant, state=asked.state)
         page = await self.runtime.documents.list_letters(wanted, limit=asked.limit, cursor=asked.cursor)
         causes = await self.runtime.documents.group_letters(wanted) if asked.cursor is None else ()
@@ -89,12 +89,13 @@ class LetterService:
 
     async def get(self, origin: Position, *, all_tenants: bool) -> ParkedLetter:
         """Return one letter; NotFoundError where the caller has none there."""
-        self._authorize(Action.READ_PARKED, all_tenants=all_tenants)
-        return ParkedLetter.of(await self._letter(origin, all_tenants=all_tenants))
+        whose = None if all_tenants else self.tenant
+        self._authorize(Action.READ_PARKED, whose=whose)
+        return ParkedLetter.of(await self._letter(origin, whose=whose))
 
     async def replay(self, asked: ReplayBody) -> ReplayReport:
         """Run letters again, one after the other, within the request's time."""
-        self._authorize(Action.RESOLVE_PARKED, all_tenants=asked.all_tenants)
+        self._authorize(Action.RESOLVE_PARKED, whose=asked.whose(self.tenant))
         follower = Follower(runtime=self.runtime, deadline_s=self._deadline_s())
         results: list[LetterResult] = []
         cursor: str | None = None
@@ -111,7 +112,7 @@ class LetterService:
 
     async def discard(self, asked: DiscardBody) -> DiscardReport:
         """Leave letters as they are, for a reason."""
-        self._authorize(Action.RESOLVE_PARKED, all_tenants=asked.all_tenants)
+        self._authorize(Action.RESOLVE_PARKED, whose=asked.whose(self.tenant))
         discarded: list[PositionView] = []
         cursor: str | None = None
         async for selected in self._selected(asked):
@@ -127,7 +128,7 @@ class LetterService:
         """Yield the letters that are named, or those that match, one by one: a replay may stop behind any of them."""
         if asked.origins:
             # All are looked up first: a wrong position refuses the whole request, before anything was done.
-            named = [await self._letter(each.position(), all_tenants=asked.all_tenants) for each in asked.origins]
+            named = [await self._letter(each.position(), whose=asked.whose(self.tenant)) for each in asked.origins]
             for letter in named:
                 yield _Selected(letter=letter, cursor=None)
             return
@@ -237,9 +238,8 @@ class LetterService:
             event, action=action, resource=resource, origin=self.origin, outcome=state.value, reason=reason
         )
 
-    async def _letter(self, origin: Position, *, all_tenants: bool) -> Letter:
-        tenant = None if all_tenants else self.tenant
-        letter = await self.runtime.documents.get_letter(tenant, origin)
+    async def _letter(self, origin: Position, *, whose: TenantId | None) -> Letter:
+        letter = await self.runtime.documents.get_letter(whose, origin)
         if letter is None:
             raise NotFoundError(f"parked/{place_of(origin)}: not found")
         return letter
@@ -249,9 +249,9 @@ class LetterService:
         names = {topic_name(topic, generation=parked.generation, prefix=prefix): topic for topic in Topic}
         return names.get(parked.origin.topic)
 
-    def _authorize(self, action: Action, *, all_tenants: bool) -> None:
+    def _authorize(self, action: Action, *, whose: TenantId | None) -> None:
         authorize(self.origin.caller, action, Resource(tenant_id=self.tenant, kind="parked"))
-        if all_tenants:
+        if whose != self.tenant:
             authorize(self.origin.caller, Action.OPERATE_PARKED, Resource(tenant_id=self.tenant, kind="parked"))
 
     def _deadline_s(self) -> float:

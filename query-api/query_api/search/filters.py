@@ -1,9 +1,10 @@
 """Filters as callers write them. Values stay values: they never become a store's query language."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Final, TypeAlias, assert_never
 
-from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt, model_validator
+from pydantic import BaseModel, Discriminator, Field, StrictBool, StrictFloat, StrictInt, Tag, model_validator
 
 from headwater.ports.rows import AllOf, AnyOf, Between, Equals, Filter, Not, OneOf
 from query_api.problems import InvalidRequestError
@@ -68,7 +69,23 @@ class AnyFilter(BaseModel, frozen=True, extra="forbid"):
     any_of: tuple["FilterModel", ...] = Field(min_length=1, max_length=MAX_PARTS)
 
 
-FilterModel: TypeAlias = EqualsFilter | OneOfFilter | RangeFilter | NotFilter | AllFilter | AnyFilter
+def _kind_of(value: object) -> str | None:
+    """Tell a filter by the field that it alone has: what is wrong with it is said of the kind that was meant."""
+    given = value if isinstance(value, Mapping) else getattr(type(value), "model_fields", {})
+    kinds = {"at_least": "range", "at_most": "range"}
+    return next((f"{kinds.get(name, name)} filter" for name in _TELLING if name in given), None)
+
+
+_TELLING: Final = ("equals", "one_of", "at_least", "at_most", "none_of", "all_of", "any_of")
+FilterModel: TypeAlias = Annotated[
+    Annotated[EqualsFilter, Tag("equals filter")]
+    | Annotated[OneOfFilter, Tag("one_of filter")]
+    | Annotated[RangeFilter, Tag("range filter")]
+    | Annotated[NotFilter, Tag("none_of filter")]
+    | Annotated[AllFilter, Tag("all_of filter")]
+    | Annotated[AnyFilter, Tag("any_of filter")],
+    Discriminator(_kind_of, custom_error_type="filter_kind", custom_error_message=f"give one of {', '.join(_TELLING)}"),
+]
 for _model in (NotFilter, AllFilter, AnyFilter):
     _model.model_rebuild()
 

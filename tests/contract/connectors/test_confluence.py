@@ -5,32 +5,27 @@ from collections.abc import AsyncIterator
 import pytest
 
 from headwater.errors import FatalError
-from tests.contract.connectors.contract import AccessContract, ConnectorContract, fill, live
+from tests.contract.connectors.contract import ConnectorContract, fill, live
 from tests.support.confluence import ConfluenceSource, confluence_source
 from tests.support.confluence_cloud import CloudServer
+from tests.support.confluence_server import ConfluenceServer
 from tests.support.sources import Follower, SourceHarness
 
 NARROW = {"blog_posts": False, "comments": False, "attachments": False}
 
 
-class TestCloud(AccessContract):
-    @pytest.fixture
-    async def source(self) -> AsyncIterator[SourceHarness]:
-        async with confluence_source(CloudServer) as source:
-            source.settings, source.server.page_size = NARROW, 4
-            yield source
+@pytest.fixture
+async def wiki(request: pytest.FixtureRequest) -> AsyncIterator[ConfluenceSource]:
+    async with confluence_source(request.param) as source:
+        source.settings, source.server.page_size = NARROW | {"nested_groups": False}, 4
+        yield source
 
 
+@pytest.mark.parametrize("wiki", [ConfluenceServer, CloudServer], indirect=True)
 class TestConfluence(ConnectorContract):
     @pytest.fixture
     def source(self, wiki: ConfluenceSource) -> SourceHarness:
         return wiki
-
-    @pytest.fixture
-    async def wiki(self) -> AsyncIterator[ConfluenceSource]:
-        async with confluence_source() as source:
-            source.settings, source.server.page_size = NARROW | {"nested_groups": False}, 4
-            yield source
 
     async def test_pages_that_come_twice_change_nothing(self, wiki: ConfluenceSource) -> None:
         wiki.server.duplicates_pages = True

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from headwater.errors import FatalError, UnauthorisedError
-from tests.contract.connectors.contract import ANN, ConnectorContract, fill
+from tests.contract.connectors.contract import ANN, ConnectorContract, fill, live
 from tests.support.github_source import GithubSource, WikiSource, github_source
 from tests.support.sources import Follower, SourceHarness
 
@@ -33,6 +33,16 @@ class TestGithub(ConnectorContract):
         assert await follower.follow() == []
         assert source.downloads == downloads
         assert follower.view() == source.truth()
+
+    async def test_items_that_come_twice_change_nothing(self, github: GithubSource) -> None:
+        github.server.duplicates_items = True
+        fill(github)
+        follower = Follower(github)
+        await follower.follow()
+        for step in live(github):
+            await follower.follow()
+            assert follower.view() == github.truth(), step
+            assert await follower.follow() == []
 
     async def test_credentials_that_expire_in_mid_sync_delete_nothing(self, github: GithubSource) -> None:
         fill(github)

@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from headwater.errors import FatalError
+from headwater.errors import FatalError, RetryableError
 from tests.contract.connectors.contract import AccessContract, ConnectorContract, fill, live
-from tests.support.buckets import BucketSource, FolderBucketSource, SidecarSource, TaggedSource, bucket_source
+from tests.support.buckets import (
+    BucketSource,
+    CloudSource,
+    FolderBucketSource,
+    SidecarSource,
+    TaggedSource,
+    bucket_source,
+    cloud_source,
+)
+from tests.support.cloud_server import AzureServer, GoogleServer
 from tests.support.sources import Follower, SourceHarness
 
 
@@ -77,3 +86,46 @@ class TestObstore(ConnectorContract):
     @pytest.fixture
     def source(self, tmp_path: Path) -> SourceHarness:
         return FolderBucketSource(tmp_path)
+
+
+class CloudContract(ConnectorContract):
+    """What holds of a cloud's own interface. Subclasses name its server."""
+
+    server: type[GoogleServer] = GoogleServer
+
+    @pytest.fixture
+    def source(self, cloud: CloudSource) -> SourceHarness:
+        return cloud
+
+    @pytest.fixture
+    async def cloud(self) -> AsyncIterator[CloudSource]:
+        async with cloud_source(self.server) as cloud:
+            yield cloud
+
+    async def test_what_is_missing_is_named(self, cloud: CloudSource) -> None:
+        fill(cloud)
+        await cloud.connector().check()
+        for method, status in (("LIST", 403), ("HEAD", 401)):
+            cloud.server.answers[method] = [(status, "")]
+            with pytest.raises(FatalError, match="access refused; check options"):
+                await cloud.connector().check()
+
+    async def test_a_store_that_is_busy_is_away_and_nothing_is_deleted(self, cloud: CloudSource) -> None:
+        fill(cloud)
+        follower = Follower(cloud)
+        await follower.follow()
+        cloud.delete("a/x.md")
+        cloud.server.answers["LIST"] = [(429, "")]
+        with pytest.raises(RetryableError):
+            await follower.follow()
+        assert follower.deleted == []
+        await follower.follow()
+        assert follower.view() == cloud.truth()
+
+
+class TestGoogle(CloudContract):
+    server = GoogleServer
+
+
+class TestAzure(CloudContract):
+    server = AzureServer

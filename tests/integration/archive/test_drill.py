@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,16 @@ from headwater.clients.kafka.quarantine import KafkaQuarantine
 from headwater.clients.kafka.snapshots import KafkaSourceLog
 from headwater.heads.view import LmdbHeads
 from headwater.settings import BlobSettings
+from schemas.codec import encode
 from schemas.events.directory import DirectoryKind, Group, Source, User
 from schemas.events.documents import Access, BlobRef, Clause, DeletionQuarantined, DocumentChanged, DocumentOp
-from schemas.ids import Principal, SourceId, document_id
+from schemas.events.parked import EventParked
+from schemas.ids import Principal, SourceId, document_id, document_key
+from schemas.topics import Topic
 from tests.support.admission import Installation, installation
 from tests.support.blobs import pieces_of
-from tests.support.heads import ACME, FILES, FOR_ALL, HANDBOOK, command, delete, put, state
+from tests.support.golden import golden
+from tests.support.heads import ACME, FILES, FOR_ALL, HANDBOOK, changed, command, delete, put, state
 from tests.support.stack import RunningStack
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
@@ -47,20 +52,22 @@ class Operator:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def run(self, own: Installation, blobs: str, *arguments: str) -> Any:
+    async def run(self, own: Installation, blobs: str, *arguments: str, **variables: str) -> Any:
         """Return what a command prints as JSON."""
-        result = await self._invoke(own, blobs, arguments)
+        result = await self._invoke(own, blobs, arguments, variables)
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
 
     async def refused(self, own: Installation, blobs: str, *arguments: str) -> str:
         """Return why a command refuses, in its one sentence."""
-        result = await self._invoke(own, blobs, arguments)
+        result = await self._invoke(own, blobs, arguments, {})
         assert result.exit_code == 1, result.output
         return result.stderr
 
-    async def _invoke(self, own: Installation, blobs: str, arguments: tuple[str, ...]) -> Result:
-        more = {"HEADWATER_BLOBS__URL": blobs, "HEADWATER_LOCAL__STATE_FOLDER": str(self._folder)}
+    async def _invoke(
+        self, own: Installation, blobs: str, arguments: tuple[str, ...], variables: Mapping[str, str]
+    ) -> Result:
+        more = {"HEADWATER_BLOBS__URL": blobs, "HEADWATER_LOCAL__STATE_FOLDER": str(self._folder), **variables}
         environment = {**own.environment, **more}
         return await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "--json"], env=environment)
 
@@ -107,6 +114,26 @@ async def judge_what_waits(own: Installation) -> None:
     log = newest(await own.changes(*HELD))
     assert [log[name].op for name in HELD] == [DocumentOp.DELETED, DocumentOp.UPSERTED, DocumentOp.UPSERTED]
     assert log[HELD[0]].approved
+
+
+async def collect_without_a_grace(operator: Operator, own: Installation, url: str) -> None:
+    """Documents, a submission that admission has not settled and a dead letter keep theirs; the rest goes."""
+    store = ObjectBlobStore(BlobSettings(url=url))
+    named = [each.content for each in newest(await own.changes()).values() if each.content is not None]
+    held = [each for each in named if await store.exists(ACME, each)]
+    waiting, parked, orphan = [await blob(url, text) for text in ("on its way", "parked", "nobody's")]
+    await own.submit(put(state(content=waiting), "on-its-way"))
+    record = changed(content=parked)
+    key = document_key(ACME, record.document_id)
+    letter = replace(golden(EventParked, "decoded"), tenant_id=ACME, key=key, value=encode(record))
+    await own.producer.send(Topic.EVENTS_PARKED, letter, key=key)
+    swept = await operator.run(own, url, "blobs", "gc", HEADWATER_BLOBS__ORPHAN_GRACE_S="0.001")
+    assert swept["removed"] > 0
+    assert held
+    assert [await store.exists(ACME, each) for each in (*held, waiting, parked, orphan)] == [
+        *[True] * (len(held) + 2),
+        False,
+    ]
 
 
 async def test_a_lost_installation_comes_back_and_goes_on(stack: RunningStack, tmp_path: Path) -> None:
@@ -158,7 +185,7 @@ async def test_a_lost_installation_comes_back_and_goes_on(stack: RunningStack, t
         assert restored["deletions_waiting"] == 2
         assert "is not empty" in await operator.refused(new, new_blobs, "restore", archive)
 
-        await asyncio.gather(new.admission(), new.follower())
+        admission, _ = await asyncio.gather(new.admission(), new.follower())
         heads = new.heads()
         assert visible(heads, "ann") == {"open", "crew", "edited", "late"}
         assert visible(heads, "bob") == {"open", "bob", "edited", "late"}
@@ -174,5 +201,7 @@ async def test_a_lost_installation_comes_back_and_goes_on(stack: RunningStack, t
 
         await judge_what_waits(new)
         dry = await operator.run(new, new_blobs, "blobs", "gc", "--dry-run")
-        assert (dry["removed"], dry["looked_at"] > 0) == (0, True)
+        assert (dry["removed"], dry["looked_at"] > 0) == (0, True), "all of it is younger than the grace"
         heads.close()
+        admission.kill()
+        await collect_without_a_grace(operator, new, new_blobs)

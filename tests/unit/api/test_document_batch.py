@@ -26,7 +26,7 @@ class TestBatch:
         assert [result["status"] for result in outcome["results"]] == [202, 422, 422, 404, 422, 404, 202]
         assert [result["line"] for result in outcome["results"]] == [1, 2, 3, 4, 5, 6, 7]
         assert (outcome["accepted"], outcome["refused"]) == (2, 5)
-        assert outcome["results"][2]["problem"]["field"] == "put.titel"
+        assert outcome["results"][2]["problem"]["field"] == "titel"
         assert {event.external_id for event in api.log.sent(DocumentSubmitted)} == {"a", "e"}  # type: ignore[attr-defined]  # by its type
 
     async def test_lines_about_one_document_take_effect_in_order(self, api: FakeApi) -> None:

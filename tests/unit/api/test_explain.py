@@ -62,6 +62,23 @@ class TestEvidence:
         assert [(leg["store"], leg["rank"]) for leg in told["verdict"]["legs"]] == [("vectors", 1), ("keywords", 1)]
         assert told["meta"]["generation"] == "g1"
 
+    async def test_a_refused_edit_of_a_document_that_is_there_is_told_beside_the_verdict(self, case: Case) -> None:
+        await mishaps.refuse_newest(case)
+        told = await verdict_of(case)
+        assert (told["verdict"]["cause"], told["revision"]) == ("found", 2), "what was admitted before is found"
+        assert (told["refused_since"]["reason"], told["refused_since"]["actor"]) == ("quota_documents", "user:ada")
+        case.headers = await case.replica.api.key("eve", scopes=("read",), tenant=case.tenant)
+        assert (await verdict_of(case))["refused_since"] is None, "who tried to write what is no reader's business"
+
+    async def test_a_refusal_that_a_later_state_has_overtaken_is_not_told(self, case: Case) -> None:
+        await mishaps.refuse_newest(case)
+        admitted_ms = 1_900_000_000_000  # long after the refusal
+        case.change_head(revision=admitted_ms)
+        assert (await verdict_of(case))["refused_since"] is None
+        await mishaps.never_submitted(case)
+        told = await verdict_of(case)
+        assert (told["verdict"]["cause"], told["refused_since"]) == ("refused", None)
+
     async def test_waiting_tells_stage_partition_and_number(self, case: Case) -> None:
         told = await verdict_of(case, mishaps.waiting)
         assert told["verdict"]["places"][0] == {"stage": "prepare", "store": "keywords", "partition": 3, "behind": 17}

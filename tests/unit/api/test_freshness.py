@@ -12,7 +12,7 @@ from headwater.settings import Settings
 from schemas.events.base import Lane
 from schemas.events.canaries import CanaryMeasured, CanaryOutcome, CanaryStep
 from schemas.events.documents import DocumentIngested
-from schemas.ids import Revision, TenantId
+from schemas.ids import GenerationName, Revision, TenantId
 from tests.support.api import ACME, FakeApi
 from tests.support.freshness import FakeFreshness, FakeLags
 from tests.support.golden import golden
@@ -156,6 +156,15 @@ async def test_operators_see_what_waits_even_without_figures(api: FakeApi) -> No
     assert (await report(api))["waiting"] is None
     lags.away = True
     assert (await report(api, scopes=SYSTEM))["waiting"] is None
+
+
+async def test_what_waits_is_asked_of_the_generation_that_serves(api: FakeApi) -> None:
+    lags = api.runtime.lags
+    assert isinstance(lags, FakeLags)
+    for serving in (None, GenerationName("g2")):
+        api.directory.generation = serving
+        await report(api, scopes=SYSTEM)
+    assert lags.asked == [api.runtime.settings.generation, "g2"]
 
 
 @pytest.mark.parametrize("scopes", [("read",), ("write",), ("read", "write")])

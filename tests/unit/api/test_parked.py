@@ -12,7 +12,7 @@ from schemas.events import (
 from schemas.ids import (
     Principal,
 )
-from tests.support.api import ALL_SCOPES, FakeApi
+from tests.support.api import ACME, ALL_SCOPES, FakeApi
 from tests.support.letters import CHANGED, OTHER, admit, call, document, park, said, verdicts
 
 
@@ -49,6 +49,30 @@ class TestListing:
             for path in ("/v1/parked", f"/v1/parked/{CHANGED}/0/1"):
                 answer = await api.client.get(path, headers=headers, params={"all_tenants": True})
                 assert answer.status_code == status
+
+    async def test_operators_look_at_one_tenant_and_deal_with_its_letters_alone(self, api: FakeApi) -> None:
+        await park(api, "a", 1)
+        await park(api, "a", 2, tenant_id=OTHER)
+        await park(api, None, 3, tenant_id=None)
+        operator = (*ALL_SCOPES, "system")
+        for scopes, tenant, status in ((ALL_SCOPES, OTHER, 403), (ALL_SCOPES, ACME, 200), (operator, OTHER, 200)):
+            headers, theirs = await api.key(scopes=scopes), {"tenant": str(tenant)}
+            answer = await api.client.get("/v1/parked", headers=headers, params=theirs)
+            assert answer.status_code == status
+            for action in ("replay", "discard"):
+                body = {"dry_run": True} | theirs | ({"reason": "x"} if action == "discard" else {})
+                assert (await api.client.post(f"/v1/parked/{action}", headers=headers, json=body)).status_code == status
+        shown = answer.json()
+        assert [letter["tenant_id"] for letter in shown["letters"]] == [OTHER]
+        assert [cause["count"] for cause in shown["causes"]] == [1]
+        both: dict[str, Any] = {"tenant": OTHER, "all_tenants": True}
+        narrowed = (await api.client.get("/v1/parked", headers=headers, params=both)).json()
+        assert narrowed["letters"] == shown["letters"]
+        foreign = [{"topic": CHANGED, "partition": 0, "offset": 1}]
+        named = {"tenant": OTHER, "origins": foreign}
+        assert (await api.client.post("/v1/parked/replay", headers=headers, json=named)).status_code == 404
+        done = await call(api, "discard", scopes=operator, tenant=OTHER, reason="known")
+        assert [each["offset"] for each in done["discarded"]] == [2]
 
     async def test_one_letter_shows_what_was_done_about_it(self, api: FakeApi) -> None:
         letter = await park(api, "a", 1)

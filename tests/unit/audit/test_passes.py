@@ -17,7 +17,7 @@ from headwater.telemetry.metrics import CONSISTENCY_DIFFERENCES
 from schemas.events.base import Event, Lane, Store
 from schemas.events.documents import DocumentOp, DocumentSubmitted, SubmissionOp
 from schemas.events.queries import AuditRecorded
-from schemas.ids import GenerationName, Revision
+from schemas.ids import DocumentId, GenerationName, Revision, TenantId
 from streams.audit.worker import Worker
 from tests.support.consistency import FakeAuditLog, FakeTable, HeldList, KeptReports
 from tests.unit.audit.worlds import ACME, FEW, NOW_MS, RIVAL, all_of, document_named, held_of, logged
@@ -125,6 +125,25 @@ async def test_a_document_that_differs_in_several_stores_runs_again_once() -> No
     assert (rerun.expected_revision, rerun.actor, rerun.external_id) == (7, ACTOR, "1.md")
     assert report.repairs == Repairs(rerun=1)
     assert ("consistency.repaired", "rerun: 1, removed: 0, refused: 0") in here.trail()
+
+
+class ReadOnly(HeldList):
+    """A store that can be read and takes no deletions."""
+
+    async def remove(self, tenant: TenantId, document: DocumentId, revision: Revision) -> int:
+        raise RetryableError("the store takes no deletions")
+
+
+async def test_what_was_found_is_told_even_where_its_repair_fails() -> None:
+    here = site(logged(1))
+    here.projections[Projection.KEYWORDS] = ReadOnly([held_of(logged(1)), held_of(logged(1), revision=5)])
+    with pytest.raises(RetryableError):
+        await here.verify(repair=True)
+    assert here.trail() == [("consistency.verified", "keywords extra: 1")]
+    kept = await here.kept.newest(ACME, generation=G1)
+    assert kept is not None
+    assert (kept.clean, kept.repairs) == (False, Repairs())
+    assert CONSISTENCY_DIFFERENCES.labels(store="keywords", difference="extra")._value.get() == 1
 
 
 async def test_stray_rows_go_by_exact_revision_and_what_is_right_stays() -> None:

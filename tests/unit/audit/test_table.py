@@ -9,12 +9,13 @@ import pytest
 
 from headwater.access.clauses import row_readers
 from headwater.access.policies import policy_of
-from headwater.audit.backlog import _STAGES, Backlog
+from headwater.audit.backlog import _STAGES, Backlog, is_unfinished
 from headwater.audit.judging import StoreReports
 from headwater.audit.log import _apply_document
 from headwater.audit.sending import Sender
 from headwater.audit.table import LAYOUT, DocumentTable
 from headwater.clients.kafka.records import Record
+from headwater.generations.records import new_generation
 from headwater.heads.environment import WritableEnvironment
 from headwater.local.lag import INPUTS
 from headwater.ports.consistency import IdRange
@@ -22,8 +23,9 @@ from headwater.ports.freshness import StageLag
 from headwater.rerun import rerun_of
 from schemas.codec import encode
 from schemas.events.base import Event, Lane, Position, Store
+from schemas.events.directory import GenerationState
 from schemas.events.documents import DocumentChanged, ProgressOutcome
-from schemas.ids import Principal, document_key
+from schemas.ids import GenerationName, Principal, document_key
 from schemas.topics import PER_GENERATION, Topic
 from tests.support.events import NOON, changed, deleted, executed, progressed
 
@@ -113,6 +115,12 @@ async def test_only_old_events_of_the_stages_between_log_and_stores_count(stage:
         )
     )
     assert await Backlog(lags, now=lambda: now).is_old() is old  # type: ignore[arg-type] # the part that is asked
+
+
+def test_a_generation_that_is_built_has_nothing_overdue() -> None:
+    built = new_generation(GenerationName("g2"), policy="structure-1", created_at=NOON)
+    states = {state: is_unfinished(replace(built, state=state)) for state in GenerationState}
+    assert [state for state, unfinished in states.items() if unfinished] == [GenerationState.BUILDING]
 
 
 def test_a_heavy_document_in_its_own_topic_is_on_its_way_as_well() -> None:

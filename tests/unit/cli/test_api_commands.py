@@ -20,6 +20,7 @@ HIT = {
 }
 LETTER = {
     "origin": {"topic": "rag.documents.changed", "partition": 1, "offset": 7},
+    "tenant_id": "acme",
     "stage": "prepare",
     "error": "MalformedDocumentError",
     "reason": "the PDF is damaged",
@@ -94,6 +95,7 @@ EXPLAINED = {
     "verdict": {"cause": "waiting", "places": [{"stage": "embed", "behind": 17}], "answering": None},
     "detail": "it waits at embed, behind at most 17 events of partition 3",
     "remedy": "Wait a moment and ask again.",
+    "refused_since": {"reason": "file_too_large", "explanation": "content: 10 bytes, and a file may have 9"},
     "degraded": ["keywords_only"],
 }
 
@@ -106,6 +108,8 @@ def test_explaining_prints_cause_remedy_and_evidence(api: StubApi) -> None:
     assert "waiting: it waits at embed, behind at most 17 events" in result.output
     assert "Wait a moment" in result.output
     assert "behind: 17" in result.output
+    assert "refused (file_too_large)" in result.output
+    assert "a file may have 9" in result.output
     assert "degraded: keywords_only" in result.output
     (asked,) = api.asked  # with the caller's own key: the verdict may be one that sam must not be told
     assert asked.key == "hw_test"
@@ -161,8 +165,9 @@ def test_dead_letters_are_listed_by_cause_and_shown(api: StubApi) -> None:
         "state": ["parked"],
         "limit": ["50"],
     }
-    assert PLACE in run(api, "parked", "list", "--state", "all").output
+    assert PLACE in run(api, "parked", "list", "--state", "all", "--tenant", "other").output
     assert "state" not in api.asked[1].path
+    assert "tenant=other" in api.asked[1].path
     api.answers[f"GET /v1/parked/{PLACE}"] = (200, LETTER)
     assert "the PDF is damaged" in run(api, "parked", "show", PLACE).output
 

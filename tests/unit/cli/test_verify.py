@@ -13,6 +13,7 @@ from headwater.cli import verify
 from headwater.cli.main import app
 from headwater.ports.consistency import Projection
 from headwater.settings import Settings
+from schemas.ids import GenerationName
 from tests.support.telemetry import undisturbed_logging
 from tests.unit.audit.test_passes import Site, site
 from tests.unit.audit.worlds import logged
@@ -24,13 +25,19 @@ def restored_logging() -> Iterator[None]:
         yield
 
 
-def run(monkeypatch: pytest.MonkeyPatch, here: Site, *arguments: str) -> Result:
+def run(monkeypatch: pytest.MonkeyPatch, here: Site, *arguments: str, asked: list[str] | None = None) -> Result:
     @asynccontextmanager
     async def opened(settings: Settings, folder: Path) -> AsyncIterator[Verification]:
         assert folder.is_dir()
+        if asked is not None:
+            asked.append(settings.generation)
         yield here.verification()
 
+    async def serving(_: Settings) -> GenerationName:
+        return GenerationName("g2")
+
     monkeypatch.setattr(verify, "open_verification", opened)
+    monkeypatch.setattr(verify, "serving", serving)
     return CliRunner().invoke(app, ["verify", *arguments])
 
 
@@ -50,6 +57,13 @@ def test_differences_are_listed_with_their_documents_and_status_1(monkeypatch: p
     assert logged(2).document_id in result.output
     assert "1 documents submitted to run again" in result.output
     assert len(here.reruns()) == 1
+
+
+def test_the_generation_that_serves_is_compared_unless_another_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    run(monkeypatch, site(), asked=asked)
+    run(monkeypatch, site(), "--generation", "g1", asked=asked)
+    assert asked == ["g2", "g1"]
 
 
 def test_programs_get_json(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,48 +1,20 @@
 """A cursor belongs to one life of its source: under the same name another one begins at the beginning."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.cursors import CursorStore
+import pytest
+
 from connectors.endings import Ending
 from connectors.protocol import Cursor, SourceChange, Upserted
 from connectors.runner import CREATED_MARK, SYNCED_MARK, Runner
-from headwater.clients.kafka.records import Outgoing
 from headwater.settings import Settings
-from schemas.codec import decode
 from schemas.events.base import Lane
-from schemas.events.documents import DocumentSubmitted
 from schemas.ids import Revision
 from tests.support.blobs import FakeBlobStore
 from tests.support.heads import ACME, FILES, NOON, state
-
-
-class FakeCursors(CursorStore):
-    """A cursor in memory."""
-
-    def __init__(self) -> None:
-        self.parts: dict[str, bytes] = {}
-
-    async def load(self) -> dict[str, bytes]:
-        return dict(self.parts)
-
-    async def save(self, parts: Mapping[str, bytes | None]) -> None:
-        for part, value in parts.items():
-            if value is None:
-                self.parts.pop(part, None)
-            else:
-                self.parts[part] = value
-
-
-class FakeProducer:
-    """Keeps what is sent."""
-
-    def __init__(self) -> None:
-        self.sent: list[DocumentSubmitted] = []
-
-    async def send_many(self, records: Sequence[Outgoing]) -> None:
-        self.sent += [decode(each.value or b"", DocumentSubmitted) for each in records]
+from tests.support.running import FakeCursors, FakeProducer
 
 
 class OnePage:
@@ -94,8 +66,9 @@ async def test_a_cursor_of_before_sources_were_told_apart_is_of_another_life() -
     assert "other" not in cursors.parts
 
 
-async def test_where_lives_cannot_be_told_apart_the_cursor_holds() -> None:
+@pytest.mark.parametrize("mark", [{}, {CREATED_MARK: b"7"}])
+async def test_where_lives_cannot_be_told_apart_the_cursor_holds(mark: dict[str, bytes]) -> None:
     cursors = FakeCursors()
-    cursors.parts = {SYNCED_MARK: NOON.isoformat().encode(), "page": b"seen"}
+    before = cursors.parts = {SYNCED_MARK: NOON.isoformat().encode(), "page": b"seen", **mark}
     assert await sync(cursors, None) == (Ending.NOTHING_NEW, [])
-    assert CREATED_MARK not in cursors.parts
+    assert cursors.parts == before

@@ -154,6 +154,7 @@ def test_what_arrives_while_one_runs_is_one_more_run(before: list[SyncRequested]
     assert queue.running is not None
     assert queue.running.last == len(before) - 1
     assert not queue.may_begin
+    assert queue.end().settled == len(before) - 1
     second = queue.end().begin()
     assert second.running is not None
     assert second.running.work == _joined([work_of(wish) for wish in after])
@@ -171,6 +172,18 @@ def test_a_cancelled_run_settles_what_waited_with_it() -> None:
     queue = SourceQueue().take(request(SyncMode.FULL), 0).begin().take(request(SyncMode.FULL), 1).take(CANCEL, 2)
     assert queue.running is not None
     assert (queue.running.cancelled, queue.waiting, queue.end().settled) == (True, None, 2)
+
+
+@pytest.mark.parametrize(
+    ("cancelled", "modes"), [(False, (SyncMode.ITEMS, SyncMode.PERMISSIONS)), (True, (SyncMode.PERMISSIONS,))]
+)
+def test_a_run_that_is_lost_is_made_good_with_what_waits(cancelled: bool, modes: tuple[SyncMode, ...]) -> None:
+    queue = SourceQueue().take(request(SyncMode.ITEMS, "a"), 3).begin()
+    queue = (queue.take(CANCEL, 4) if cancelled else queue).take(request(SyncMode.PERMISSIONS), 9).again()
+    assert queue.running is None
+    assert queue.waiting is not None
+    assert queue.waiting.work == _joined([work_of(request(mode, "a")) for mode in modes])
+    assert (queue.waiting.first, queue.waiting.last, to_commit([queue], 10)) == (3, 9, 3)
 
 
 def test_a_partition_is_committed_up_to_its_oldest_open_request() -> None:

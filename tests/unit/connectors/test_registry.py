@@ -103,12 +103,35 @@ def test_a_bucket_is_made_of_text_and_secrets(egress: Egress, monkeypatch: pytes
         (bucket(url="file:/etc"), r"settings\.url"),
         (bucket(url="s3://b", regoin="x"), r"settings\.regoin"),
         (bucket(url="gs://b", endpoint="http://169.254.169.254"), r"settings\.endpoint"),
+        (bucket(url="gs://b"), r"secrets: service_account_key is missing"),
+        (bucket(url="gs://b", skip_signature="false"), r"secrets: service_account_key is missing"),
+        (bucket(url="az://b", account_name="acct"), r"secrets: account_key or sas_key is missing"),
+        (bucket(url="az://b", skip_signature="true"), r"settings\.account_name"),
+        (bucket(url="az://b", skip_signature="true", account_name="127.0.0.1:9/x?"), r"settings\.account_name"),
+        (bucket(url="az://b", skip_signature="true", account_name="x@localhost/"), r"settings\.account_name"),
         (bucket(url="s3://b", region="eu", include="["), r"settings\.include"),
         (bucket(url="s3://b", region="eu", max_bytes="0"), r"settings\.max_bytes"),
         (bucket(url="s3://b", region="eu", secrets={"pass": "env:x"}), r"secrets: the variable"),
     ],
 )
 def test_a_wrong_setting_of_a_bucket_is_named(source: Source, named: str, egress: Egress) -> None:
+    with pytest.raises(FatalError, match=named):
+        connect(SOURCE, source, ConnectorSettings(), egress)
+
+
+@pytest.mark.parametrize(
+    ("key", "named"),
+    [
+        ('{"gcs_base_url": "https://10.0.0.1"}', "names gcs_base_url"),
+        ('{"disable_oauth": true}', "names disable_oauth"),
+        ("[]", "not the JSON"),
+        ("-----BEGIN", "not the JSON"),
+    ],
+)
+def test_a_key_of_google_leads_to_google(egress: Egress, monkeypatch: pytest.MonkeyPatch, key: str, named: str) -> None:
+    """What a key names is called by obstore, which asks no guard."""
+    monkeypatch.setenv("HEADWATER_SECRET__ACME__KEY", key)
+    source = bucket(url="gs://b", secrets={"service_account_key": "env:key"})
     with pytest.raises(FatalError, match=named):
         connect(SOURCE, source, ConnectorSettings(), egress)
 

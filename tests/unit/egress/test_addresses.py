@@ -26,7 +26,14 @@ IPV4 = st.integers(min_value=0, max_value=2**32 - 1).map(IPv4Address)
         ("0.0.0.0", Refusal.UNSPECIFIED),  # noqa: S104 - an address to judge
         ("169.254.169.254", Refusal.METADATA),
         ("168.63.129.16", Refusal.METADATA),
+        ("169.254.170.2", Refusal.METADATA),
+        ("169.254.170.23", Refusal.METADATA),
+        ("100.100.100.200", Refusal.METADATA),
+        ("192.0.0.192", Refusal.METADATA),
         ("fd00:ec2::254", Refusal.METADATA),
+        ("fd00:ec2::254%eth0", Refusal.METADATA),
+        ("fd00:ec2::23", Refusal.METADATA),
+        ("fd20:ce::254", Refusal.METADATA),
         ("::1", Refusal.LOOPBACK),
         ("::", Refusal.UNSPECIFIED),
         ("fe80::1%eth0", Refusal.LINK_LOCAL),
@@ -38,6 +45,19 @@ IPV4 = st.integers(min_value=0, max_value=2**32 - 1).map(IPv4Address)
         ("64:ff9b::7f00:1", Refusal.LOOPBACK),
         ("2002:a00:1::", Refusal.PRIVATE),
         ("2a00::5efe:c0a8:1", Refusal.PRIVATE),
+        ("2a00::200:5efe:c0a8:1", Refusal.PRIVATE),
+        ("::ffff:0:a9fe:a9fe", Refusal.METADATA),
+        ("::a9fe:a9fe", Refusal.METADATA),
+        ("2001::1", Refusal.RESERVED),
+        ("3fff::1", Refusal.RESERVED),
+        ("fec0::1", Refusal.PRIVATE),
+        ("192.0.0.1", Refusal.RESERVED),
+        ("192.0.2.1", Refusal.RESERVED),
+        ("192.88.99.1", Refusal.RESERVED),
+        ("198.18.0.1", Refusal.RESERVED),
+        ("198.51.100.1", Refusal.RESERVED),
+        ("203.0.113.1", Refusal.RESERVED),
+        ("240.0.0.1", Refusal.RESERVED),
         ("8.8.8.8", None),
         ("172.32.0.1", None),
         ("2606:4700::1111", None),
@@ -76,7 +96,7 @@ def test_an_allowed_name_is_that_name_or_one_below_a_leading_dot() -> None:
     assert allowed == ["WIKI.test.", "b.corp.test"]
 
 
-@pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "1.2.3.4.5"])
+@pytest.mark.parametrize("host", ["127.1", "127.1.", "2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "1.2.3.4.5"])
 def test_numbers_in_disguise_are_found(host: str) -> None:
     assert is_disguised(host)
 

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -18,6 +19,7 @@ from headwater.clients.egress.errors import (
     MissingError,
     ProxyRefusedError,
     RateLimitedError,
+    RequestRefusedError,
     ResponseTooLargeError,
     SourceAwayError,
 )
@@ -122,6 +124,15 @@ async def test_a_redirect_to_another_origin_takes_no_credentials_along_nor_back(
     assert ["x-own" in asked.headers for asked in server.asked] == [True, False, False]
 
 
+async def test_a_link_to_another_origin_takes_no_credentials_along() -> None:
+    names: dict[str, list[Sequence[str]]] = {"wiki.test": [["127.0.0.1"]], "files.test": [["127.0.0.1"]]}
+    async with scripted(reply(200)) as server, egress(FakeClock(), names, allowed_hosts=list(names)) as client:
+        source = client.source(home=f"http://wiki.test:{server.port}/", credential=TOKEN)
+        for name in names:
+            await source.fetch(EgressRequest(url=f"http://{name}:{server.port}/page"))
+    assert ["authorization" in asked.headers for asked in server.asked] == [True, False]
+
+
 async def test_endless_redirects_end() -> None:
     async with scripted(reply(302, Location="/page")) as server, egress(FakeClock(), max_redirects=2) as client:
         with pytest.raises(DestinationRefusedError, match="more than 2 times"):
@@ -144,6 +155,25 @@ async def test_a_response_beyond_the_cap_is_refused(answer: bytes) -> None:
             await client.source(home=f"http://wiki.test:{server.port}/").fetch(PAGE)
 
 
+@pytest.mark.parametrize(("asked", "told"), [(4, "4"), (100, "5")])
+async def test_a_request_lowers_the_cap_and_never_raises_it(asked: int, told: str) -> None:
+    async with scripted(reply(200, b"123456")) as server, egress(FakeClock(), max_response_bytes=5) as client:
+        with pytest.raises(ResponseTooLargeError, match=f"than {told} bytes"):
+            await client.source(home=f"http://wiki.test:{server.port}/").fetch(EgressRequest(url="/", max_bytes=asked))
+
+
+async def test_a_response_of_just_the_cap_is_content() -> None:
+    async with scripted(reply(200, b"12345")) as server, egress(FakeClock(), max_response_bytes=5) as client:
+        assert await content_of(client.source(home=f"http://wiki.test:{server.port}/")) == b"12345"
+
+
+async def test_a_body_that_is_stated_as_too_large_is_not_awaited() -> None:
+    begun = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"
+    async with scripted(begun) as server, egress(FakeClock(), max_response_bytes=5, total_timeout_s=5) as client:
+        with pytest.raises(ResponseTooLargeError):
+            await client.source(home=f"http://wiki.test:{server.port}/").fetch(PAGE)
+
+
 async def test_compressed_content_comes_out_whole_of_several_members() -> None:
     content = bytes(range(256)) * 2_000
     packed = gzip.compress(content[:300_000]) + gzip.compress(content[300_000:])
@@ -152,10 +182,16 @@ async def test_compressed_content_comes_out_whole_of_several_members() -> None:
 
 
 @pytest.mark.parametrize(
-    "beginning", [b"HTTP/1.1 200 OK\r\nContent-Len", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nte"]
+    ("beginning", "limit"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Len", "total_timeout_s"),
+        (b"HTTP/1.1 200 OK\r\nContent-Len", "header_timeout_s"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nte", "total_timeout_s"),
+    ],
 )
-async def test_a_slow_answer_ends_after_the_total_time(beginning: bytes) -> None:
-    async with scripted(beginning) as server, egress(FakeClock(), total_timeout_s=0.05, attempts=1) as client:
+async def test_a_slow_answer_ends_after_its_time(beginning: bytes, limit: str) -> None:
+    limits: dict[str, Any] = {limit: 0.05}
+    async with scripted(beginning) as server, egress(FakeClock(), attempts=1, **limits) as client:
         with pytest.raises(SourceAwayError, match=r"wiki\.test is too slow"):
             await client.source(home=f"http://wiki.test:{server.port}/").fetch(PAGE)
 
@@ -218,6 +254,12 @@ async def test_what_is_unchanged_is_a_value() -> None:
     assert server.asked[0].headers["if-none-match"] == '"7"'
 
 
+async def test_unchanged_is_no_answer_to_who_did_not_ask_so() -> None:
+    async with scripted(reply(304)) as server, egress(FakeClock(), attempts=1) as client:
+        with pytest.raises(SourceAwayError, match="without conditions"):
+            await client.source(home=f"http://wiki.test:{server.port}/").fetch(PAGE)
+
+
 @pytest.mark.parametrize(
     ("status", "error"),
     [
@@ -225,6 +267,8 @@ async def test_what_is_unchanged_is_a_value() -> None:
         (403, ForbiddenError),
         (404, MissingError),
         (410, MissingError),
+        (300, RequestRefusedError),
+        (302, RequestRefusedError),  # without a place to go on
         (407, ProxyRefusedError),
     ],
 )
@@ -239,7 +283,8 @@ async def test_a_refusal_names_host_and_reference_and_no_secret(status: int, err
 async def test_a_proxy_gets_the_name_but_no_inner_address() -> None:
     async with scripted(reply(200, b"text"), reply(403)) as proxy:
         address = f"http://127.0.0.1:{proxy.port}"
-        async with egress(FakeClock(), proxy_url=address, allowed_hosts=[]) as client:
+        ours: dict[str, Any] = {"proxy_url": address, "proxy_credentials": "me:s3cret"}
+        async with egress(FakeClock(), allowed_hosts=[], **ours) as client:
             assert await content_of(client.source(home="http://elsewhere.test/")) == b"text"
             with pytest.raises(HomeRefusedError, match="metadata"):
                 await client.source(home="http://169.254.169.254/").fetch(PAGE)
@@ -247,9 +292,22 @@ async def test_a_proxy_gets_the_name_but_no_inner_address() -> None:
                 await client.source(home="https://elsewhere.test/").fetch(PAGE)
     assert proxy.asked[0].target == "http://elsewhere.test/page?token=hidden"
     assert proxy.asked[1].method == "CONNECT"
+    assert [each.headers["proxy-authorization"] for each in proxy.asked] == ["Basic bWU6czNjcmV0"] * 2
 
 
-async def test_a_connector_sets_no_headers_that_belong_to_credentials() -> None:
+@pytest.mark.parametrize("name", ["authorization", "Cookie", "HOST", "Proxy-Authorization", "Transfer-Encoding"])
+async def test_a_connector_sets_no_headers_that_belong_to_credentials(name: str) -> None:
     async with egress(FakeClock()) as client:
         with pytest.raises(FatalError, match="give the source a credential"):
-            await client.source(home="http://wiki.test/").fetch(EgressRequest(url="/", headers={"authorization": "x"}))
+            await client.source(home="http://wiki.test/").fetch(EgressRequest(url="/", headers={name: "x"}))
+
+
+async def test_a_source_is_asked_no_more_at_once_than_its_share() -> None:
+    async with scripted(reply(200, b"text")) as server, egress(FakeClock(), concurrency=2) as client:
+        source = client.source(home=f"http://wiki.test:{server.port}/")
+        first, second = source.stream(PAGE), source.stream(PAGE)
+        async with first, second:
+            third = asyncio.create_task(content_of(source))
+            await asyncio.wait({third}, timeout=0.05)
+            assert len(server.asked) == 2
+        assert await third == b"text"

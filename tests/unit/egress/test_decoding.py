@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.clients.egress.decoding import PIECE_BYTES, decoded
-from headwater.clients.egress.errors import RequestRefusedError, SourceAwayError
+from headwater.clients.egress.errors import RequestRefusedError, ResponseTooLargeError, SourceAwayError
 
 
 async def sent(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
@@ -16,8 +16,8 @@ async def sent(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def received(pieces: Sequence[bytes], *, encoding: str = "gzip") -> list[bytes]:
-    return [piece async for piece in decoded(sent(pieces), encoding=encoding, limit=10**8, host="wiki.test")]
+async def received(pieces: Sequence[bytes], *, encoding: str = "gzip", limit: int = 10**8) -> list[bytes]:
+    return [piece async for piece in decoded(sent(pieces), encoding=encoding, limit=limit, host="wiki.test")]
 
 
 async def test_one_piece_from_the_network_never_becomes_one_large_piece() -> None:
@@ -44,3 +44,10 @@ async def test_a_broken_stream_is_no_content(broken: bytes) -> None:
 async def test_what_was_not_asked_for_is_refused() -> None:
     with pytest.raises(RequestRefusedError, match="gzip"):
         await received([b"x"], encoding="br")
+
+
+async def test_what_is_sent_counts_though_nothing_comes_out_of_it() -> None:
+    empty = gzip.compress(b"")
+    assert await received([empty] * 5, limit=5 * len(empty)) == []
+    with pytest.raises(ResponseTooLargeError):
+        await received([empty] * 6, limit=5 * len(empty))

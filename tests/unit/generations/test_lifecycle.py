@@ -28,6 +28,19 @@ async def test_a_rollback_is_proved_and_takes_no_wait(world: World, lifecycle: L
     assert (await world.read()).serving == G1
 
 
+async def test_a_switch_that_another_one_outran_undoes_nothing(world: World, lifecycle: Lifecycle) -> None:
+    """A terminal begins a switch and is slow; at another one the switch is made and taken back."""
+
+    async def slowly(generation: GenerationName, patience_s: float) -> None:
+        await world.prove(generation, patience_s)
+        await lifecycle.switch(G2, patience_s=1)
+        await lifecycle.roll_back(patience_s=1)
+
+    with pytest.raises(GenerationRefusedError, match="g1 was switched to meanwhile"):
+        await replace(lifecycle, prove=slowly).switch(G2, patience_s=1)
+    assert (await world.read()).serving == G1
+
+
 async def test_what_lacks_something_does_not_serve(world: World, lifecycle: Lifecycle) -> None:
     world.lacking = frozenset({G2})
     with pytest.raises(NotCaughtUpError):

@@ -20,6 +20,7 @@ def test_an_added_generation_has_workers_with_its_setting_and_ports_of_their_own
     table = process_table(replace(site, ports=record.ports, fed=record.fed))
     added = {each.name: each for each in table if each.name.endswith("-g2")}
     assert added.keys() == {f"{name}-g2" for name in applications.PER_GENERATION}
+    assert {"sweep-g2", "audit-g2"} < added.keys(), "nobody else looks after its rows"
     assert {each.environment["HEADWATER_GENERATION"] for each in added.values()} == {"g2"}
     assert Counter(each.port for each in table).most_common(1)[0][1] == 1
     assert not any("HEADWATER_GENERATION" in each.environment for each in table if each.name not in added)

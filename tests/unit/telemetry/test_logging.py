@@ -1,7 +1,11 @@
 """No text and no secret leaves through logs or spans."""
 
+import asyncio
+import gc
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -18,8 +22,9 @@ CANARY = "canary-9f2c"
 
 @pytest.fixture(autouse=True)
 def restored_logging() -> Iterator[None]:
-    handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
+    handlers, level, hook = logging.getLogger().handlers[:], logging.getLogger().level, sys.excepthook
     yield
+    sys.excepthook = hook
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
     logging.getLogger().handlers[:] = handlers
@@ -44,6 +49,56 @@ def test_a_foreign_exceptions_message_is_left_out(capsys: pytest.CaptureFixture[
     line = json.loads(capsys.readouterr().err)
     assert line["exception"].startswith("ValueError at ")
     assert CANARY not in json.dumps(line)
+
+
+@pytest.mark.parametrize(
+    ("template", "arguments", "written"),
+    [
+        ("crashed: %r", (ValueError(CANARY),), "crashed: 'ValueError'"),
+        ("crashed: %(error)s", ({"error": ValueError(CANARY)},), "crashed: ValueError"),
+        (ValueError(CANARY), (), "ValueError"),
+        (f"never retrieved\nfuture: <Task exception=ValueError('{CANARY}')>", (), "never retrieved"),
+        ("%d of %s", ("a lot", ValueError(CANARY)), "%d of %s"),
+        ("slept for %.1f s", (2.5,), "slept for 2.5 s"),
+        ("crashed: %s", (PoisonError("title: too long; shorten it"),), "crashed: title: too long; shorten it"),
+    ],
+)
+def test_a_library_may_not_quote_an_exception_in_its_message(
+    capsys: pytest.CaptureFixture[str], template: object, arguments: tuple[object, ...], written: str
+) -> None:
+    configure_logging(TelemetrySettings(), process="test")
+    logging.getLogger("vendor").error(template, *arguments)
+    assert json.loads(capsys.readouterr().err)["event"] == written
+
+
+def test_what_nobody_awaited_is_told_without_its_text(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(TelemetrySettings(), process="test")
+
+    async def failing() -> None:
+        raise ValueError(CANARY)
+
+    async def forgetting() -> None:
+        task = asyncio.create_task(failing())
+        await asyncio.wait({task})
+        del task
+        gc.collect()
+
+    asyncio.run(forgetting())
+    told = capsys.readouterr().err
+    assert json.loads(told)["event"] == "Task exception was never retrieved"
+    assert CANARY not in told
+
+
+def test_what_ends_a_process_is_a_line_like_the_others() -> None:
+    program = (
+        "from headwater.settings import TelemetrySettings; from headwater.telemetry.logging import configure_logging\n"
+        f"configure_logging(TelemetrySettings(), process='test'); raise ValueError('{CANARY}')"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    line = json.loads(ended.stderr)
+    assert (ended.returncode, line["event"], line["process"]) == (1, "process_failed", "test")
+    assert line["exception"].startswith("ValueError at ")
+    assert CANARY not in ended.stderr
 
 
 def test_our_own_message_is_kept(capsys: pytest.CaptureFixture[str]) -> None:

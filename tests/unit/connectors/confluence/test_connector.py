@@ -28,7 +28,7 @@ def written(wiki: ConfluenceSource, title: str = "Plan", body: str = "text", **h
     return found
 
 
-async def test_a_page_below_another_is_restricted_with_it_and_nothing_is_read(wiki: ConfluenceSource) -> None:
+async def test_a_page_below_another_is_restricted_with_it_and_only_its_links_are_read(wiki: ConfluenceSource) -> None:
     top = written(wiki, "Board")
     moved = written(wiki, "Pay")
     below = written(wiki, "Bonus", parent=moved)
@@ -37,8 +37,12 @@ async def test_a_page_below_another_is_restricted_with_it_and_nothing_is_read(wi
     follower = await followed(wiki)
     wiki.wiki.move(moved, top)
     changes = await follower.follow()
-    assert {each.external_id for each in changes if isinstance(each.what, Patched)} == {moved, below, comment}
-    assert wiki.server.bodies == []
+    patches = [(each.external_id, each.what.patch) for each in changes if isinstance(each.what, Patched)]
+    assert len(patches) == len(changes)
+    first = [(content_id, patch) for content_id, patch in patches if patch.title is None]
+    assert {content_id for content_id, patch in first if patch.access is not None} == {moved, below, comment}
+    assert patches[0] == first[0]  # who may read it waits for nothing
+    assert wiki.server.bodies == [moved]
     for each in (moved, below, comment):
         space, board = follower.documents[each].access.clauses
         assert [*space.principals, *board.principals] == ["group:wiki:space:ENG", "user:bob"]
@@ -152,6 +156,23 @@ async def test_labels_people_and_links_are_told(wiki: ConfluenceSource) -> None:
     assert picture not in found
 
 
+async def test_the_cursor_of_an_earlier_version_reads_nothing_anew_and_notes_where_contents_lie(
+    wiki: ConfluenceSource,
+) -> None:
+    top, page = written(wiki, "Top"), written(wiki, "Page")
+    follower = await followed(wiki)
+    for each in (top, page):
+        version, _, access, _ = follower.cursor[f"c/{each}"].split(b" ")
+        follower.cursor[f"c/{each}"] = b" ".join([version, b"of-before", access])
+    wiki.wiki.move(page, top)
+    assert {each.external_id for each in await follower.follow()} == {top, page}
+    assert wiki.server.bodies == []
+    wiki.wiki.move(page, written(wiki, "Other"))
+    await follower.follow()
+    assert wiki.server.bodies[-1] == page
+    assert await follower.follow() == []
+
+
 async def test_labels_change_without_a_version_and_without_reading(wiki: ConfluenceSource) -> None:
     page = written(wiki)
     follower = await followed(wiki)
@@ -211,6 +232,18 @@ async def test_what_the_search_of_cloud_does_not_find_yet_is_not_gone() -> None:
             await follower.follow()
         cloud.server.search_is_behind = set()
         assert [(each.external_id, type(each.what)) for each in await follower.follow()] == [(other, Deleted)]
+
+
+async def test_a_search_looks_back_for_what_the_index_wrote_late() -> None:
+    async with confluence_source(CloudServer) as cloud:
+        cloud.settings = {"listing_every_s": 3600}
+        written(cloud, "A")
+        late = written(cloud, "B")
+        cloud.server.search_is_behind = {late}
+        follower = await followed(cloud)
+        cloud.server.search_is_behind = set()
+        cloud.wiki.clock.passed_s += 600
+        assert [each.external_id for each in await follower.follow()] == [late]
 
 
 async def test_check_names_what_is_missing(wiki: ConfluenceSource) -> None:

@@ -8,16 +8,20 @@ import pytest
 from connectors.protocol import ItemConnector, PermissionsConnector
 from headwater.access.clauses import permits
 from headwater.errors import RetryableError
+from schemas.events.documents import Link
 from schemas.ids import EVERYONE, Principal
 from tests.support.confluence import ConfluenceSource, confluence_source
 from tests.support.confluence_cloud import CloudServer
 from tests.support.confluence_server import ConfluenceServer
 from tests.support.confluence_wiki import Group, Piece, Restricted, Space, Wiki
-from tests.support.sources import Follower
+from tests.support.sources import Document, Follower
 
 PEOPLE = ("ann", "bob", "cy", "dee")
 GROUPS = ("staff", "leads", "hr", "all hands/2")
 SPACES = ("ENG", "HR", "~ann")
+
+
+LINK = '<ac:link><ri:page ri:content-title="Home" /><ac:link-body>home</ac:link-body></ac:link>'
 
 
 def settle(wiki: Wiki) -> None:
@@ -39,6 +43,7 @@ class Life:
         things: list[tuple[int, Callable[[], None]]] = [
             (4, self.write),
             (3, self.edit),
+            (1, self.rename),
             (3, self.move),
             (4, self.restrict),
             (2, self.label),
@@ -58,11 +63,16 @@ class Life:
         space = parent.space if parent is not None else self.dice.choice(SPACES)
         if parent is not None or kind in {"page", "blogpost"}:
             text = f"text {self.dice.random()}"
-            self.wiki.write(space, f"{kind} {text}", text, parent=parent.id if parent else None, kind=kind)
+            body = text if kind == "attachment" else f"{text} {LINK}"
+            self.wiki.write(space, f"{kind} {text}", body, parent=parent.id if parent else None, kind=kind)
 
     def edit(self) -> None:
         if piece := self.some():
             self.wiki.edit(piece.id, f"edited {self.dice.random()}")
+
+    def rename(self) -> None:
+        if piece := self.some():
+            self.wiki.edit(piece.id, title=f"{piece.kind} {self.dice.random()}")
 
     def move(self) -> None:
         page, parent = self.some(("page",)), self.some(("page",))
@@ -90,7 +100,7 @@ class Life:
         self.wiki.groups[self.dice.choice(GROUPS)].groups ^= {self.dice.choice(GROUPS)}
 
     def trash(self) -> None:
-        if piece := self.some():
+        if piece := self.dispensable():
             self.wiki.trash(piece.id)
 
     def restore(self) -> None:
@@ -99,8 +109,13 @@ class Life:
             self.wiki.restore(self.dice.choice(away).id)
 
     def purge(self) -> None:
-        if piece := self.some():
+        if piece := self.dispensable():
             self.wiki.purge(piece.id)
+
+    def dispensable(self) -> Piece | None:
+        """Leave the first page alone: a site that shows nothing any more is not believed."""
+        piece = self.some()
+        return piece if piece is not None and piece.id != min(self.wiki.pieces) else None
 
     def named(self) -> Restricted:
         users = set(self.dice.sample(PEOPLE, self.dice.randrange(3)))
@@ -121,16 +136,42 @@ def principals(groups: Mapping[str, tuple[Principal, ...]], user: str) -> set[Pr
         found |= outer
 
 
+def told(source: ConfluenceSource, piece: Piece) -> dict[str, object]:
+    """Return what a document is of a piece of the site, but for who may read it."""
+    home = source.wiki.pieces[piece.parent] if piece.parent is not None else None
+    relation = {"comment": "comments_on", "attachment": "attached_to"}.get(piece.kind, "child_of")
+    links = [Link(relation=relation, target=home.id)] if home is not None else []
+    if LINK in piece.body:
+        target = f"{source.server.url}{source.server.context}/display/{piece.space}/Home"
+        links.append(Link(relation="links_to", target=target))
+    return {
+        "text": piece.body.replace(LINK, "home"),
+        "title": f"Comment on {home.title}" if home is not None and piece.kind == "comment" else piece.title,
+        "space": piece.space,
+        "labels": tuple(sorted(piece.labels)),
+        "ancestors": tuple(source.wiki.pieces[each].title for each in source.wiki.above(piece.id))
+        if piece.kind == "page"
+        else (),
+        "links": tuple(links),
+    }
+
+
+def held(document: Document) -> dict[str, object]:
+    """Return the same of what is held."""
+    attributes = {name: document.attributes[name] for name in ("space", "labels", "ancestors")}
+    return {"text": document.text, "title": document.title, "links": document.links, **attributes}
+
+
 def check(source: ConfluenceSource, follower: Follower) -> None:
-    """Compare what is held with the site: contents, texts, and for everybody what may be read."""
+    """Compare what is held with the site: contents, texts, what is told of them, and for everybody what may be read."""
     wiki = source.wiki
-    assert {known: each.text for known, each in follower.documents.items()} == {
-        each.id: each.body for each in source.server.current()
+    assert {known: held(each) for known, each in follower.documents.items()} == {
+        each.id: told(source, each) for each in source.server.current()
     }
     for user in (*PEOPLE, "stranger"):
-        held = principals(follower.groups, user)
+        caller = principals(follower.groups, user)
         account = user if user in PEOPLE else None
-        readable = {known for known, each in follower.documents.items() if permits(each.access, held)}
+        readable = {known for known, each in follower.documents.items() if permits(each.access, caller)}
         assert readable == {each for each in wiki.pieces if wiki.may_view(account, each)}, user
 
 

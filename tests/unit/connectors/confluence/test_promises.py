@@ -7,6 +7,7 @@ import pytest
 from connectors.confluence.webhooks import work_of_delivery
 from connectors.passes import passes_of
 from connectors.protocol import Deleted, Patched, SourceChange, Upserted
+from schemas.events.documents import Link
 from schemas.ids import Principal
 from tests.support.confluence import SPACE, ConfluenceSource, confluence_source, followed
 from tests.support.confluence_cloud import CloudServer
@@ -26,6 +27,10 @@ def told(changes: list[SourceChange]) -> dict[str, type]:
     return {each.external_id: type(each.what) for each in changes}
 
 
+def link_to(title: str) -> str:
+    return f'<ac:link><ri:page ri:content-title="{title}" /></ac:link>'
+
+
 def readers(follower: Follower, content_id: str) -> list[tuple[Principal, ...]]:
     return [tuple(clause.principals) for clause in follower.documents[content_id].access.clauses]
 
@@ -33,6 +38,7 @@ def readers(follower: Follower, content_id: str) -> list[tuple[Principal, ...]]:
 async def test_a_move_below_a_restricted_page_holds_with_its_delivery(wiki: ConfluenceSource) -> None:
     board, moved = wiki.wiki.write(SPACE, "Board", "b"), wiki.wiki.write(SPACE, "Pay", "p")
     below = wiki.wiki.write(SPACE, "Bonus", "b", parent=moved)
+    note = wiki.wiki.write(SPACE, "a.txt", "bytes", parent=below, kind="attachment")
     wiki.wiki.pieces[board].restriction = Restricted(users={"bob"})
     follower = await followed(wiki)
     wiki.wiki.move(moved, board)
@@ -40,23 +46,64 @@ async def test_a_move_below_a_restricted_page_holds_with_its_delivery(wiki: Conf
     connector = wiki.connector().inner
     for each in passes_of(connector, work):
         await follower.submit(each.of(dict(follower.cursor)))
-    assert readers(follower, moved) == readers(follower, below) == readers(follower, board)
+    assert readers(follower, moved) == readers(follower, below) == readers(follower, note) == readers(follower, board)
     assert readers(follower, board)[1] == ("user:bob",)
-    assert wiki.server.bodies == []
+    assert follower.documents[moved].links == (Link(relation="child_of", target=board),)
+    assert follower.documents[moved].attributes["ancestors"] == ("Board",)
+    assert follower.documents[below].attributes["ancestors"] == ("Board", "Pay")
+    assert wiki.server.bodies == [moved]
+    assert await follower.follow() == []
 
 
 async def test_a_page_in_another_space_is_for_the_readers_of_that_one(wiki: ConfluenceSource) -> None:
     wiki.wiki.spaces["HR"] = Space(key="HR", readers=Restricted(groups={"leads"}))
-    home, page = wiki.wiki.write("HR", "Home", "h"), wiki.wiki.write(SPACE, "Pay", "p")
+    home, page = wiki.wiki.write("HR", "Home", "h"), wiki.wiki.write(SPACE, "Pay", f"<p>{link_to('Home')}</p>")
     follower = await followed(wiki)
     wiki.wiki.move(page, home)
     *_, last = await follower.follow()
     assert readers(follower, page) == [("group:wiki:space:HR",)]
     assert isinstance(last.what, Patched)
     assert (last.external_id, last.what.patch.attributes["space"]) == (page, "HR")
-    assert last.what.patch.links is None  # for all of them would have to be said
+    there = f"{wiki.server.url}/confluence/display/HR/Home"  # a title is looked up where the page lies
+    assert last.what.patch.links == (Link(relation="child_of", target=home), Link(relation="links_to", target=there))
     assert last.what.patch.url == f"{wiki.server.url}/confluence/pages/viewpage.action?pageId={page}"
+    assert (wiki.server.bodies, last.what.patch.content) == ([page], None)
+
+
+async def test_an_attachment_of_another_page_says_so_and_is_not_read(wiki: ConfluenceSource) -> None:
+    first, second = wiki.wiki.write(SPACE, "A", "a"), wiki.wiki.write(SPACE, "B", "b")
+    file = wiki.wiki.write(SPACE, "a.txt", "bytes", parent=first, kind="attachment")
+    follower = await followed(wiki)
+    wiki.wiki.move(file, second)
+    assert told(await follower.follow()) == {file: Patched}
+    assert follower.documents[file].links == (Link(relation="attached_to", target=second),)
     assert wiki.server.bodies == []
+
+
+async def test_a_page_that_cannot_be_read_after_its_move_is_restricted_all_the_same(wiki: ConfluenceSource) -> None:
+    board, moved = wiki.wiki.write(SPACE, "Board", "b"), wiki.wiki.write(SPACE, "Pay", "p")
+    wiki.wiki.pieces[board].restriction = Restricted(users={"bob"})
+    wiki._titles[moved] = "Pay"
+    follower = await followed(wiki)
+    wiki.wiki.move(moved, board)
+    wiki.before_read("Pay", lambda: wiki.wiki.trash(moved))
+    assert [each.external_id for each in await follower.follow()] == [moved]
+    assert follower.failed.keys() == {moved}
+    assert readers(follower, moved)[1] == ("user:bob",)
+    wiki.wiki.restore(moved)
+    await follower.follow()
+    assert follower.documents[moved].links == (Link(relation="child_of", target=board),)
+
+
+async def test_pages_below_tell_the_new_title_and_nothing_is_read(wiki: ConfluenceSource) -> None:
+    top = wiki.wiki.write(SPACE, "Plan", "text")
+    below = wiki.wiki.write(SPACE, "Step", "text", parent=top)
+    deeper = wiki.wiki.write(SPACE, "Detail", "text", parent=below)
+    follower = await followed(wiki)
+    wiki.wiki.edit(top, title="Goals")
+    await follower.follow()
+    assert follower.documents[deeper].attributes["ancestors"] == ("Goals", "Step")
+    assert wiki.server.bodies == [top]
 
 
 @pytest.mark.parametrize("kind", [ConfluenceServer, CloudServer])

@@ -5,8 +5,12 @@ import re
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from streams.prepare.parsers.html import parse_html
 from tests.support.confluence import ConfluenceSource, confluence_source
+from tests.support.confluence_cloud import CloudServer
+from tests.support.confluence_server import ConfluenceServer
 from tests.support.confluence_wiki import Group, Piece, Restricted, Space
 from tests.support.corpora import corpus
 from tests.support.sources import Follower
@@ -21,7 +25,12 @@ def _restore(source: ConfluenceSource, expected: dict[str, object], body: str) -
     read = next(each["read"] for each in told["metadata"]["permissions_data"] if "read" in each)
     space = told["additional_metadata"]["space_key"]
     source.wiki.spaces.setdefault(space, Space(key=space))
-    source.wiki.users |= dict.fromkeys(read["users"], "")
+    users = set(read["users"])
+    source.settings = {"users": json.dumps({each: each for each in users})}
+    if isinstance(source.server, CloudServer):  # where they were recorded: the ids are the site's own
+        users = {each.removeprefix("712020:") for each in users}
+        source.server.group_ids |= {each: each for each in read["groups"]}
+    source.wiki.users |= dict.fromkeys(users, "")
     source.wiki.groups |= {each: Group() for each in read["groups"]}
     source.wiki.pieces[told["identifier"]] = Piece(
         id=told["identifier"],
@@ -32,16 +41,17 @@ def _restore(source: ConfluenceSource, expected: dict[str, object], body: str) -
         parent=None,
         version=int(told["metadata"]["version"]),
         modified_at=datetime.fromisoformat(told["metadata"]["date_modified"]),
-        restriction=Restricted(users=set(read["users"]), groups=set(read["groups"])),
+        restriction=Restricted(users=users, groups=set(read["groups"])),
     )
 
 
-async def test_recorded_pages_are_reproduced() -> None:
+@pytest.mark.parametrize("kind", [ConfluenceServer, CloudServer])
+async def test_recorded_pages_are_reproduced(kind: type[ConfluenceServer]) -> None:
     folder: Path = corpus(_RECORDED)
     expected = {path.stem: json.loads(path.read_text()) for path in sorted((folder / "file_data").glob("*.json"))}
     pages = {path.stem: path.read_text() for path in sorted((folder / "downloads").rglob("*.html"))}
     assert len(expected) == len(pages) == 6
-    async with confluence_source() as source:
+    async with confluence_source(kind) as source:
         for page_id, told in expected.items():
             _restore(source, told, pages[page_id])
         follower = Follower(source)

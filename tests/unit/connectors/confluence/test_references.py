@@ -83,11 +83,11 @@ def test_an_account_is_mentioned_by_any_of_its_names(attribute: str, by: str) ->
         ("<ac:image />", ""),
         (
             '<ac:macro ac:name="jira"><ac:parameter ac:name="key">OPS-7</ac:parameter></ac:macro>',
-            "OPS-7",
+            "<p>OPS-7</p>",
         ),
         (
             '<ac:macro ac:name="jira"><ac:parameter ac:name="jqlQuery">project = OPS</ac:parameter></ac:macro>',
-            "project = OPS",
+            "<p>project = OPS</p>",
         ),
         ("<ac:adf-extension><ac:adf-fallback><p>old</p></ac:adf-fallback></ac:adf-extension>", "<div><p>old</p></div>"),
     ],

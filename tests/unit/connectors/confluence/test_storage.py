@@ -15,13 +15,21 @@ def html(storage: str) -> str:
     return rendered(storage, site_url=SITE, space="ENG", names={ANN: "Ann"}).html
 
 
-def macro(name: str, inner: str = "", **parameters: str) -> str:
+def macro(called: str, inner: str = "", /, **parameters: str) -> str:
     given = "".join(f'<ac:parameter ac:name="{key}">{value}</ac:parameter>' for key, value in parameters.items())
-    return f'<ac:structured-macro ac:name="{name}" ac:schema-version="1">{given}{inner}</ac:structured-macro>'
+    return f'<ac:structured-macro ac:name="{called}" ac:schema-version="1">{given}{inner}</ac:structured-macro>'
 
 
 def rich(inner: str) -> str:
     return f"<ac:rich-text-body>{inner}</ac:rich-text-body>"
+
+
+def page(title: str) -> str:
+    return f'<ac:link><ri:page ri:content-title="{title}" /></ac:link>'
+
+
+USER = '<ri:user ri:account-id="712020:ee" />'
+FILE = '<ri:attachment ri:filename="a.pdf" />'
 
 
 @pytest.mark.parametrize(
@@ -87,6 +95,41 @@ def rich(inner: str) -> str:
             ),
             "<div><p>once</p></div>",
         ),
+        (
+            f"<p>by {macro('profile', user=USER)} and {macro('profile-picture', User=USER)}</p>",
+            "<p>by @Ann and @Ann</p>",
+        ),
+        (macro("profile", user=USER), "<p>@Ann</p>"),
+        (
+            macro("widget", url='<ri:url ri:value="https://youtu.be/x?a=1&amp;b=2" />', width="400"),
+            '<p><a href="https://youtu.be/x?a=1&amp;b=2">https://youtu.be/x?a=1&amp;b=2</a></p>',
+        ),
+        (
+            macro("iframe", src="https://charts.example.com/7", title="Sales", height="300"),
+            '<p><a href="https://charts.example.com/7">Sales</a></p>',
+        ),
+        (
+            macro("of-some-vendor", first=page("A"), second=page("B"), title="Both", mode="dark"),
+            (
+                '<p>Both <a href="https://wiki.example.com/display/ENG/A">A</a> '
+                '<a href="https://wiki.example.com/display/ENG/B">B</a></p>'
+            ),
+        ),
+        (macro("of-some-vendor", user=USER, title="Owner"), "<p>Owner @Ann</p>"),
+        (macro("of-some-vendor", theme="dark", note="http is a protocol"), ""),
+        (macro("drawio", diagramName="flow.drawio", diagramDisplayName="Flow"), "<p>Flow</p>"),
+        (macro("multimedia", name='<ri:attachment ri:filename="demo.mp4" />'), "<p>demo.mp4</p>"),
+        (f"<li>{macro('view-file', name=FILE)} {macro('status', title='OLD')}</li>", "<li>a.pdf OLD</li>"),
+        (f"<td>{macro('status', title='A')}{macro('status', title='B')}</td>", "<td>A B</td>"),
+        (macro("jira", key="ABC-1", server="JIRA"), "<p>ABC-1</p>"),
+        (macro("status", colour="Green"), ""),
+        (
+            '<ac:link><ri:user ri:userkey="k" /><ac:link-body>Lee</ac:link-body></ac:link>',
+            "@Lee",
+        ),
+        ('<ac:link ac:anchor="Risks" />', "Risks"),
+        ('<ac:link><ri:shortcut ri:key="jira" ri:parameter="ABC-1" /></ac:link>', "ABC-1"),
+        ('<td><ac:emoticon ac:name="tick" /></td>', "<td>:tick:</td>"),
         ('<p onclick="x()">a<script>alert(1)</script><style>p{}</style></p>', "<p>a</p>"),
         ("<p>never <strong>closed", "<p>never <strong>closed</strong></p>"),
     ],
@@ -114,6 +157,17 @@ def test_what_is_referred_to_is_told_once() -> None:
         ("mentions", "712020:ee"),
     ]
     assert mentioned('<ac:link><ri:user ri:account-id="712020:ee" /></ac:link>') == {ANN}
+
+
+def test_what_a_macro_without_a_body_names_is_referred_to() -> None:
+    shown = macro("of-some-vendor", user=USER, page=page("Plan"), address="https://example.com/", width="1")
+    found = rendered(shown + macro("children", page=page("Other")), site_url=SITE, space="ENG", names={})
+    assert [(each.relation, each.target.name) for each in found.references] == [
+        ("mentions", "712020:ee"),
+        ("links_to", "Plan"),
+        ("links_to", "https://example.com/"),
+    ]
+    assert mentioned(shown) == {ANN}
 
 
 def test_a_page_that_nests_without_end_is_read() -> None:

@@ -44,7 +44,12 @@ def test_the_event_may_stand_in_a_header() -> None:
 
 def test_what_changes_no_document_is_no_work() -> None:
     assert work("page_viewed", page=PAGE) == Work()
-    assert work("label_added", labeled=PAGE) == Work(changes=True)
+
+
+@pytest.mark.parametrize("event", ["label_added", "label_removed"])
+def test_what_is_labelled_is_looked_at(event: str) -> None:
+    assert work(event, labeled=PAGE) == Work(items=frozenset({"196720"}))
+    assert work(event, label={"name": "red"}) == Work(changes=True)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """Issues and pull requests: by time of update, whatever happens while they are listed."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
 
 from connectors.protocol import Deleted, Observed, Upserted
 from tests.support.github_source import OrganisationSource
@@ -17,6 +20,35 @@ async def test_an_edit_and_a_comment_are_found_by_their_time(source: Organisatio
     changes = await follower.follow()
     assert sorted(each.external_id for each in changes) == [f"repo:{repo.id}/issue/{number}" for number in (2, 5)]
     assert follower.view() == source.truth()
+
+
+@pytest.mark.parametrize("days", [-3_000, 3_000])
+async def test_a_clock_that_is_off_changes_nothing(source: OrganisationSource, follower: Follower, days: int) -> None:
+    state = source.state
+    state.now += timedelta(days=days)  # our clock and the server's are years apart
+    repo = state.add_repo("code")
+    repo.put("a.md", b"text\n")
+    issues = [state.new_issue(repo, f"Title {number}", "Body") for number in range(4)]
+    await follower.follow()
+    assert follower.view() == source.truth()
+    state.tick(600)
+    state.edit(issues[2], "Edited")
+    repo.put("a.md", b"edited\n")
+    assert len(await follower.follow()) == 2
+    assert follower.view() == source.truth()
+    assert follower.stale == []
+    assert await follower.follow() == []
+
+
+async def test_issues_that_come_twice_are_told_once(source: OrganisationSource, follower: Follower) -> None:
+    source.server.duplicates_items = True
+    repo = source.state.add_repo("code")
+    for number in range(8):
+        source.state.new_issue(repo, f"Title {number}", "Body")
+    told = [each.external_id for each in await follower.follow()]
+    assert sorted(told) == sorted({f"repo:{repo.id}/issue/{number}" for number in range(1, 9)})
+    assert follower.view() == source.truth()
+    assert await follower.follow() == []
 
 
 async def test_issues_of_one_second_are_told_over_several_pages(source: OrganisationSource, follower: Follower) -> None:

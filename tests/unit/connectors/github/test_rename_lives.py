@@ -108,6 +108,23 @@ async def test_a_look_that_fails_half_way_is_no_look_to_compare_with(
     await follower.settle()
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_push_that_is_taken_back_leaves_nothing_of_a_look_that_was_cut_off(*, known: bool) -> None:
+    """The commit is the one that is held, by its ETag too, and yet more is held than is in it."""
+    source = direct_source()
+    repo, follower = filled(source), MortalFollower(source, batch=1)
+    await follower.follow()
+    before = repo.head
+    put("0.md", "new\n")(repo)
+    put("1.md", "new\n")(repo)
+    await follower.follow(at_most=1)
+    assert "0.md" in ids(follower)
+    repo.head = before
+    if not known:
+        repo.commit(repo.tree())
+    await follower.settle()
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_any_life_is_followed(seed: int) -> None:
     """Few contents and few names, so that much is ambiguous; looks of every kind, some cut off."""

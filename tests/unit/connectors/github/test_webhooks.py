@@ -16,9 +16,33 @@ REPOSITORY: dict[str, Any] = {"repository": {"id": 7, "full_name": "acme/other"}
     [
         ("push", REPOSITORY | {"ref": "refs/heads/main"}, Work(items=frozenset({"repo:7"}))),
         ("repository", REPOSITORY | {"action": "deleted"}, Work(items=frozenset({"repo:7"}))),
+        *(
+            ("repository", REPOSITORY | {"action": action}, Work(items=frozenset({"repo:7"})))
+            for action in ("archived", "unarchived", "renamed", "transferred", "privatized", "publicized")
+        ),
         ("member", REPOSITORY, Work(items=frozenset({"repo:7"}))),
+        ("public", REPOSITORY, Work(items=frozenset({"repo:7"}))),
+        ("team_add", REPOSITORY, Work(items=frozenset({"repo:7"}))),
+        ("delete", REPOSITORY | {"ref_type": "branch"}, Work(items=frozenset({"repo:7"}))),
         ("issues", REPOSITORY | {"issue": {"number": 3}}, Work(items=frozenset({"repo:7/issue/3"}))),
         ("pull_request", REPOSITORY | {"pull_request": {"number": 4}}, Work(items=frozenset({"repo:7/issue/4"}))),
+        ("issue_comment", REPOSITORY | {"issue": {"number": 3}}, Work(items=frozenset({"repo:7/issue/3"}))),
+        (
+            "pull_request_review",
+            REPOSITORY | {"pull_request": {"number": 4}},
+            Work(items=frozenset({"repo:7/issue/4"})),
+        ),
+        ("release", REPOSITORY | {"release": {"id": 5}}, Work(items=frozenset({"repo:7/release/5"}))),
+        ("discussion", REPOSITORY | {"discussion": {"number": 6}}, Work(items=frozenset({"repo:7/discussion/6"}))),
+        (
+            "discussion_comment",
+            REPOSITORY | {"discussion": {"number": 6}},
+            Work(items=frozenset({"repo:7/discussion/6"})),
+        ),
+        ("gollum", REPOSITORY | {"pages": []}, Work(items=frozenset({"repo:7/wiki"}))),
+        ("team", {"action": "edited"}, Work(permissions=True)),
+        ("organization", {"action": "member_removed"}, Work(permissions=True)),
+        ("installation", {}, Work(changes=True)),
         ("membership", {"member": {"login": "ann"}}, Work(permissions=True)),
         ("installation_repositories", {}, Work(changes=True)),
         ("ping", {"zen": "Half measures"}, Work()),

@@ -245,6 +245,23 @@ async def test_a_page_that_is_gone_when_it_is_read_is_found_by_the_next_look(
     assert follower.view() == source.truth()
 
 
+async def test_a_page_that_could_not_be_read_is_read_by_the_next_whole_look(
+    source: OrganisationSource, follower: Follower, repo: Repo
+) -> None:
+    repo.wiki.commit({"Home.md": b"Welcome\n", "More.md": b"More\n"})
+    calls = 0
+
+    def refuse_the_first_content(path: str) -> None:
+        nonlocal calls
+        calls += path.endswith("git-upload-pack")
+        source.server.refused = {"wiki.git": 403} if calls == 3 else {}  # head and files were told
+
+    source.server.on_answer = refuse_the_first_content
+    assert [each.external_id for each in await follower.follow()] == [f"repo:{repo.id}/wiki/More.md"]
+    await follower.follow()
+    assert follower.view() == source.truth()
+
+
 @pytest.mark.parametrize(("status", "error"), [(403, ForbiddenError), (200, GitRefusedError)])
 async def test_a_wiki_that_cannot_be_read_is_told_and_deletes_nothing(
     source: OrganisationSource, follower: Follower, repo: Repo, status: int, error: type[PoisonError]

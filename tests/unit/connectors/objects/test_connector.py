@@ -188,6 +188,8 @@ async def test_one_object_that_is_denied_does_not_stop_the_others(source: Bucket
     assert isinstance(follower.failed[f"{PREFIX}a"], ObjectDeniedError)
     assert "s3:GetObject" in str(follower.failed[f"{PREFIX}a"])
     assert list(follower.view()) == ["b"]
+    await follower.follow()  # the right is given, and nothing else has changed
+    assert follower.view() == source.truth()
 
 
 async def looked(source: BucketSource, follower: Follower, *names: str) -> list[SourceChange]:

@@ -9,9 +9,11 @@ from pydantic import SecretStr
 from connectors.objects.client import objects_of, s3_bucket, s3_credentials
 from connectors.objects.settings import ObjectsSettings, settings_of
 from headwater.clients.egress.client import open_egress
+from headwater.clients.egress.errors import RateLimitedError
 from headwater.clients.listed_objects import ObstoreObjects
 from headwater.clients.objects import open_objects
 from headwater.clients.s3.answers import page_of, refusal
+from headwater.clients.s3.client import Bucket, S3Objects
 from headwater.errors import FatalError, HeadwaterError, RetryableError
 from headwater.ports.objects import (
     ListedObject,
@@ -20,7 +22,9 @@ from headwater.ports.objects import (
     ObjectDeniedError,
     ObjectVanishedError,
 )
+from headwater.retry import RetryPolicy
 from headwater.settings import EgressSettings
+from tests.support.egress import FakeClock, egress, reply, scripted
 
 KEYS = {"access_key_id": SecretStr("a"), "secret_access_key": SecretStr("b")}
 
@@ -167,6 +171,41 @@ async def test_googles_and_azures_stores_are_made_of_settings() -> None:
     assert isinstance(objects, ObstoreObjects)
     with pytest.raises(FatalError, match="access_tags"):
         await objects.tags("k")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_store_that_says_how_long_is_waited_for(status: int) -> None:
+    clock, policy = FakeClock(), RetryPolicy(attempts=2, first_delay_s=0.0)
+    async with (
+        scripted(
+            reply(status, Retry_After="30"), reply(200, b"<Tagging/>"), reply(status, Retry_After="4000")
+        ) as server,
+        egress(clock, {"store.test": [["127.0.0.1"]]}, allowed_hosts=["store.test"]) as opened,
+    ):
+        bucket = Bucket(endpoint=f"http://store.test:{server.port}", region="x", name="b")
+        objects = S3Objects(opened.httpx_client(), bucket, None, policy=policy)
+        assert await objects.tags("k") == {}
+        assert [30 <= waited <= 33 for waited in clock.waits] == [True]
+        with pytest.raises(RateLimitedError, match="asks to wait until"):
+            await objects.tags("k")
+    assert (len(server.asked), len(clock.waits)) == (3, 1)
+
+
+async def test_googles_and_azures_stores_are_called_by_way_of_the_proxy() -> None:
+    account = {"account_name": SecretStr("acct"), "account_key": SecretStr("a2V5")}
+    async with scripted(reply(403), reply(403)) as proxy:
+        through = EgressSettings.model_validate(
+            {"proxy_url": f"http://127.0.0.1:{proxy.port}", "proxy_credentials": "ann:p@ss"}
+        )
+        async with open_egress(through) as egress:
+            for url, options in (("gs://bucket", {"skip_signature": SecretStr("true")}), ("az://container", account)):
+                with pytest.raises(HeadwaterError):
+                    await objects_of(ObjectsSettings(url=url, options=options), egress).check("")
+    assert [(each.method, each.target) for each in proxy.asked] == [
+        ("CONNECT", "storage.googleapis.com:443"),
+        ("CONNECT", "acct.blob.core.windows.net:443"),
+    ]
+    assert {each.headers["proxy-authorization"] for each in proxy.asked} == {"Basic YW5uOnBAc3M="}
 
 
 async def test_obstore_reads_what_was_listed_and_nothing_else() -> None:

@@ -11,6 +11,7 @@ import pytest
 from connectors.webhooks.receiver import requests_of
 from connectors.work import MAX_ITEMS, Work, work_of
 from headwater.clients.kafka.errors import KafkaUnavailableError
+from schemas.ids import SourceId
 from tests.support.syncing import Clock, FakeSources
 from tests.support.webhooks import SECRET, WIKI, Post, digest, signed, source
 
@@ -35,7 +36,7 @@ async def test_a_delivery_of_an_unknown_kind_asks_for_what_changed(post: Post) -
 
 async def test_a_bucket_tells_which_keys_to_look_at(post: Post) -> None:
     post.sources[WIKI] = source("objects")
-    await post.tell(bucket_event("x/a+b.md", "x/c.md", "x/a+b.md"))
+    await post.tell(bucket_event("x/a+b.md", "x/c.md", "x/a+b.md", "elsewhere.md"))
     assert post.asked() == [("items", ("x/a b.md", "x/c.md"))]
 
 
@@ -117,6 +118,25 @@ async def test_a_repetition_is_known_by_its_name_and_body(post: Post) -> None:
     assert told == ["accepted", "accepted", "duplicate"]
     post.clock.advance(3_601)
     assert (await post.tell(b"a", delivery="7")).json()["status"] == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("kind", "signature", "name"),
+    [
+        ("github", "X-Hub-Signature-256", "X-GitHub-Delivery"),
+        ("confluence", "X-Hub-Signature", "X-Atlassian-Webhook-Identifier"),
+    ],
+)
+async def test_a_sender_names_its_deliveries_for_one_source(post: Post, kind: str, signature: str, name: str) -> None:
+    other = (WIKI[0], SourceId("other"))
+    post.sources[WIKI] = post.sources[other] = source(kind)
+    body = b'{"event": "group_updated"}'
+    headers = {signature: f"sha256={digest(body)}", "X-GitHub-Event": "organization", name: "7"}
+    told = [
+        (await post.send(body, headers, to=f"/hooks/acme/{to}")).json()["status"] for to in ("wiki", "wiki", "other")
+    ]
+    assert told == ["accepted", "duplicate", "accepted"]
+    assert (await post.send(body, {**headers, name: "8"})).json()["status"] == "accepted"
 
 
 async def test_memory_of_deliveries_is_bounded(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from tests.support.stages import FakeDelivery, FakePublisher
 TIMING = Timing(
     targets={Promise.WORDS: 1_000, Promise.MEANING: 2_000},
     canary=TenantId("the-canary"),
-    generation=GenerationName("g1"),
+    generation=lambda: GenerationName("g1"),
 )
 VECTORS, KEYWORDS = Store.VECTORS, Store.KEYWORDS
 
@@ -222,6 +222,18 @@ async def test_live_edits_are_judged_against_their_objective_and_nothing_else_is
         ("words", "late"): 0,
         ("meaning", "late"): 1,
     }
+
+
+async def test_after_a_switch_the_generation_that_serves_now_is_judged() -> None:
+    bench, serving = Bench(), ["g1"]
+    bench.stage = replace(bench.stage, timing=replace(TIMING, generation=lambda: GenerationName(serving[-1])))
+    reports = [progressed(KEYWORDS, generation=GenerationName(name)) for name in ("g1", "g2", "g2")]
+    await bench.handle(changed())
+    before = judged("words", "within")
+    await bench.handle(*reports)
+    serving.append("g2")
+    await bench.handle(*reports)
+    assert judged("words", "within") - before == 1 + 2
 
 
 async def test_each_leg_of_a_live_revision_is_timed_once_it_is_everywhere_and_of_nothing_else() -> None:
