@@ -61,18 +61,21 @@ class WritableEnvironment:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.lmdb.sync(True)  # noqa: FBT003 - positional in lmdb's interface
         self.lmdb.close()
-        self._write_state(clean=True)
+        if self._is_present():  # or it says of a successor's folder, or of none, what is true of this one
+            self._write_state(clean=True)
         os.close(self._lock)
 
     def check(self) -> None:
         """Free what killed readers held. Raises FatalError when the folder was deleted: a fresh start rebuilds it."""
         self.lmdb.reader_check()
-        try:
-            present = (self._folder / DATA_FILE).stat().st_ino == self._inode
-        except FileNotFoundError:
-            present = False
-        if not present:
+        if not self._is_present():
             raise FatalError(f"{self._folder} was deleted or replaced while in use: start again to rebuild it")
+
+    def _is_present(self) -> bool:
+        try:
+            return (self._folder / DATA_FILE).stat().st_ino == self._inode
+        except FileNotFoundError:
+            return False
 
     def _is_sound(self) -> bool:
         try:

@@ -174,7 +174,7 @@ MUTANTS: Sequence[Mutant] = (
         name="forget-note",
         defect="a successor forgets which backfill was settled out of turn",
         found_by="c",
-        seed=140,
+        seed=180,
         apply=defects.forget_the_note,
     ),
     Mutant(
