@@ -73,23 +73,32 @@ class Proxy:
             each.transport.abort()
 
     async def _relay(self, asked: StreamReader, answering: StreamWriter) -> None:
-        if self._is_cut:
-            self.ended += 1
-            answering.transport.abort()
-            return
         relay = asyncio.current_task()
         self._relays.add(relay)
         self._open.add(answering)
+        if self._is_cut:
+            self.ended += 1
+            answering.transport.abort()
+        else:
+            await self._join(asked, answering)
+        await self._end(answering)
+        self._relays.discard(relay)
+
+    async def _join(self, asked: StreamReader, answering: StreamWriter) -> None:
         try:
             answers, asking = await asyncio.open_connection(LOOPBACK, self.target)
         except OSError:
             answering.transport.abort()
-        else:
-            self._open.add(asking)
-            await asyncio.gather(self._hand_on(asked, asking), self._hand_back(answers, answering))
-            self._open.discard(asking)
-        self._open.discard(answering)
-        self._relays.discard(relay)
+            return
+        self._open.add(asking)
+        await asyncio.gather(self._hand_on(asked, asking), self._hand_back(answers, answering))
+        await self._end(asking)
+
+    async def _end(self, writer: StreamWriter) -> None:
+        """Wait until a connection that is being closed is: a loop that ends before leaves its socket open."""
+        self._open.discard(writer)
+        with suppress(OSError):
+            await writer.wait_closed()
 
     async def _hand_on(self, reader: StreamReader, writer: StreamWriter) -> None:
         with suppress(OSError):

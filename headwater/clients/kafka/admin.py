@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
@@ -28,6 +28,9 @@ from headwater.settings import KafkaSettings
 R = TypeVar("R")
 
 _ASK_AGAIN_S = 0.02
+# How long the positions of a group are waited for before another client asks for them; most come within milliseconds.
+_POSITIONS_S: Final = 5.0
+_SLACK_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,8 @@ class KafkaAdmin:
 
     def __init__(self, settings: KafkaSettings, *, client_id: str = "headwater-admin") -> None:
         self._timeout_s = settings.request_timeout_s
-        self._client = AdminClient(client_config(settings, client_id=client_id))
+        self._config = client_config(settings, client_id=client_id)
+        self._client = AdminClient(self._config)
 
     async def topic_names(self) -> frozenset[str]:
         """Return the names of all topics that are there."""
@@ -135,16 +139,25 @@ class KafkaAdmin:
 
     async def committed_offsets(self, group: str, topics: Collection[str]) -> Offsets:
         """Return the next offset that a group will read, for each partition it has committed."""
-        asked = [ConsumerGroupTopicPartitions(group)]
-        answer = await self._ask(
-            lambda: self._client.list_consumer_group_offsets(asked, request_timeout=self._timeout_s),
-            doing=f"reading the positions of {group}",
-        )
+        client = self._client
+        try:
+            async with asyncio.timeout(min(_POSITIONS_S, self._timeout_s)):
+                answer = await self._positions(group)
+        except TimeoutError:
+            self._replace(client)
+            answer = await self._positions(group)
         offsets: Offsets = {topic: {} for topic in topics}
         for each in answer[group].topic_partitions or ():
             if each.topic in offsets and each.offset >= 0:
                 offsets[each.topic][each.partition] = each.offset
         return offsets
+
+    async def _positions(self, group: str) -> dict[Any, Any]:
+        asked = [ConsumerGroupTopicPartitions(group)]
+        return await self._ask(
+            lambda: self._client.list_consumer_group_offsets(asked, request_timeout=self._timeout_s),
+            doing=f"reading the positions of {group}",
+        )
 
     async def members(self, group: str) -> int:
         """Return how many consumers a group has; 0 for one that there is not."""
@@ -196,10 +209,11 @@ class KafkaAdmin:
         self, call: Callable[[], Mapping[Any, Any]], *, doing: str, missing: int | None = None
     ) -> dict[Any, Any]:
         """Run an admin request and await each of its futures; those that end with the code `missing` are left out."""
+        client = self._client
         futures = await self._blocking(call, doing=doing)
         answers: dict[Any, Any] = {}
         try:
-            async with asyncio.timeout(self._timeout_s + 1.0):  # librdkafka's own limit comes first
+            async with asyncio.timeout(self._timeout_s + _SLACK_S):  # librdkafka's own limit comes first
                 for key, future in futures.items():
                     try:
                         answers[key] = await asyncio.wrap_future(future)
@@ -207,16 +221,35 @@ class KafkaAdmin:
                         if missing is None or error.args[0].code() != missing:
                             raise
         except TimeoutError as error:
+            self._replace(client)
             raise KafkaUnavailableError(f"no answer within {self._timeout_s} s while {doing}") from error
         except KafkaException as error:
+            if error.args[0].code() == KafkaError._TIMED_OUT:  # noqa: SLF001 - librdkafka's own codes have underscored names
+                self._replace(client)
             raise translate(error, doing) from error
         return answers
+
+    def _replace(self, client: AdminClient) -> None:
+        """Ask with another client from now on, unless one has taken over already.
+
+        Once the connection to a group's coordinator has ended, librdkafka may wait for it for ever (its issue 5511
+        tells of the like): the client that waited gave no answer again, while a new one had it at once.
+        """
+        if self._client is client:
+            self._client = AdminClient(self._config)
+            loop = asyncio.get_running_loop()  # what other tasks have asked the old one ends before that one does
+            loop.call_later(self._timeout_s + 2 * _SLACK_S, loop.run_in_executor, None, _close, client)
 
     async def _blocking(self, call: Callable[[], R], *, doing: str) -> R:
         try:
             return await asyncio.to_thread(call)
         except KafkaException as error:
             raise translate(error, doing) from error
+
+
+def _close(client: AdminClient) -> None:
+    with client:
+        pass
 
 
 def _state(shape: Any, entries: Mapping[str, Any]) -> TopicState:
