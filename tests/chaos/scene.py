@@ -188,7 +188,9 @@ def open_scene(target: Target, extent: Extent, folder: Path) -> Iterator[Scene]:
         for name, text in SHELF.items():
             shelf.put(name, text, readers=SOMEBODY_ELSE)
         platform.directory((f"users/{PROBER}", {"name": PROBER}))
-        caller = platform.callers[PROBER] = platform.admin.acting_as(PROBER, valid_s=KEY_VALID_S)
+        if PROBER not in platform.callers:
+            platform.callers[PROBER] = platform.admin.acting_as(PROBER, valid_s=KEY_VALID_S)
+        caller = platform.callers[PROBER]
         prober = Prober(caller=caller, knowledge_bases=(source, shelf.name), questions=questions(history))
         arguments = (*CONNECT, "filesystem", str(root), "--source", source, "--knowledge-base", source, "--watch")
         opened.enter_context(platform.child(*arguments, log="outages"))
