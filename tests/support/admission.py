@@ -21,6 +21,7 @@ from headwater.clients.kafka.consumer import RecordStream, from_beginning
 from headwater.clients.kafka.producer import EventProducer
 from headwater.clients.kafka.records import PartitionEnd, Record
 from headwater.clients.kafka.topics import create_topics, desired_topics
+from headwater.heads.ends import ask_ends
 from headwater.heads.view import LmdbHeads
 from headwater.heads.waiting import AppliedPositions
 from headwater.settings import Settings
@@ -157,13 +158,17 @@ class Installation:
         name = topic_of(self.settings, topic)
         partitions = await self.admin.partition_count(name)
         start = from_beginning({name: partitions})
+        # Who committed knows before every partition does: in some, what is settled looks open for a moment.
+        ends = await ask_ends(self.admin, {name: range(partitions)}, transactional={name}, open_too=True)
         found: list[Record] = []
-        open_ends = set(range(partitions))
+        read: dict[int, int] = {}
+        at_end: set[int] = set()
         async with RecordStream.assign_all(self.settings.kafka, start, client_id=f"reader-{uuid4().hex[:6]}") as stream:
-            while open_ends:
+            while len(at_end) < partitions or not ends.reached({name: read}):
                 for item in await stream.read():
                     if isinstance(item, PartitionEnd):
-                        open_ends.discard(item.position.partition)
+                        at_end.add(item.position.partition)
+                        read[item.position.partition] = item.position.offset
                     else:
                         found.append(item)
         return found
