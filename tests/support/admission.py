@@ -153,21 +153,22 @@ class Installation:
             assert time.monotonic() < end, f"not settled within {deadline_s} s: {positions} {self.logs()}"
             await asyncio.sleep(0.02)
 
-    async def records(self, topic: Topic) -> list[Record]:
-        """Return all committed records of a topic."""
+    async def records(self, topic: Topic, *, settled: bool = False) -> list[Record]:
+        """Return all committed records of a topic; with `settled`, those too that were being committed when it began.
+
+        Who committed knows before every partition does: in some, what is settled looks open for a moment.
+        """
         name = topic_of(self.settings, topic)
         partitions = await self.admin.partition_count(name)
         start = from_beginning({name: partitions})
-        # Who committed knows before every partition does: in some, what is settled looks open for a moment.
-        ends = await ask_ends(self.admin, {name: range(partitions)}, transactional={name}, open_too=True)
+        asked = {name: range(partitions)} if settled else {}
+        ends = await ask_ends(self.admin, asked, transactional={name}, open_too=True)
         found: list[Record] = []
         read: dict[int, int] = {}
-        at_end: set[int] = set()
         async with RecordStream.assign_all(self.settings.kafka, start, client_id=f"reader-{uuid4().hex[:6]}") as stream:
-            while len(at_end) < partitions or not ends.reached({name: read}):
+            while len(read) < partitions or not ends.reached({name: read}):
                 for item in await stream.read():
                     if isinstance(item, PartitionEnd):
-                        at_end.add(item.position.partition)
                         read[item.position.partition] = item.position.offset
                     else:
                         found.append(item)
@@ -175,7 +176,8 @@ class Installation:
 
     async def changes(self, *external_ids: str) -> list[DocumentChanged]:
         """Return the log, of these documents or of all, in order within each partition."""
-        log = [decode(each.value or b"", DocumentChanged) for each in await self.records(Topic.DOCUMENTS_CHANGED)]
+        found = await self.records(Topic.DOCUMENTS_CHANGED, settled=True)
+        log = [decode(each.value or b"", DocumentChanged) for each in found]
         return [each for each in log if not external_ids or each.external_id in external_ids]
 
     async def audit(self, *external_ids: str) -> list[tuple[str, str]]:

@@ -49,12 +49,21 @@ async def test_a_worker_freezes_in_mid_sync_the_other_goes_on_and_the_first_wake
     await wiki.ask(SyncMode.FULL)
     await wiki.ask(SyncMode.INCREMENTAL)  # part of the same run, or of one more: never beside it
 
-    async def cursor_seen() -> bool:
-        return len(await wiki.own.records(Topic.CONNECTORS_CURSORS)) >= BATCH
+    async def begun() -> bool:
+        return any("sync_begun" in child.log for child in children)
 
-    await reached(cursor_seen, deadline_s=60, every_s=0.02)
+    await reached(begun, deadline_s=60, every_s=0.02)
     [holder] = [child for child in children if "sync_begun" in child.log]
-    holder.process.send_signal(signal.SIGSTOP)
+
+    async def frozen_with_a_cursor() -> bool:
+        """Let it go on for as long as the waiting between two looks: looking takes longer than a batch."""
+        holder.process.send_signal(signal.SIGSTOP)
+        if len(await wiki.own.records(Topic.CONNECTORS_CURSORS)) >= BATCH:
+            return True
+        holder.process.send_signal(signal.SIGCONT)
+        return False
+
+    await reached(frozen_with_a_cursor, deadline_s=60, every_s=0.05)
     assert SyncEnding.COMPLETED not in await wiki.endings(), "it froze too late to show anything"
 
     async def all_settled() -> bool:
