@@ -32,8 +32,8 @@ class SyncReport:
 _SENTENCES: Final = {
     Ending.COMPLETED: "The source is in sync: {done}.",
     Ending.NOTHING_NEW: "The source is in sync: nothing had changed.",
-    Ending.PARTIAL: "{done}; {failures} items could not be read and are tried again, ever more rarely, and all at once "
-    "by a full sync; each is named with its reason.",
+    Ending.PARTIAL: "{done}; {failures} items could not be read and are tried again without being asked for, and "
+    "all of them by a full sync; each is named with its reason.",
     Ending.SUSPENDED: "Stopped on request after {done}; the next pass goes on from there.",
     Ending.PAUSED: "The source is paused in the directory and is not read. Let an administrator resume it "
     "(`paused: false`), then sync again: the next pass goes on where the last one stopped.",

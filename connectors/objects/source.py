@@ -23,11 +23,6 @@ _SECRET: Final[Mapping[str, frozenset[str]]] = {
     "gs": frozenset({"service_account_key"}),
     "az": frozenset({"account_key", "sas_key"}),
 }
-# One of them is asked for by name: s3:// is signed by our own client, which has no other way to a credential.
-_CREDENTIALS: Final[Mapping[str, frozenset[str]]] = {
-    "gs": frozenset({"service_account_key"}),
-    "az": frozenset({"account_key", "sas_key"}),
-}
 _FIELDS: Final = frozenset(ObjectsSettings.model_fields) - {"url", "options"}
 # Both become part of the host that obstore calls. Azure's rule for names of accounts; a key of Google's that says
 # where the store is, or that it shall not be signed in to, is one for an emulator.
@@ -78,8 +73,9 @@ def _check_cloud(scheme: str, options: Mapping[str, SecretStr]) -> None:
     if scheme == "az" and (account is None or not _ACCOUNT.fullmatch(account.get_secret_value())):
         raise FatalError("settings.account_name: not the name of a storage account: 3 to 24 of a-z and 0-9")
     is_public = "skip_signature" in options and options["skip_signature"].get_secret_value().lower() == "true"
-    if scheme in _CREDENTIALS and not is_public and not _CREDENTIALS[scheme] & options.keys():
-        wanted = " or ".join(sorted(_CREDENTIALS[scheme]))
+    # s3:// is signed by our own client, which has no other way to a credential.
+    if scheme != "s3" and not is_public and not _SECRET[scheme] & options.keys():
+        wanted = " or ".join(sorted(_SECRET[scheme]))
         raise FatalError(f"secrets: {wanted} is missing; give it, or skip_signature=true for a public bucket")
     if "service_account_key" in options:
         _check_key(options["service_account_key"])

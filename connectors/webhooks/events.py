@@ -57,6 +57,7 @@ class BucketEvents:
                 # While the group is rebalancing it takes no positions: they are read again, which is harmless.
                 with suppress(RetryableError):
                     await self.stream.commit(_after(items))
+            self.health.ready("bucket-events")
 
     def wanted(self, items: Sequence[Item]) -> dict[Key, Work]:
         """Return what events ask to look at, by source: those of one tenant's buckets that are not paused."""
@@ -92,7 +93,6 @@ class BucketEvents:
                 await self._rest(error)
             else:
                 left.pop(0)
-        self.health.ready("bucket-events")
 
     async def _rest(self, error: RetryableError) -> None:
         self.health.unready("bucket-events", type(error).__name__)

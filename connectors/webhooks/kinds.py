@@ -34,7 +34,11 @@ def _incremental(source: Source, headers: Headers, body: bytes) -> Work:
 def _objects(source: Source, headers: Headers, body: bytes) -> Work:
     del headers
     of = ObjectsSettings(url=source.settings.get("url", ""))
-    keys = keys_to_look_at(body, bucket=of.bucket)
+    try:
+        bucket = of.bucket
+    except ValueError:  # no URL at all: its syncs say so, and no event is about it
+        return Work()
+    keys = keys_to_look_at(body, bucket=bucket)
     return Work() | Work(items=frozenset(key for key in keys if key.startswith(of.prefix)))
 
 

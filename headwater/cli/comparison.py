@@ -26,9 +26,9 @@ _PATIENCE_S: Final = 300.0
 _COLUMNS: Final = (
     "generation",
     "rows by words",
-    "MiB",
+    "MiB by words",
     "rows by meaning",
-    "MiB ",
+    "MiB by meaning",
     "nDCG@10",
     "p50 ms",
     "p95 ms",

@@ -122,6 +122,18 @@ async def test_paused_sources_and_other_kinds_are_not_asked_for(sources: FakeSou
     assert stream.committed == [({"events-acme": {0: 2}}, 0)]
 
 
+async def test_a_source_whose_url_is_none_does_not_silence_the_others(sources: FakeSources) -> None:
+    sources[TenantId("acme"), SourceId("broken")] = replace(source("objects"), settings={"url": "s3://[papers/x/"})
+    stream = FakeStream([[told(1, "x/a.md")]])
+    assert await stream.all_read(sources) == [(WIKI, "items", ("x/a.md",))]
+
+
+async def test_it_is_ready_again_before_the_next_event(sources: FakeSources) -> None:
+    health = Health()
+    await FakeStream([KafkaUnavailableError("away"), []]).all_read(sources, health)
+    assert health.readiness()["bucket-events"] is None
+
+
 async def test_a_crowd_of_events_is_one_pass(sources: FakeSources) -> None:
     stream = FakeStream([[told(n, f"x/{n}.md") for n in range(MAX_ITEMS + 1)]])
     assert await stream.all_read(sources) == [(WIKI, "incremental", ())]
