@@ -1,12 +1,11 @@
 """Content, submission, cursor: in that order, and nothing of a later step where an earlier one did not hold."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from connectors.cursors import CursorStore
 from connectors.endings import Ending, SyncReport
 from connectors.outstanding import MARK
 from connectors.protocol import (
@@ -20,39 +19,15 @@ from connectors.protocol import (
     SourceGoneError,
     Upserted,
 )
-from connectors.runner import BATCH, CREATED_MARK, FORGOTTEN_AT_ONCE, SYNCED_MARK, Runner
+from connectors.runner import BATCH, CREATED_MARK, FORGOTTEN_AT_ONCE, SYNCED_MARK
 from connectors.work import Work
 from connectors.worker.ports import LostError
 from headwater.clients.egress.errors import MissingError
-from headwater.clients.kafka.records import Outgoing
 from headwater.errors import FatalError, HeadwaterError
-from headwater.settings import Settings
 from schemas.events.directory import Group
 from schemas.ids import Revision
-from tests.support.blobs import FakeBlobStore
-from tests.support.heads import ACME, FILES, NOON, state
-
-
-@dataclass(kw_only=True)
-class Log(CursorStore):
-    """Producer and cursors in one: topics and parts in the order in which they were sent and saved."""
-
-    cursor: dict[str, bytes] = field(default_factory=dict)
-    events: list[str] = field(default_factory=list)
-    refuses: Callable[[str], bool] = lambda topic: False
-
-    async def load(self) -> dict[str, bytes]:
-        return dict(self.cursor)
-
-    async def save(self, parts: Mapping[str, bytes | None]) -> None:
-        self.events += [f"{part} {'gone' if value is None else 'saved'}" for part, value in parts.items()]
-        self.cursor = {part: value for part, value in {**self.cursor, **parts}.items() if value is not None}
-
-    async def send_many(self, records: Sequence[Outgoing]) -> None:
-        sent = [each.topic.removeprefix("rag.") for each in records]
-        if any(self.refuses(topic) for topic in sent):
-            raise FatalError("the broker refuses")
-        self.events += sent
+from tests.support.heads import NOON, state
+from tests.support.running import FakeLog, runner_of
 
 
 @dataclass(kw_only=True)
@@ -107,45 +82,36 @@ def lost() -> None:
 TEAM = GroupMirrored(group_id="team", group=Group(name="Team", members=()), cursor={"team": b"seen"})
 
 
-async def synced(log: Any, feed: Feed, work: Work | None = None, **said: Any) -> SyncReport:
-    runner = Runner(
-        settings=Settings(),
-        connector=feed,
-        cursors=log,
-        blobs=FakeBlobStore(),
-        producer=log,
-        tenant=ACME,
-        source=FILES,
-        **said,
-    )
+async def synced(log: FakeLog, feed: Feed, work: Work | None = None, **said: Any) -> SyncReport:
+    runner = runner_of(feed, log, **said)
     return await (runner.sync() if work is None else runner.sync(work))
 
 
 async def test_groups_then_documents_then_a_place_each_before_its_part_of_the_cursor() -> None:
-    log = Log(cursor={SYNCED_MARK: b"yes", "old": b"seen"})
+    log = FakeLog({SYNCED_MARK: b"yes", "old": b"seen"})
     told: list[Observed] = [page("new"), TEAM, gone("old"), CursorMoved(cursor={"place": b"end"})]
     assert (await synced(log, Feed(told=told))).ending is Ending.COMPLETED
     assert log.events == [
         "directory.submitted",
-        "team saved",
+        "team saved seen",
         "documents.submitted",
         "documents.submitted",
-        "new saved",
+        "new saved seen",
         "old gone",
-        "place saved",
+        "place saved end",
     ]
 
 
 @pytest.mark.parametrize(("refused", "left"), [("directory", set()), ("documents", {"team"})])
 async def test_what_the_broker_does_not_hold_is_not_in_the_cursor(refused: str, left: set[str]) -> None:
-    log = Log(refuses=lambda topic: topic.startswith(refused))
+    log = FakeLog(refuses=lambda topic: topic.startswith(refused))
     report = await synced(log, Feed(told=[TEAM, page("new"), CursorMoved(cursor={"place": b"end"})]))
-    assert (report.ending, set(log.cursor)) == (Ending.SOURCE_REFUSED, left)
+    assert (report.ending, set(log.parts)) == (Ending.SOURCE_REFUSED, left)
 
 
 @pytest.mark.parametrize("told", [page("new"), gone("old"), TEAM, CursorMoved(cursor={"place": b"end"})])
 async def test_who_may_have_lost_the_source_sends_and_saves_nothing(told: Observed) -> None:
-    log = Log()
+    log = FakeLog()
     with pytest.raises(LostError):
         await synced(log, Feed(told=[told]), may_write=lost)
     assert log.events == []
@@ -159,21 +125,21 @@ async def test_who_lost_the_source_meanwhile_saves_no_place() -> None:
             raise LostError("another worker")
         held.pop()
 
-    log = Log()
+    log = FakeLog()
     with pytest.raises(LostError):
         await synced(log, Feed(told=[page("new"), CursorMoved(cursor={"place": b"end"})]), may_write=check)
-    assert log.cursor.keys() == {"new"}
+    assert log.parts.keys() == {"new"}
 
 
 async def test_who_may_have_lost_the_source_forgets_no_earlier_life() -> None:
-    log = Log(cursor={CREATED_MARK: b"9", "new": b"seen"})  # of the worker that holds it
+    log = FakeLog({CREATED_MARK: b"9", "new": b"seen"})  # of the worker that holds it
     with pytest.raises(LostError):
         await synced(log, Feed(told=[]), created=Revision(7), may_write=lost)
     assert log.events == []
 
 
 async def test_an_item_that_cannot_be_read_is_in_the_cursor_as_failed_only_and_stops_no_other() -> None:
-    log = Log()
+    log = FakeLog()
     told: list[Observed] = [
         page("a"),
         page("b", error=MissingError("b is gone")),
@@ -182,45 +148,45 @@ async def test_an_item_that_cannot_be_read_is_in_the_cursor_as_failed_only_and_s
     ]
     report = await synced(log, Feed(told=told))
     assert (report.ending, report.failures, report.upserted) == (Ending.PARTIAL, 2, 2)
-    assert log.cursor.keys() == {"a", "c", SYNCED_MARK, f"{MARK}b", f"{MARK}d"}
+    assert log.parts.keys() == {"a", "c", SYNCED_MARK, f"{MARK}b", f"{MARK}d"}
 
 
 @pytest.mark.parametrize("count", [1, BATCH, BATCH + 1])
 async def test_what_was_told_before_a_source_broke_off_is_submitted_and_no_pass_is_complete(count: int) -> None:
-    log = Log()
+    log = FakeLog()
     report = await synced(log, Feed(told=[page(f"{n}") for n in range(count)], error=FatalError("broke off")))
     assert (report.ending, report.upserted) == (Ending.SOURCE_REFUSED, count)
-    assert log.cursor.keys() == {f"{n}" for n in range(count)}
+    assert log.parts.keys() == {f"{n}" for n in range(count)}
 
 
 async def test_nothing_is_read_where_the_check_fails() -> None:
-    log, feed = Log(cursor={"old": b"seen"}), Feed(told=[gone("old")], wrong=SourceGoneError("settings.url: nothing"))
+    log, feed = FakeLog({"old": b"seen"}), Feed(told=[gone("old")], wrong=SourceGoneError("settings.url: nothing"))
     report = await synced(log, feed)
     assert (report.ending, feed.since, log.events) == (Ending.SOURCE_GONE, None, [])
 
 
 async def test_looks_at_single_items_are_no_first_pass() -> None:
-    log = Log()
+    log = FakeLog()
     await synced(log, Feed(told=[page("a")]), Work(items=frozenset({"a"})))
-    assert log.cursor.keys() == {"a"}
+    assert log.parts.keys() == {"a"}
 
 
 async def test_an_earlier_life_is_forgotten_before_the_new_one_is_marked() -> None:
-    log = Log(cursor={CREATED_MARK: b"7", SYNCED_MARK: b"yes", "old": b"seen"})
+    log = FakeLog({CREATED_MARK: b"7", SYNCED_MARK: b"yes", "old": b"seen"})
     feed = Feed(told=[])
     await synced(log, feed, created=Revision(9))
     assert feed.since == {}
-    assert log.events[:4] == [f"{CREATED_MARK} gone", f"{SYNCED_MARK} gone", "old gone", f"{CREATED_MARK} saved"]
+    assert log.events[:4] == [f"{CREATED_MARK} gone", f"{SYNCED_MARK} gone", "old gone", f"{CREATED_MARK} saved 9"]
 
 
 async def test_an_earlier_life_is_forgotten_whole() -> None:
     parts = {f"{number}": b"seen" for number in range(FORGOTTEN_AT_ONCE + 1)}
-    log, feed = Log(cursor={CREATED_MARK: b"7", **parts}), Feed(told=[])
+    log, feed = FakeLog({CREATED_MARK: b"7", **parts}), Feed(told=[])
     await synced(log, feed, created=Revision(9))
-    assert log.cursor.keys() == {CREATED_MARK, SYNCED_MARK}
+    assert log.parts.keys() == {CREATED_MARK, SYNCED_MARK}
 
 
 async def test_a_connector_sees_its_own_parts_alone() -> None:
     feed = Feed(told=[])
-    await synced(Log(cursor={CREATED_MARK: b"9", SYNCED_MARK: b"yes", "old": b"seen"}), feed, created=Revision(9))
+    await synced(FakeLog({CREATED_MARK: b"9", SYNCED_MARK: b"yes", "old": b"seen"}), feed, created=Revision(9))
     assert feed.since == {"old": b"seen"}
