@@ -3,7 +3,10 @@
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 
-PYTHON ?= python3.11
+# The distribution's build comes first: it is optimised by profiles, which many another is not (docs/adr/0181).
+ifeq ($(origin PYTHON), undefined)
+PYTHON := $(firstword $(foreach each,/usr/bin/python3.11 python3.11,$(shell $(each) -c 'import ensurepip' 2>/dev/null && echo $(each))))
+endif
 UV_HOME := .headwater/tools/uv
 UV := $(UV_HOME)/bin/uv
 BIN := .venv/bin
@@ -23,7 +26,7 @@ setup: $(BIN)/.synced ## Install everything: Python packages from the lock, comp
 	@$(HEADWATER) setup
 
 $(UV_HOME)/.installed: .ci/uv.txt
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: install it (Debian: apt-get install python3.11 python3.11-venv), or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@command -v "$(PYTHON)" >/dev/null || { echo "Python 3.11 is missing: install it (Debian: apt-get install python3.11 python3.11-venv), or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "uv: installing into $(UV_HOME)"
 	@$(PYTHON) -m venv --clear $(UV_HOME)
 	@$(UV_HOME)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r .ci/uv.txt
