@@ -47,9 +47,9 @@ class ObjectsConnector:
         self._filter()
         await self.objects.check(self.settings.prefix)
         if self.settings.access_tags:
+            granting = Granting(self.objects, self.settings, PrefixAccess(rules=None, name=""), None)
             async for page in self.objects.pages(self.settings.prefix):
-                for listed in page[:1]:
-                    await self.objects.tags(listed.key)
+                await granting.of_page(page[:1])
                 return
 
     async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
