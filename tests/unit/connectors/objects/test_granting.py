@@ -94,7 +94,7 @@ async def test_tags_that_may_not_be_read_end_the_pass_and_open_nothing(source: B
     source.server.denied = {"TAGS"}
     connector = source.connector()
     for found in (connector.changes(dict(follower.cursor)), connector.items([KEY], dict(follower.cursor))):
-        with pytest.raises(FatalError, match="s3:GetObjectTagging.*access_tags"):
+        with pytest.raises(FatalError, match=r"s3:GetObjectTagging.*access_tags"):
             await follower.submit(found)
     with pytest.raises(FatalError, match="s3:GetObjectTagging"):
         await connector.check()
