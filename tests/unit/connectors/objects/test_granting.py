@@ -99,3 +99,41 @@ async def test_tags_that_may_not_be_read_end_the_pass_and_open_nothing(source: B
     with pytest.raises(FatalError, match="s3:GetObjectTagging"):
         await connector.check()
     assert follower.documents[KEY].access == access([["everyone"], ["user:ann"]], ["user:eve"])
+
+
+@pytest.mark.parametrize(
+    "text", [b"readers: [everyone ::", b"readers: everyone", b"reader: [everyone]", b"x" * 300_000]
+)
+async def test_a_sidecar_that_is_no_rule_closes_and_is_reported_until_it_is_mended(
+    source: BucketSource, text: bytes
+) -> None:
+    follower = Follower(source)
+    await follower.follow()
+    source.server.put(f"{PREFIX}{SIDECARS}a", text)
+    for _ in range(2):
+        await follower.follow()
+        assert follower.documents[KEY].access == NOBODY
+        assert follower.failed.keys() == {KEY}
+    says(source, {"readers": ["user:ann"]}, {})
+    # A notification names the sidecar: what it is about is looked at.
+    changes = await follower.submit(source.connector().items([f"{PREFIX}{SIDECARS}a"], dict(follower.cursor)))
+    assert [each.external_id for each in changes] == [KEY]
+    assert follower.documents[KEY].access == access([["everyone"], ["user:ann"]], ["user:eve"])
+    assert (await follower.follow(), follower.failed) == ([], {})
+
+
+async def test_rules_that_may_not_be_read_end_the_pass_and_close_nothing(source: BucketSource) -> None:
+    source.limits = {}
+    source.share("a", ["user:ann"])
+    follower = Follower(source)
+    await follower.follow()
+    source.server.answers = {"GET": [(403, "AccessDenied")] * 2}
+    assert await _refused(source, follower) == source.truth()
+    source.server.answers = {"HEAD": [(403, "")], "GET": [(403, "AccessDenied")]}
+    assert await _refused(source, follower) == source.truth()
+
+
+async def _refused(source: BucketSource, follower: Follower) -> dict[str, tuple[str, tuple[str, ...]]]:
+    with pytest.raises(FatalError, match="without it nobody knows who may read what"):
+        await follower.follow()
+    return follower.view()
