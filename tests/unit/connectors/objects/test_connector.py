@@ -1,6 +1,7 @@
 """The bucket connector where buckets are odd: keys, archives, versions, rights, what is being looked at."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -132,6 +133,16 @@ async def test_an_object_that_changed_after_it_was_listed_is_not_read(source: Bu
     await follower.follow()
     assert isinstance(follower.failed[f"{PREFIX}a"], ObjectChangedError)
     assert follower.documents == {}
+
+
+async def test_another_number_of_bytes_than_was_listed_is_another_object(source: BucketSource) -> None:
+    """Of a store that tells no ETag it is all that tells them apart."""
+    source.put("a", "text")
+    objects = source.connector().objects
+    listed = await objects.head(f"{PREFIX}a")
+    assert listed is not None
+    with pytest.raises(ObjectChangedError, match="4 bytes where 5 were listed"):
+        [piece async for piece in objects.read(replace(listed, etag=None, size_bytes=5))]
 
 
 async def test_objects_above_the_limit_are_reported(source: BucketSource) -> None:
