@@ -10,7 +10,7 @@ import structlog
 from connectors.endings import Ending, SyncReport
 from connectors.outstanding import Outstanding
 from connectors.protocol import SourceGoneError
-from headwater.errors import FatalError, HeadwaterError, RetryableError, UnauthorisedError
+from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError, UnauthorisedError
 from headwater.telemetry.metrics import SYNC_ITEMS, SYNCS_ENDED
 
 log = structlog.get_logger(__name__)
@@ -73,11 +73,14 @@ class Tally:
 
 
 async def reported(work: Callable[[Tally], Awaitable[None]]) -> SyncReport:
-    """Do the work and name its ending. What is neither the source's word nor an outage is raised."""
+    """Do the work and name its ending. What is neither the source's word nor an outage is raised.
+
+    A PoisonError that no item could be blamed for is the source's word: whoever ran it again would hear it again.
+    """
     tally = Tally()
     try:
         await work(tally)
-    except (FatalError, RetryableError) as error:
+    except (FatalError, PoisonError, RetryableError) as error:
         return tally.report(ending_of(error), reason=str(error))
     except asyncio.CancelledError:
         tally.report(Ending.SUSPENDED)
@@ -85,14 +88,14 @@ async def reported(work: Callable[[Tally], Awaitable[None]]) -> SyncReport:
     return tally.report(tally.ending())
 
 
-def ending_of(error: FatalError | RetryableError) -> Ending:
+def ending_of(error: FatalError | PoisonError | RetryableError) -> Ending:
     """Name the ending that an error is."""
     match error:
         case UnauthorisedError():
             return Ending.UNAUTHORISED
         case SourceGoneError():
             return Ending.SOURCE_GONE
-        case FatalError():
+        case FatalError() | PoisonError():
             return Ending.SOURCE_REFUSED
         case RetryableError():
             return Ending.FAILED

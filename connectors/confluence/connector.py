@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connectors.confluence.access import Readers
+from connectors.confluence.client import AnswerError
 from connectors.confluence.cursor import LISTED, SEARCHED, moment, now
 from connectors.confluence.groups import GroupMirror
 from connectors.confluence.judging import Judge
@@ -36,7 +37,7 @@ class ConfluenceConnector:
         try:
             await self.site.whoami()
             spaces = await self.site.spaces()
-        except MissingError as error:
+        except (AnswerError, MissingError) as error:
             raise SourceGoneError(
                 f"settings.url: no Confluence answers there ({error}); Cloud's address ends in /wiki/, and Data "
                 "Center's in its context path if it has one"

@@ -43,6 +43,10 @@ class FileTooLargeError(PoisonError):
     """A file above the source's limit."""
 
 
+class FolderTruncatedError(PoisonError):
+    """A folder of which GitHub tells a part. What is missing in the answer may be there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """A listing, whole, and what recognises it."""
@@ -120,9 +124,15 @@ class GithubClient:
         return found if found.status in {"ahead", "identical"} and len(found.files) < self._compared_files else None
 
     async def tree(self, repository: Repository, sha: str, *, recursive: bool) -> Tree:
-        """Return a folder, or with all below it."""
+        """Return a folder, or with all below it, which may be truncated. Raise FolderTruncatedError for half of one."""
         path = self.below(repository, f"git/trees/{sha}")
-        return read_as(Tree, await self._body(f"{path}?recursive=1" if recursive else path))
+        found = read_as(Tree, await self._body(f"{path}?recursive=1" if recursive else path))
+        if found.truncated and not recursive:
+            raise FolderTruncatedError(
+                f"{repository.full_name}: one of its folders is larger than GitHub tells in one answer; its files are "
+                "not compared, and nothing is deleted"
+            )
+        return found
 
     async def entry(self, repository: Repository, path: str, commit: str) -> Entry | None:
         """Return what a path is in a commit; None where it is nothing, or a folder."""

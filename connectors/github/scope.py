@@ -49,30 +49,35 @@ class Scope:
                 "gone, remove the source; else check the rights of its token"
             )
         by_id = {each.id: each for each in listed if self._is_wanted(each)}
-        gone = []
+        gone, unread = [], _unread(failed)
         for missing in sorted(known - by_id.keys()):
             try:
                 again = await self.client.repository_by_id(missing)
-                stays = again is not None and self._is_wanted(again) and await self._is_ours(again)
+                found = again if again is not None and self._is_wanted(again) else None
+                stays = found is not None and await self._is_ours(found)
             except PoisonError as error:  # neither there nor gone: what is held stays, for nobody
                 failed = [*failed, ItemFailed(external_id=readers_group(missing), error=error)]
                 continue
-            if again is not None and stays:
-                by_id[missing] = again
-            else:
+            if found is not None and stays:
+                by_id[missing] = found
+            elif found is None or unread is None:  # else it may be what the unread name leads to: it stays, for nobody
                 gone.append(missing)
         return Found(repositories=sorted(by_id.values(), key=lambda each: each.id), gone=gone, failed=failed)
 
     async def one(self, repository_id: int) -> Repository | None:
-        """Return a repository of this source; None where it is gone or another's."""
+        """Return a repository of this source; None where it is gone or another's. Raises PoisonError for neither."""
         found = await self.client.repository_by_id(repository_id)
         if found is None or not self._is_wanted(found):
             return None
         if await self._is_ours(found):
             return found
         # A list may lead to it by a name that it had.
-        listed = (await self._listed())[0] if self.settings.repositories else ()
-        return found if any(each.id == repository_id for each in listed) else None
+        listed, failed = await self._listed() if self.settings.repositories else ((), ())
+        if any(each.id == repository_id for each in listed):
+            return found
+        if error := _unread(failed):
+            raise error
+        return None
 
     @property
     def named(self) -> str:
@@ -120,3 +125,9 @@ class Scope:
 
     def _is_wanted(self, repository: Repository) -> bool:
         return (self.settings.archived or not repository.archived) and (self.settings.forks or not repository.fork)
+
+
+def _unread(failed: Sequence[ItemFailed]) -> PoisonError | None:
+    """Return why a name of the list could not be read, where that does not say that there is nothing of this name."""
+    errors = (each.error for each in failed if not isinstance(each.error, MissingError))
+    return next((error for error in errors if isinstance(error, PoisonError)), None)

@@ -100,16 +100,16 @@ class Visit:
         self.state = replace(self.state, token=token, unread=tuple(unread))
 
     async def one(self, wanted: Named) -> AsyncIterator[Observed]:
-        """Look at one document, or at all of a wiki."""
+        """Look at one document, or at all of a wiki. Of what is switched off there what is held stays."""
         match wanted:
             case Named(path=str(path)):
                 looked = self._file(path)
-            case Named(number=int(number)) if self.settings.issues:
+            case Named(number=int(number)) if self.settings.issues and self.home.repository.has_issues:
                 looked = self.issues.one(number)
             case Named(release=int(release)) if self.settings.releases:
                 looked = self.releases.one(release)
-            case Named(discussion=int(discussion)) if self.settings.discussions:
-                looked = self.discussions.one(discussion)
+            case Named(discussion=int(number)) if self.settings.discussions and self.home.repository.has_discussions:
+                looked = self.discussions.one(number)
             case Named(wiki=str(path)) if self.settings.wikis:
                 looked = self.wikis.one(path) if path and self.home.repository.has_wiki else self._wiki(whole=False)
             case _:

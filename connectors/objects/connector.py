@@ -12,7 +12,7 @@ from connectors.leaves import Held, Leaf, Ledger, Note
 from connectors.objects.documents import content_token, document_state
 from connectors.objects.granting import Grant, Granting
 from connectors.objects.settings import RULES_KEY, SIDECARS, ObjectsSettings
-from connectors.objects.sidecars import Sidecars, rule_bytes
+from connectors.objects.sidecars import RuleUnreadError, Sidecars, rule_bytes
 from connectors.prefixes import PrefixAccess, PrefixRules
 from connectors.protocol import Cursor, Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
 from connectors.rules import FolderRuleError, read_as
@@ -21,7 +21,9 @@ from headwater.ports.objects import ListedObject, ObjectArchivedError, Objects
 from schemas.events.documents import NOBODY, Access, DocumentPatch
 from schemas.ids import KnowledgeBaseId
 
-_BROKEN: Final = "!"  # before an access token: closed because what says it could not be read
+# Before an access token, of what is closed until it is known who may read it:
+_BROKEN: Final = "!"  # what says it is no rule, and stays so until another is stored
+_UNREAD: Final = "?"  # what says it could not be read: tried again by each pass
 
 
 class ObjectTooLargeError(PoisonError):
@@ -45,9 +47,9 @@ class ObjectsConnector:
         self._filter()
         await self.objects.check(self.settings.prefix)
         if self.settings.access_tags:
+            granting = Granting(self.objects, self.settings, PrefixAccess(rules=None, name=""), None)
             async for page in self.objects.pages(self.settings.prefix):
-                for listed in page[:1]:
-                    await self.objects.tags(listed.key)
+                await granting.of_page(page[:1])
                 return
 
     async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
@@ -125,7 +127,8 @@ class ObjectsConnector:
         try:
             access = await grant.read(self.objects)
         except FolderRuleError as error:
-            now = Held(content=now.content, access=_BROKEN + now.access)
+            mark = _UNREAD if isinstance(error, RuleUnreadError) else _BROKEN
+            now = Held(content=now.content, access=mark + now.access)
             yield ItemFailed(external_id=listed.key, error=error)
         if held is not None and held.access != now.access:
             patched = Held(content=held.content, access=now.access)

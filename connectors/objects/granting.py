@@ -65,7 +65,11 @@ class Granting:
         (tags,) = await self._tags([listed])
         return self._grant(listed, listed.key.removeprefix(self._settings.prefix), tags, sidecar)
 
-    def _grant(self, listed: ListedObject, key: str, tags: Mapping[str, str], sidecar: ListedObject | None) -> Grant:
+    def _grant(
+        self, listed: ListedObject, key: str, tags: Mapping[str, str] | None, sidecar: ListedObject | None
+    ) -> Grant:
+        if tags is None:
+            return Grant(access=NOBODY, sidecar=None)
         access = self._rules.access(key)
         if not tags:
             return Grant(access=access, sidecar=sidecar)
@@ -75,16 +79,17 @@ class Granting:
             told = error if isinstance(error, FolderRuleError) else FolderRuleError(f"{listed.key}: tags: not a rule")
             return Grant(access=NOBODY, sidecar=None, error=told)
 
-    async def _tags(self, page: Sequence[ListedObject]) -> Sequence[Mapping[str, str]]:
+    async def _tags(self, page: Sequence[ListedObject]) -> Sequence[Mapping[str, str] | None]:
         if not self._settings.access_tags:
             return [{}] * len(page)
         return await asyncio.gather(*(self._tags_of(listed.key) for listed in page))
 
-    async def _tags_of(self, key: str) -> Mapping[str, str]:
+    async def _tags_of(self, key: str) -> Mapping[str, str] | None:
+        """Return an object's tags; None where it vanished: that is not an object without tags."""
         async with self._tagging:
             try:
                 return await self._objects.tags(key)
             except ObjectVanishedError:
-                return {}
+                return None
             except PoisonError as error:  # not to be mistaken for an object without tags, nor for a revocation
                 raise FatalError(f"{error}; or connect the bucket without access_tags") from error

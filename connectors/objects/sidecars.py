@@ -30,11 +30,15 @@ class Sidecars:
             self._page, self._place = page, 0
 
 
+class RuleUnreadError(FolderRuleError):
+    """A rule that is there and could not be read. What was said of it may end without the rule being another."""
+
+
 async def rule_bytes(objects: Objects, listed: ListedObject) -> bytes:
-    """Read a rule whole. Raise FolderRuleError where it cannot be read."""
+    """Read a rule whole. Raise FolderRuleError where it is none, RuleUnreadError where it cannot be read."""
     if listed.size_bytes > MAX_RULE_BYTES:
         raise FolderRuleError(f"{listed.key}: larger than {MAX_RULE_BYTES} bytes; name groups instead of users")
     try:
         return b"".join([piece async for piece in objects.read(listed)])
     except PoisonError as error:
-        raise FolderRuleError(f"{listed.key}: cannot be read: {error}") from error
+        raise RuleUnreadError(f"{listed.key}: cannot be read: {error}") from error

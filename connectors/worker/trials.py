@@ -18,7 +18,7 @@ from connectors.tally import ending_of
 from connectors.worker.desk import UNKNOWN_FOR
 from connectors.worker.job import REMOVED
 from connectors.worker.ports import Jobs, Key, Sources, SyncLog
-from headwater.errors import FatalError, HeadwaterError, RetryableError
+from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError
 from headwater.retry import retry
 from schemas.events.directory import Source
 from schemas.events.syncs import SourceTested, SyncRequested
@@ -125,7 +125,7 @@ class Trials:
         match error:
             case None:
                 return Ending.COMPLETED, IN_ORDER
-            case FatalError() | RetryableError():
+            case FatalError() | PoisonError() | RetryableError():
                 return ending_of(error), str(error)
             case Exception():
                 # A defect of one connector must not end the worker, which reads others' sources too.

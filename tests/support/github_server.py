@@ -67,6 +67,7 @@ class GithubServer:
     url: str = ""
     state: GithubState = field(default_factory=GithubState)
     tree_entries: int = 1000  # of one recursive answer; more are truncated
+    folder_entries: int = 1000  # of one answer about a folder alone
     compared_files: int = 300
     requests: list[str] = field(default_factory=list)
     answered: list[str] = field(default_factory=list)  # with a body
@@ -270,6 +271,8 @@ class GithubServer:
         raise RefusedError(404)
 
     def _of_issues(self, repo: Repo, kind: str, more: Sequence[str], query: Mapping[str, str]) -> Any:
+        if not repo.has_issues:
+            raise RefusedError(410)
         if not more:
             return self._issues(repo, query)
         issue = repo.issues.get(int(more[0]))
@@ -293,8 +296,8 @@ class GithubServer:
                 entries.append({"path": folder, "mode": "040000", "type": "tree", "sha": tree_sha(below)})
         entries += [] if recursive else self._upper_folders(tree, entries)
         entries.sort(key=lambda each: str(each["path"]))
-        truncated = recursive and len(entries) > self.tree_entries
-        return {"sha": sha, "tree": entries[: self.tree_entries] if recursive else entries, "truncated": truncated}
+        most = self.tree_entries if recursive else self.folder_entries
+        return {"sha": sha, "tree": entries[:most], "truncated": len(entries) > most}
 
     def _upper_folders(self, tree: Tree, entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         named = {each["path"] for each in entries}
@@ -357,7 +360,7 @@ class GithubServer:
             "default_branch": repo.branch,
             "archived": repo.archived,
             "fork": False,
-            "has_issues": True,
+            "has_issues": repo.has_issues,
             "has_discussions": repo.has_discussions,
             "has_wiki": repo.has_wiki,
         }

@@ -94,6 +94,7 @@ class Repo:
     issues: dict[int, FakeIssue] = field(default_factory=dict)
     releases: dict[int, FakeRelease] = field(default_factory=dict)
     discussions: dict[int, FakeDiscussion] = field(default_factory=dict)
+    has_issues: bool = True
     has_discussions: bool = True
     has_wiki: bool = True
     wiki: FakeWiki = field(default_factory=FakeWiki)

@@ -23,6 +23,7 @@ ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _BUSY: Final = frozenset({"SlowDown", "RequestTimeout", "ServiceUnavailable", "InternalError", "OperationAborted"})
 _BUSY_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504})
 _REGION: Final = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
+_UNTAGGED: Final = frozenset({"NoSuchTagSet", "NoSuchTagSetError"})
 _CREDENTIALS: Final = {
     "InvalidAccessKeyId": "the store knows no such access_key_id; check it",
     "SignatureDoesNotMatch": "secret_access_key does not belong to access_key_id; check it",
@@ -85,6 +86,11 @@ def tags_of(content: bytes) -> dict[str, str]:
     """Read a Tagging answer."""
     tags = _parsed(content).iterfind("TagSet/Tag")
     return {tag.findtext("Key", ""): tag.findtext("Value", "") for tag in tags}
+
+
+def says_untagged(content: bytes) -> bool:
+    """Say whether a refusal means that nothing was ever tagged: some stores have no empty answer."""
+    return _code(content) in _UNTAGGED
 
 
 def _parsed(content: bytes) -> ET.Element:

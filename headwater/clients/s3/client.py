@@ -9,7 +9,7 @@ from typing import Final
 
 import httpx
 
-from headwater.clients.s3.answers import head_of, page_of, refusal, tags_of
+from headwater.clients.s3.answers import head_of, page_of, refusal, says_untagged, tags_of
 from headwater.clients.s3.signing import Credentials, encoded_path, encoded_query, signed_headers
 from headwater.errors import FatalError, PoisonError, RetryableError
 from headwater.ports.objects import ListedObject, ObjectChangedError
@@ -113,8 +113,12 @@ class S3Objects:
 
         async def ask() -> Mapping[str, str]:
             async with self._open("GET", key, query={"tagging": ""}) as response:
-                await self._raise_for(response, right="s3:GetObjectTagging", key=key)
-                return tags_of(await self._whole(response))
+                content = await self._whole(response)
+            if response.is_success:
+                return tags_of(content)
+            if says_untagged(content):
+                return {}
+            raise refusal(response.status_code, content, where=self._where, right="s3:GetObjectTagging", key=key)
 
         return await retry(ask, policy=self._policy)
 

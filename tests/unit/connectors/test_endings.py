@@ -3,6 +3,9 @@
 import pytest
 
 from connectors.endings import Ending, SyncReport
+from connectors.protocol import SourceGoneError
+from connectors.tally import Tally, reported
+from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError, UnauthorisedError
 
 
 @pytest.mark.parametrize("ending", Ending)
@@ -18,3 +21,22 @@ def test_a_sentence_says_how_much_was_done_and_why_it_ended() -> None:
         "Not finished, after 3 written, 1 changed in metadata, 2 deleted: kafka: no answer. "
         "The next pass goes on from there."
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "ending"),
+    [
+        (UnauthorisedError("said so"), Ending.UNAUTHORISED),
+        (SourceGoneError("said so"), Ending.SOURCE_GONE),
+        (FatalError("said so"), Ending.SOURCE_REFUSED),
+        (PoisonError("said so"), Ending.SOURCE_REFUSED),  # of no item: raised, it would be run again for ever
+        (RetryableError("said so"), Ending.FAILED),
+    ],
+)
+async def test_what_a_source_raises_has_its_ending(error: HeadwaterError, ending: Ending) -> None:
+    async def raising(tally: Tally) -> None:
+        tally.upserted = 1
+        raise error
+
+    report = await reported(raising)
+    assert (report.ending, report.reason, report.upserted) == (ending, "said so", 1)

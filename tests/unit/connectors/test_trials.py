@@ -7,7 +7,7 @@ import pytest
 from connectors.endings import Ending
 from connectors.worker import trials
 from connectors.worker.ports import Key
-from headwater.errors import FatalError, RetryableError, UnauthorisedError
+from headwater.errors import FatalError, PoisonError, RetryableError, UnauthorisedError
 from schemas.ids import SourceId, TenantId
 from tests.support.syncing import BLOG, DONE, WIKI, Office, office, source
 
@@ -35,6 +35,7 @@ async def test_a_test_runs_beside_a_sync_and_says_that_all_is_in_order() -> None
     [
         (UnauthorisedError("secrets.token: refused"), Ending.UNAUTHORISED, "secrets.token: refused"),
         (FatalError("settings.url: is none"), Ending.SOURCE_REFUSED, "settings.url: is none"),
+        (PoisonError("hub.test answered 422"), Ending.SOURCE_REFUSED, "hub.test answered 422"),
         (RetryableError("away"), Ending.FAILED, "away"),
         (KeyError("secret"), Ending.FAILED, "a defect of the connector (KeyError); the worker's log has it"),
     ],

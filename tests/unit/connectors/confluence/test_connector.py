@@ -251,6 +251,9 @@ async def test_check_names_what_is_missing(wiki: ConfluenceSource) -> None:
     wiki.server.no_permissions = {SPACE}
     with pytest.raises(UnauthorisedError, match="administrator of the spaces"):
         await wiki.connector().check()
+    wiki.server.answers = [(200, {})] * 2  # something else than Confluence answers there
+    with pytest.raises(SourceGoneError, match=r"settings\.url: no Confluence"):
+        await wiki.connector().check()
     wiki.settings = {"spaces": "[ENG, HR]"}
     with pytest.raises(SourceGoneError, match=r"settings\.spaces: HR"):
         await wiki.connector().check()

@@ -85,6 +85,27 @@ async def test_a_repository_of_a_list_that_is_not_there_is_named(
         await source.connector().check()
 
 
+async def test_a_name_of_a_list_that_cannot_be_read_deletes_nothing(
+    source: OrganisationSource, follower: Follower
+) -> None:
+    del source.settings["organisation"]
+    source.settings["repositories"] = "[acme/code, acme/docs]"
+    code, docs = source.state.add_repo("code"), source.state.add_repo("docs")
+    for repo in (code, docs):
+        repo.put("a.md", b"text\n")
+    source.state.rename(code, "renamed")  # the list leads to it by the name that it had
+    await follower.follow()
+    source.server.refused = {"acme/code$": 403}
+    for found in (source.connector().changes, lambda since: source.connector().items([f"repo:{code.id}"], since)):
+        follower.failed.clear()
+        assert await follower.submit(found(dict(follower.cursor))) == []
+        assert len(follower.failed) == 1
+    assert f"repo:{code.id}" not in follower.groups  # and nobody reads it meanwhile
+    source.server.refused = {}
+    assert await follower.follow() == []
+    assert follower.view() == source.truth()
+
+
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("recorded", "path", "form"),

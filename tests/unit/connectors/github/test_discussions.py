@@ -128,8 +128,12 @@ async def test_they_come_and_go_with_the_setting_and_move_with_their_repository(
     patches = [each.what.patch.url for each in await follower.follow() if isinstance(each.what, Patched)]
     assert "https://github.test/acme/renamed/discussions/1" in patches
     source.state.edit(repo.discussions[1], "Edited")
-    repo.has_discussions = False  # switched off: what is held stays
+    kept, repo.discussions = repo.discussions, {}
+    repo.has_discussions = False  # switched off, and nobody is told of them: what is held stays
     assert await follower.follow() == []
+    named = [f"repo:{repo.id}/discussion/1"]
+    assert await follower.submit(source.connector().items(named, dict(follower.cursor))) == []
+    repo.discussions = kept
     source.settings["discussions"] = False
     assert [type(each.what) for each in await follower.follow()] == [Deleted]
     assert follower.view() == source.truth()

@@ -106,6 +106,21 @@ async def test_a_truncated_tree_is_walked_by_its_folders(source: OrganisationSou
     assert follower.view() == source.truth()
 
 
+async def test_a_folder_that_is_told_in_part_deletes_nothing(source: OrganisationSource, follower: Follower) -> None:
+    repo = source.state.add_repo("code")
+    for path in ("a.md", "b/c.md", "b/d.md", "b/e.md"):
+        repo.put(path, path.encode())
+    await follower.follow()
+    source.server.tree_entries = source.server.folder_entries = 2
+    repo.remove("a.md")
+    await follower.submit(source.connector().everything(dict(follower.cursor)))
+    assert follower.deleted == []
+    assert "nothing is deleted" in str(follower.failed[f"repo:{repo.id}"])
+    source.server.folder_entries = 1000
+    await follower.submit(source.connector().everything(dict(follower.cursor)))
+    assert follower.view() == source.truth()
+
+
 async def test_links_and_submodules_are_no_documents(source: OrganisationSource, follower: Follower) -> None:
     repo = filled(source)
     await follower.follow()

@@ -144,6 +144,23 @@ async def test_one_issue_is_read_anew_when_it_is_named(source: OrganisationSourc
     assert [type(each.what) for each in changes] == [Deleted]
 
 
+async def test_issues_that_are_switched_off_stay_whatever_looks(source: OrganisationSource, follower: Follower) -> None:
+    repo = source.state.add_repo("code")
+    for number in range(2):
+        source.state.new_issue(repo, f"Title {number}", "Body")
+    await follower.follow()
+    repo.has_issues = False
+    connector = source.connector()
+    for found in (
+        connector.changes(dict(follower.cursor)),
+        connector.everything(dict(follower.cursor)),
+        connector.items([f"repo:{repo.id}/issue/1"], dict(follower.cursor)),
+    ):
+        assert await follower.submit(found) == []
+    assert not follower.failed
+    assert follower.view() == source.truth()
+
+
 async def test_issues_that_are_not_wanted_any_more_go(source: OrganisationSource, follower: Follower) -> None:
     repo = source.state.add_repo("code")
     repo.put("a.md", b"text\n")

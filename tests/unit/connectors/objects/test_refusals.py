@@ -12,7 +12,7 @@ from headwater.clients.egress.client import open_egress
 from headwater.clients.egress.errors import RateLimitedError
 from headwater.clients.listed_objects import ObstoreObjects
 from headwater.clients.objects import open_objects
-from headwater.clients.s3.answers import page_of, refusal
+from headwater.clients.s3.answers import head_of, page_of, refusal
 from headwater.clients.s3.client import Bucket, S3Objects
 from headwater.errors import FatalError, HeadwaterError, RetryableError
 from headwater.ports.objects import (
@@ -81,6 +81,33 @@ def test_a_bucket_elsewhere_names_its_region() -> None:
 def test_half_a_listing_is_none(content: bytes) -> None:
     with pytest.raises(RetryableError):
         page_of(content, seen_ns=0)
+
+
+@pytest.mark.parametrize(
+    ("storage_class", "restore", "archived"),
+    [
+        ("STANDARD", None, False),
+        ("GLACIER_IR", None, False),
+        ("GLACIER", None, True),
+        ("DEEP_ARCHIVE", 'ongoing-request="true"', True),
+        ("DEEP_ARCHIVE", 'ongoing-request="false", expiry-date="Wed, 01 Apr 2026 00:00:00 GMT"', False),
+    ],
+)
+def test_a_look_and_a_listing_tell_what_an_archive_holds_back(
+    storage_class: str, restore: str | None, *, archived: bool
+) -> None:
+    headers = {"content-length": "1", "last-modified": "Mon, 02 Mar 2026 12:00:00 GMT"}
+    headers |= {"x-amz-storage-class": storage_class} | ({"x-amz-restore": restore} if restore else {})
+    assert head_of("k", headers, seen_ns=0).archived is archived
+    status = "<RestoreStatus><IsRestoreInProgress>true</IsRestoreInProgress></RestoreStatus>" if restore else ""
+    if restore and not archived:
+        status = "<RestoreStatus><RestoreExpiryDate>2026-04-01T00:00:00Z</RestoreExpiryDate></RestoreStatus>"
+    listed = (
+        "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>k</Key><Size>1</Size>"
+        "<LastModified>2026-03-02T12:00:00.000Z</LastModified>"
+        f"<StorageClass>{storage_class}</StorageClass>{status}</Contents></ListBucketResult>"
+    )
+    assert page_of(listed.encode(), seen_ns=0).objects[0].archived is archived
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,7 @@ async def test_nothing_is_committed_while_the_log_is_away(sources: FakeSources) 
         async def ask(self, request: object) -> None:
             if (error := next(failing, None)) is not None:
                 assert stream.committed == []
+                assert health.readiness()["bucket-events"] == "KafkaUnavailableError"
                 raise error
             await super().ask(request)  # type: ignore[arg-type]
 

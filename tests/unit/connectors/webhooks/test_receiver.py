@@ -11,6 +11,7 @@ import pytest
 from connectors.webhooks.receiver import requests_of
 from connectors.work import MAX_ITEMS, Work, work_of
 from headwater.clients.kafka.errors import KafkaUnavailableError
+from headwater.errors import FatalError, HeadwaterError
 from schemas.ids import SourceId
 from tests.support.syncing import Clock, FakeSources
 from tests.support.webhooks import SECRET, WIKI, Post, digest, signed, source
@@ -160,8 +161,9 @@ async def test_a_paused_source_is_told_yes_and_asked_nothing(post: Post) -> None
     assert (await post.tell(delivery="1")).json()["status"] == "accepted"
 
 
-async def test_a_sender_comes_again_when_the_log_is_away(post: Post) -> None:
-    post.requests.failing = KafkaUnavailableError("away")
+@pytest.mark.parametrize("error", [KafkaUnavailableError("away"), FatalError("the topic is not there")])
+async def test_a_sender_comes_again_when_the_log_is_away(post: Post, error: HeadwaterError) -> None:
+    post.requests.failing = error
     answer = await post.tell(delivery="1")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     post.requests.failing = None

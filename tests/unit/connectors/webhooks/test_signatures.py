@@ -80,6 +80,13 @@ def test_what_is_no_signature_does_not_hold(value: str) -> None:
 def test_two_times_are_none() -> None:
     old = timed(b"{}", at=NOW - 1_000)
     assert not holds(Scheme.HEADWATER, f"t={int(NOW)},{old}", b"{}")
+    assert not holds(Scheme.HEADWATER, f"{timed(b'{}')},t={int(NOW)}", b"{}")
+
+
+@pytest.mark.parametrize(("wrong", "good"), [(3, True), (4, False)])
+def test_only_a_few_digests_are_compared(wrong: int, *, good: bool) -> None:
+    many = f",v1={'0' * 64}" * wrong
+    assert holds(Scheme.HEADWATER, timed(b"{}").replace(",v1", f"{many},v1"), b"{}") is good
 
 
 def test_no_form_passes_for_another() -> None:
@@ -87,4 +94,5 @@ def test_no_form_passes_for_another() -> None:
     value = timed(b"{}", at=NOW - 1_000)
     assert holds(Scheme.GITHUB, f"sha256={value.partition('v1=')[2]}", b"%d.{}" % (int(NOW) - 1_000))
     headers = {Scheme.GITHUB.value: f"sha256={digest(b'{}')}"}
-    assert not is_signed(Scheme.HEADWATER, headers, b"{}", secrets=[SECRET.encode()], now_s=NOW, window_s=300.0)
+    for scheme in (Scheme.HEADWATER, Scheme.ATLASSIAN):
+        assert not is_signed(scheme, headers, b"{}", secrets=[SECRET.encode()], now_s=NOW, window_s=300.0)
