@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from headwater.ports.rows import Scope
 from schemas.events.base import Position, Store
@@ -20,7 +20,7 @@ from schemas.events.documents import (
     ProgressOutcome,
 )
 from schemas.events.parked import EventParked, EventResolved, LetterState
-from schemas.events.queries import FeedbackReceived, FeedbackType, QueryExecuted
+from schemas.events.queries import FeedbackReceived, FeedbackType, QueryExecuted, QueryOutcome
 from schemas.ids import DocumentId, GenerationName, Principal, Revision, SourceId, TenantId
 
 
@@ -231,13 +231,18 @@ class DocumentReadModel(Protocol):
         ...
 
 
+# Outcomes of queries of which nothing is known but that they were asked.
+NOT_ANSWERED: Final = frozenset({QueryOutcome.REFUSED, QueryOutcome.FAILED})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryUsage:
     """Queries of one tenant within a period."""
 
     count: int
     answered: int
-    without_passages: int
+    without_passages: int  # found none; of `failed` ones nobody knows
+    failed: int  # got a problem for an answer, by whose fault whatsoever
     cache_hits: int
     degraded: int
     prompt_tokens: int

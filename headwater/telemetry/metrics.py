@@ -70,8 +70,9 @@ GATE_VERDICTS = Counter("headwater_gate_verdicts_total", "Rows judged by the gat
 # How far this replica is behind the log. Above the budget it answers 503: runbook stale-replica.
 HEADS_STALENESS_SECONDS = Gauge("headwater_heads_staleness_seconds", "Age of the replica's as_of.")
 
-# Queries by endpoint. `degraded` above zero means that a dependency is away: runbook dependency-down.
-QUERIES = Counter("headwater_queries_total", "Queries answered.", ["kind", "outcome"])
+# Queries by endpoint. `degraded` and `failed` above zero mean that a dependency is away or this replica is behind:
+# runbook dependency-down. `refused` steadily: somebody asks for what there is not. `broken_off`: the caller hung up.
+QUERIES = Counter("headwater_queries_total", "Queries by how they ended.", ["kind", "outcome"])
 
 # Time of a query inside the API. Compare with the legs' own timings in the response's meta: runbook slow-queries.
 QUERY_SECONDS = Histogram("headwater_query_seconds", "Time to answer a query.", ["kind"], buckets=SECONDS)

@@ -11,7 +11,7 @@ from query_api.consistency import endpoints as consistency
 from query_api.dependencies import waited_as_of
 from query_api.directory import endpoints as directory
 from query_api.documents import endpoints as documents
-from query_api.documents.schemas import DocumentPut, Metadata
+from query_api.documents.schemas import BatchProblem, DocumentPut, Metadata
 from query_api.explain import endpoints as explain
 from query_api.feedback import endpoints as feedback
 from query_api.freshness import endpoints as freshness
@@ -42,7 +42,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     register_refusals(app)
     add_limits(app, runtime)
     app.include_router(_v1())
-    install_openapi(app, DocumentPut, Metadata)
+    install_openapi(app, DocumentPut, Metadata, BatchProblem)
     return app
 
 

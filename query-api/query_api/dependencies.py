@@ -96,10 +96,7 @@ Caller = Annotated[Identity, Depends(current_identity)]
 
 
 def _authenticate(runtime: Runtime, request: Request) -> Identity:
-    authenticator = Authenticator(
-        directory=runtime.directory, secret=runtime.secret, max_principals=runtime.settings.api.max_principals
-    )
-    return authenticator.authenticate(request.headers.get("authorization"), now=runtime.now())
+    return Authenticator.of(runtime).authenticate(request.headers.get("authorization"), now=runtime.now())
 
 
 async def current_gate(runtime: RuntimeDep, caller: Caller) -> GateView:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from headwater.ports.heads import Directory, DirectoryEntry
 from query_api.credentials import PresentedKey, ServerSecret, parse_key
 from query_api.problems import ForbiddenError, UnauthenticatedError
+from query_api.runtime import Runtime
 from schemas.events.directory import ApiKey, DirectoryKind
 from schemas.ids import SYSTEM_TENANT, Principal, TenantId
 
@@ -43,6 +44,13 @@ class Authenticator:
     directory: Directory
     secret: ServerSecret
     max_principals: int
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> "Authenticator":
+        """Build one on what this replica knows."""
+        return cls(
+            directory=runtime.directory, secret=runtime.secret, max_principals=runtime.settings.api.max_principals
+        )
 
     def authenticate(self, authorization: str | None, *, now: datetime) -> Identity:
         """Raise UnauthenticatedError without saying which part was wrong, ForbiddenError for too many groups."""

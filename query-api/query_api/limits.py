@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headwater.settings import Settings
 from headwater.telemetry.tracing import span
+from query_api.failures import FailureRecorder
 from query_api.problems import HeadersTooLargeError, RequestTimeoutError, problem_response
 from query_api.runtime import Runtime
 
@@ -25,6 +26,7 @@ def add_limits(app: FastAPI, runtime: Runtime) -> None:
     """Wrap the application; what is added last runs first."""
     app.add_middleware(BodyLimit, settings=runtime.settings)
     app.add_middleware(RequestDeadline, seconds=runtime.settings.api.request_timeout_s)
+    app.add_middleware(FailureRecorder, runtime=runtime)
     app.add_middleware(RequestEnvelope, runtime=runtime)
 
 

@@ -164,17 +164,19 @@ COMMON: Final[tuple[type[ApiError], ...]] = (
 )
 
 
-def problems(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
+def problems(*errors: type[ApiError], document: type[Problem] = Problem) -> dict[int | str, dict[str, Any]]:
     """Declare an endpoint's errors: `@router.get(..., responses=problems(NotFoundError))`.
 
     A declaration replaces the router's for the same status, so those of `COMMON` with that status are listed again.
+    `document` is the model that is sent where an endpoint adds members to a problem.
     """
+    schema = {"$ref": f"#/components/schemas/{document.__name__}"}
     statuses = {error.status for error in errors}
     declared: dict[int | str, dict[str, Any]] = {}
     for error in dict.fromkeys((*errors, *(common for common in COMMON if common.status in statuses))):
         entry = declared.setdefault(
             int(error.status),
-            {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}}},
+            {"content": {MEDIA_TYPE: {"schema": schema, "examples": {}}}},
         )
         example = _problem(error.status, error.code, title=error.title, detail="...", remedy=error.remedy)
         examples = entry["content"][MEDIA_TYPE]["examples"]
@@ -183,9 +185,9 @@ def problems(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
     return declared
 
 
-def problem_response(error: ApiError) -> Response:
-    """Render an error."""
-    return _response(error.problem(), headers=error.headers)
+def problem_response(error: ApiError, problem: Problem | None = None) -> Response:
+    """Render an error; `problem` is its own document with members added (RFC 9457, 3.2)."""
+    return _response(problem or error.problem(), headers=error.headers)
 
 
 def register_problems(app: FastAPI) -> None:

@@ -17,6 +17,15 @@ class QueryKind(StrEnum):
     ANSWER = "answer"
 
 
+class QueryOutcome(StrEnum):
+    """How a query ended for its caller."""
+
+    COMPLETED = "completed"  # answered: whole or degraded, with passages or without
+    BROKEN_OFF = "broken_off"  # its caller hung up before the end
+    REFUSED = "refused"  # what was asked for is not possible: `problem` says why
+    FAILED = "failed"  # ours: stores away, a replica that is behind, out of time
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievedPassage:
     """A passage that was returned or given to the generator."""
@@ -29,7 +38,7 @@ class RetrievedPassage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryExecuted(Event):
-    """One answered query. Key: tenant/query_id. Question and answer text follow the tenant's policy."""
+    """One query, however it ended. Key: tenant/query_id. The question's text follows the tenant's policy."""
 
     topic: ClassVar[Topic] = Topic.QUERIES_EXECUTED
     query_id: str
@@ -46,6 +55,8 @@ class QueryExecuted(Event):
     prompt_tokens: int
     completion_tokens: int
     timings_ms: Mapping[str, float]
+    outcome: QueryOutcome = QueryOutcome.COMPLETED
+    problem: str | None = None  # code of the problem document that was the answer, or ended the stream
 
 
 class FeedbackType(StrEnum):

@@ -14,6 +14,7 @@ from headwater.errors import RetryableError
 from headwater.ports.heads import Head
 from headwater.ports.models import AnswerDelta, EmbeddingModel, GeneratedAnswer
 from headwater.ports.rows import ChunkRow, Scope, StoreHit, Vector
+from headwater.settings import Settings
 from query_api.runtime import Models, Stores
 from schemas.events.base import Lane, Store
 from schemas.events.documents import NOBODY, Access, Clause, DocumentOp
@@ -239,13 +240,14 @@ class OneGeneration:
 
 
 @asynccontextmanager
-async def answering_api() -> AsyncIterator[AnsweringApi]:
+async def answering_api(settings: Settings | None = None) -> AsyncIterator[AnsweringApi]:
     """Run one replica with empty stores and models that work."""
     vectors, keywords = FailingVectors(), FailingKeywords()
     embedder, reranker = WordEmbedder(), OverlapReranker()
     generator, extractive = QuotingGenerator(), QuotingGenerator("extractive@1")
     models = Models(embedders=OneModel(embedder), reranker=reranker, generator=generator, extractive=extractive)
-    async with fake_api(generations=OneGeneration(Stores(vectors=vectors, keywords=keywords)), models=models) as api:
+    generations = OneGeneration(Stores(vectors=vectors, keywords=keywords))
+    async with fake_api(settings, generations=generations, models=models) as api:
         yield AnsweringApi(
             api=api,
             vectors=vectors,

@@ -11,6 +11,7 @@ from typing import TypeVar
 from headwater.access.clauses import row_readers
 from headwater.clients.elasticsearch.cursors import decode_cursor, encode_cursor
 from headwater.ports.read_model import (
+    NOT_ANSWERED,
     DocumentPage,
     DocumentView,
     FeedbackUsage,
@@ -229,18 +230,20 @@ class FakeAnalytics:
         self, tenant: TenantId, *, since: datetime, until: datetime, limit: int
     ) -> Sequence[QueryExecuted]:
         asked = _within(self.queries.values(), tenant, since, until)
-        return [query for query in asked if not query.passages][:limit]
+        return [query for query in asked if not query.passages and query.outcome not in NOT_ANSWERED][:limit]
 
     async def usage(self, tenant: TenantId, *, since: datetime, until: datetime) -> Usage:
         queries = _within(self.queries.values(), tenant, since, until)
         given = _within(self.feedback.values(), tenant, since, until)
         ingested = _within(self.ingestions.values(), tenant, since, until)
-        latencies = [query.timings_ms["total"] for query in queries if "total" in query.timings_ms]
+        known = [query for query in queries if query.outcome not in NOT_ANSWERED]
+        latencies = [query.timings_ms["total"] for query in known if "total" in query.timings_ms]
         return Usage(
             queries=QueryUsage(
                 count=len(queries),
                 answered=_count(queries, lambda query: query.answered),
-                without_passages=_count(queries, lambda query: not query.passages),
+                without_passages=_count(known, lambda query: not query.passages),
+                failed=len(queries) - len(known),
                 cache_hits=_count(queries, lambda query: query.cache_hit),
                 degraded=_count(queries, lambda query: bool(query.degraded)),
                 prompt_tokens=sum(query.prompt_tokens for query in queries),

@@ -19,7 +19,7 @@ from headwater.clients.elasticsearch.usage import (
     query_usage,
 )
 from headwater.freshness.legs import legs
-from headwater.ports.read_model import JudgedQuery, Usage
+from headwater.ports.read_model import NOT_ANSWERED, JudgedQuery, Usage
 from schemas.conversion import READABLE
 from schemas.events.documents import DocumentIngested
 from schemas.events.queries import FeedbackReceived, QueryExecuted
@@ -147,15 +147,21 @@ def _query(event: QueryExecuted) -> dict[str, Any]:
         "generation": event.generation,
         "knowledge_bases": event.knowledge_bases,
         "documents": sorted({passage.document_id for passage in event.passages}),
-        "passages": len(event.passages),
+        **_found(event),
         "answered": event.answered,
         "cache_hit": event.cache_hit,
         "degraded": event.degraded,
         "prompt_tokens": event.prompt_tokens,
         "completion_tokens": event.completion_tokens,
-        "total_ms": event.timings_ms.get("total"),
         "record": READABLE.dump(event),
     }
+
+
+def _found(event: QueryExecuted) -> dict[str, Any]:
+    """Return what only an answer has: a query that ended with a problem did not find nothing, and was not quick."""
+    if event.outcome in NOT_ANSWERED:
+        return {}
+    return {"passages": len(event.passages), "total_ms": event.timings_ms.get("total")}
 
 
 def _feedback(event: FeedbackReceived) -> dict[str, Any]:

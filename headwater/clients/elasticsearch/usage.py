@@ -11,6 +11,7 @@ _PERCENTS: Final = [50, 95]
 QUERY_FIGURES: Final[Mapping[str, Any]] = {
     "answered": {"filter": {"term": {"answered": True}}},
     "without_passages": {"filter": {"term": {"passages": 0}}},
+    "failed": {"filter": {"bool": {"must_not": {"exists": {"field": "passages"}}}}},
     "cache_hits": {"filter": {"term": {"cache_hit": True}}},
     "degraded": {"filter": {"exists": {"field": "degraded"}}},
     "prompt_tokens": {"sum": {"field": "prompt_tokens"}},
@@ -38,6 +39,7 @@ def query_usage(figures: Mapping[str, Any]) -> QueryUsage:
         count=_value(figures, "count"),
         answered=figures["answered"]["doc_count"],
         without_passages=figures["without_passages"]["doc_count"],
+        failed=figures["failed"]["doc_count"],
         cache_hits=figures["cache_hits"]["doc_count"],
         degraded=figures["degraded"]["doc_count"],
         prompt_tokens=_value(figures, "prompt_tokens"),

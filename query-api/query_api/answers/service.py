@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from headwater.errors import HeadwaterError
@@ -35,7 +35,7 @@ from query_api.retrieval.session import Session
 from query_api.runtime import Runtime
 from query_api.search.schemas import passage_model
 from query_api.search.service import session_for
-from schemas.events.queries import QueryExecuted, QueryKind
+from schemas.events.queries import QueryExecuted, QueryKind, QueryOutcome
 
 NOTHING = GeneratedAnswer(text="", passages=(), answerable=False, prompt_tokens=0, completion_tokens=0)
 
@@ -190,12 +190,17 @@ class AnswerService:
         response = _response(progress, allowed, written)
         return Answered(response=response, event=self._event(progress, allowed, written, response))
 
-    def broken_off(self, progress: Progress, context: Sequence[Passage]) -> QueryExecuted:
-        """Return the record of an answer that did not come to its end: it was being made from these passages."""
+    def broken_off(self, progress: Progress, context: Sequence[Passage], *, problem: str | None) -> QueryExecuted:
+        """Return the record of an answer that did not come to its end: it was being made from these passages.
+
+        Without a problem its caller hung up.
+        """
         progress.degraded.append(Degradation.NO_ANSWER)
         progress.lap("total", progress.started)
         written = Written(answer=None, model=None, cached=False, degraded=None)
-        return self._event(progress, context, written, _response(progress, context, written))
+        event = self._event(progress, context, written, _response(progress, context, written))
+        outcome = QueryOutcome.BROKEN_OFF if problem is None else QueryOutcome.FAILED
+        return replace(event, outcome=outcome, problem=problem)
 
     def _unchanged(self, progress: Progress, context: Sequence[Passage]) -> bool:
         return len(progress.session.gate.passages(context)) == len(context)

@@ -10,23 +10,36 @@ from query_api.documents.addresses import Address, ExternalIdPath, SourcePath
 from query_api.documents.batch import BatchWriter
 from query_api.documents.content import ContentStore
 from query_api.documents.reading import DocumentReader
-from query_api.documents.schemas import Accepted, AccessBody, BatchOutcome, DocumentPatchBody, ListQuery
+from query_api.documents.schemas import (
+    Accepted,
+    AccessBody,
+    BatchOutcome,
+    BatchProblem,
+    DocumentPatchBody,
+    ListQuery,
+)
 from query_api.documents.service import DocumentWriter, Submitted
 from query_api.documents.uploads import OPENAPI_BODY, read_upload
 from query_api.documents.views import DocumentDetail, DocumentList, Lineage
 from query_api.preconditions import Expected, etag
 from query_api.problems import (
     ConflictError,
+    ContentTooLargeError,
+    DependencyUnavailableError,
     MalformedBodyError,
     NotFoundError,
+    RequestTimeoutError,
     RevisionMismatchError,
     SourcePausedError,
     UnsupportedBodyError,
+    problem_response,
     problems,
 )
 from schemas.ids import DocumentId
 
 WRITE_PROBLEMS = problems(NotFoundError, ConflictError, SourcePausedError, RevisionMismatchError)
+BATCH_PROBLEMS = problems(ContentTooLargeError, DependencyUnavailableError, RequestTimeoutError, document=BatchProblem)
+PATIENCE_SHARE = 0.8  # of a request's time: past all of it the answer would hold no results
 BATCH_BODY = {
     "requestBody": {
         "required": True,
@@ -118,12 +131,15 @@ async def delete_document(
     "/batch",
     summary="Put, patch or delete many documents",
     openapi_extra=BATCH_BODY,
-    responses=problems(UnsupportedBodyError),
+    response_model=BatchOutcome,
+    responses=problems(UnsupportedBodyError) | BATCH_PROBLEMS,
 )
-async def post_batch(request: Request, runtime: RuntimeDep, writer: Writer, store: Store) -> BatchOutcome:
-    """Apply NDJSON. A line that is refused stops no other; each has its result.
+async def post_batch(request: Request, runtime: RuntimeDep, writer: Writer, store: Store) -> BatchOutcome | Response:
+    """Apply NDJSON: at most 1,000 lines and 64 MiB. A line that is refused stops no other; each has its result.
 
     A line has `op` (put, patch, delete), `source`, `external_id` (as it is), `if_match` and the operation's fields.
+    Past a limit (413), at an outage (503) and at the end of the time (504) the rest is not looked at: the problem's
+    `batch` has the results so far and the line to resume at. Sending lines again is harmless.
     """
     writer.authorize()  # once: a key that may not write is refused before anything is read
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -131,9 +147,17 @@ async def post_batch(request: Request, runtime: RuntimeDep, writer: Writer, stor
         raise UnsupportedBodyError("Content-Type: send application/x-ndjson", field="Content-Type")
     limits = runtime.settings.api
     batch = BatchWriter(
-        writer=writer, store=store, max_items=limits.max_batch_items, max_line_bytes=limits.max_body_bytes
+        writer=writer,
+        store=store,
+        max_items=limits.max_batch_items,
+        max_line_bytes=limits.max_body_bytes,
+        patience_s=limits.request_timeout_s * PATIENCE_SHARE,
     )
-    return await batch.apply(request.stream())
+    applied = await batch.apply(request.stream())
+    if applied.stopped is None:
+        return applied.outcome()
+    problem = BatchProblem(**applied.stopped.problem().model_dump(), batch=applied.outcome())
+    return problem_response(applied.stopped, problem)
 
 
 async def document_reader(runtime: RuntimeDep, caller: Caller, gate: Gate, as_of: AsOf) -> DocumentReader:

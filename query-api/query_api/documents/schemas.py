@@ -196,8 +196,8 @@ class Accepted(BaseModel, frozen=True):
 class BatchResult(BaseModel, frozen=True):
     """What became of one line."""
 
-    line: int = Field(description="1-based, of the body.")
-    status: int
+    line: int = Field(description="1-based, of the body; blank lines count, and have no result.")
+    status: int = Field(description="202: submitted. 4xx: refused. 5xx: not certain; send the line again.")
     document_id: DocumentId | None = None
     problem: Problem | None = None
 
@@ -206,9 +206,18 @@ class BatchOutcome(BaseModel, frozen=True):
     """A result per line, in order."""
 
     accepted: int
-    refused: int
+    refused: int = Field(description="Lines with a problem.")
     token: str | None = Field(description="Covers all accepted lines.")
+    resume_at_line: int | None = Field(
+        description="Null: every line has its end. Else send this line and all after it again; that is harmless."
+    )
     results: list[BatchResult]
+
+
+class BatchProblem(Problem, frozen=True):
+    """Why a batch was not done to its end, and what was done of it."""
+
+    batch: BatchOutcome | None = Field(default=None, description="Absent where no line was looked at.")
 
 
 class ListQuery(Written):

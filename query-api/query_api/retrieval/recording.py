@@ -15,7 +15,7 @@ from query_api.identity import Identity, tenant_entry
 from query_api.retrieval.passages import Passage
 from query_api.retrieval.session import Session
 from schemas.events.directory import QueryTextPolicy, Tenant
-from schemas.events.queries import QueryExecuted, QueryKind, RetrievedPassage
+from schemas.events.queries import QueryExecuted, QueryKind, QueryOutcome, RetrievedPassage
 from schemas.ids import TenantId
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ def query_executed(
     prompt_tokens: int = 0,
     completion_tokens: int = 0,
 ) -> QueryExecuted:
-    """Describe one answered query."""
+    """Describe one query for which passages were looked for."""
     caller: Identity = session.caller
     return QueryExecuted(
         event_id=uuid4(),
@@ -87,10 +87,17 @@ def kept_text(question: str, policy: QueryTextPolicy) -> str | None:
 
 async def record_query(events: EventSink, event: QueryExecuted) -> None:
     """Append the event after the response has gone; an absent log costs the record, never the answer."""
-    QUERIES.labels(kind=event.kind.value, outcome="degraded" if event.degraded else "complete").inc()
-    QUERY_SECONDS.labels(kind=event.kind.value).observe(event.timings_ms.get("total", 0.0) / 1000)
+    QUERIES.labels(kind=event.kind.value, outcome=_label(event)).inc()
+    if event.outcome is QueryOutcome.COMPLETED:
+        QUERY_SECONDS.labels(kind=event.kind.value).observe(event.timings_ms.get("total", 0.0) / 1000)
     try:
         await events.send(event)
     except RetryableError as error:
         QUERY_EVENTS_LOST.inc()
         log.warning("query_not_recorded", query_id=event.query_id, error=type(error).__name__)
+
+
+def _label(event: QueryExecuted) -> str:
+    if event.outcome is not QueryOutcome.COMPLETED:
+        return event.outcome.value
+    return "degraded" if event.degraded else "complete"

@@ -32,6 +32,6 @@ async def search_passages(
         )
     as_of = await fresh.wait(request.after)
     response, event = await SearchService(runtime).search(request, caller=caller, as_of=as_of)
-    if request.generation is None:  # a comparison is no question of anybody's
+    if request.recorded:
         later.add_task(record_query, runtime.events, event)
     return response

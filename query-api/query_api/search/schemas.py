@@ -11,7 +11,7 @@ from query_api.retrieval.passages import Passage
 from query_api.retrieval.retriever import Degradation, Mode
 from query_api.search.filters import FilterModel
 from schemas.events.base import Store
-from schemas.ids import row_id
+from schemas.ids import KnowledgeBaseId, row_id
 
 MAX_TOP_K = 100
 
@@ -28,6 +28,15 @@ class QueryModel(BaseModel, frozen=True, extra="forbid"):
     profile: str | None = Field(default=None, description="A retrieval profile of the directory.")
     after: str | None = Field(default=None, description="A token that a write returned: its effect is then visible.")
 
+    @property
+    def recorded(self) -> bool:
+        """Whether the query becomes an event."""
+        return True
+
+    def asked_knowledge_bases(self) -> tuple[KnowledgeBaseId, ...]:
+        """Return those that were named; none where all were meant."""
+        return tuple(map(KnowledgeBaseId, self.knowledge_bases or ()))
+
 
 class SearchRequest(QueryModel, frozen=True):
     """Ask for passages."""
@@ -39,6 +48,11 @@ class SearchRequest(QueryModel, frozen=True):
         max_length=100,
         description="Another generation than the serving one, to compare them. Needs the scope `system`; not recorded.",
     )
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the query becomes an event: a comparison is no question of anybody's."""
+        return self.generation is None
 
 
 class LegExplanation(BaseModel, frozen=True):

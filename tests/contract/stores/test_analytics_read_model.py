@@ -76,21 +76,25 @@ class AnalyticsReadModelContract:
         helpful = replace(feedback, event_id=uuid4(), rating=5, type=FeedbackType.HELPFUL)
         ingested = replace(golden(DocumentIngested, "upserted"), tenant_id=tenant, occurred_at=NOON)
         again = replace(ingested, revision=Revision(ingested.revision + 1))
-        await model.record_queries([answered, degraded, early, foreign])
+        failed = replace(
+            golden(QueryExecuted, "failed"), tenant_id=tenant, query_id="third", occurred_at=NOON + timedelta(hours=1)
+        )
+        await model.record_queries([answered, degraded, failed, early, foreign])
         await model.record_feedback([feedback, helpful])
         await model.record_ingestions([ingested, again, again])
 
-        usage = await settled(model, tenant, queries=2, feedback=2, revisions=2)
+        usage = await settled(model, tenant, queries=3, feedback=2, revisions=2)
         assert (usage.queries.answered, usage.queries.without_passages, usage.queries.degraded) == (1, 1, 1)
+        assert usage.queries.failed == 1
         assert usage.queries.prompt_tokens == answered.prompt_tokens
         assert usage.queries.latency_p95_ms == pytest.approx(answered.timings_ms["total"])
-        assert usage.queries.by_day == {"2026-03-02": 1, "2026-03-03": 1}
+        assert usage.queries.by_day == {"2026-03-02": 2, "2026-03-03": 1}
         assert usage.feedback.average_rating == pytest.approx(3.5)
         assert usage.feedback.by_type == {feedback.type: 1, FeedbackType.HELPFUL: 1}
         assert usage.ingestion.chunks == 2 * ingested.chunks
         assert usage.ingestion.freshness_p50_ms == pytest.approx(ingested.freshness_ms)
         assert list(await model.list_unanswered(tenant, **PERIOD, limit=5)) == [degraded]
-        assert list(await model.list_queries(tenant, limit=2)) == [degraded, answered]
+        assert list(await model.list_queries(tenant, limit=2)) == [degraded, failed]
 
     async def test_an_idle_tenant_has_no_figures(self, model: AnalyticsReadModel, tenant: TenantId) -> None:
         usage = await model.usage(tenant, **PERIOD)

@@ -10,7 +10,7 @@ import pytest
 
 from query_api.retrieval.retriever import Degradation
 from schemas.events.base import Event, Position
-from schemas.events.queries import QueryExecuted
+from schemas.events.queries import QueryExecuted, QueryOutcome
 from tests.support.answering import AnsweringApi
 from tests.support.asking import LEAVE, events
 
@@ -86,6 +86,7 @@ async def test_whoever_hangs_up_is_recorded_all_the_same(
     assert (event.question, event.answered) == ("annual leave?", answered)
     assert [passage.document_id for passage in event.passages] == [document]
     assert event.degraded == (() if answered else (Degradation.NO_ANSWER,))
+    assert event.outcome is (QueryOutcome.COMPLETED if answered else QueryOutcome.BROKEN_OFF)
 
 
 async def test_a_stream_that_breaks_leaves_a_record(
@@ -107,6 +108,7 @@ async def test_a_stream_that_breaks_leaves_a_record(
     (event,) = replica.api.log.sent(QueryExecuted)
     assert isinstance(event, QueryExecuted)
     assert (event.answered, event.degraded) == (False, (Degradation.NO_ANSWER,))
+    assert (event.outcome, event.problem) == (QueryOutcome.FAILED, "dependency_unavailable")
 
 
 async def test_a_generator_that_is_away_is_not_asked_for_every_stream(
