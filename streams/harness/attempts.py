@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 from uuid import uuid4
@@ -68,6 +69,12 @@ class FileMarks:
             raise _unusable(self._folder, error) from error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    alone: bool
+    deaths: int  # of earlier workers
+
+
 class AttemptJournal:
     """Marks of the events in work, which all workers of one stage on one host share.
 
@@ -80,7 +87,7 @@ class AttemptJournal:
     def __init__(self, marks: Marks) -> None:
         self._marks = marks
         self._run = f"{os.getpid()}-{uuid4().hex[:8]}"
-        self._open: dict[Position, bool] = {}  # attempts of this process that are in work: alone or in company
+        self._open: dict[Position, _Attempt] = {}  # of this process: what their marks say
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -108,25 +115,28 @@ class AttemptJournal:
         return int(mark["deaths"]) + int(died_alone)
 
     @contextmanager
-    def attempt(self, origin: Position) -> Iterator[None]:
+    def attempt(self, origin: Position, *, deaths: int) -> Iterator[None]:
         """Mark the event as in work for the duration of the block."""
-        self.begin(origin)
+        self.begin(origin, deaths=deaths)
         try:
             yield
         finally:
             self.end(origin)
 
-    def begin(self, origin: Position) -> None:
-        """Mark the event as in work: alone, until another one begins."""
+    def begin(self, origin: Position, *, deaths: int) -> None:
+        """Mark the event as in work: alone, until another one begins. `deaths` are those of earlier workers.
+
+        They are counted once, before the first attempt: while this worker has the event, its mark is this worker's.
+        """
         alone = not self._open
-        for other in [each for each, was_alone in self._open.items() if was_alone]:
-            self._write(other, alone=False, deaths=self.deaths(other))
-        self._write(origin, alone=alone, deaths=self.deaths(origin))
+        for other, attempt in list(self._open.items()):
+            if attempt.alone:
+                self._write(other, alone=False, deaths=attempt.deaths)
+        self._write(origin, alone=alone, deaths=deaths)
 
     def end(self, origin: Position) -> None:
         """Remove the mark, but keep the count of an event that has killed before and may be tried again."""
-        del self._open[origin]
-        deaths = self.deaths(origin)
+        deaths = self._open.pop(origin).deaths
         if deaths:
             self._put(origin, {"run": self._run, "alone": False, "deaths": deaths})
         else:
@@ -137,7 +147,7 @@ class AttemptJournal:
         self._marks.delete(_name(origin))
 
     def _write(self, origin: Position, *, alone: bool, deaths: int) -> None:
-        self._open[origin] = alone
+        self._open[origin] = _Attempt(alone=alone, deaths=deaths)
         self._put(origin, {"run": self._run, "alone": alone, "deaths": deaths})
 
     def _put(self, origin: Position, mark: dict[str, Any]) -> None:

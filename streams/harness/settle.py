@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 class _Tries:
     """How often one event was tried: deaths of earlier workers and attempts of this one."""
 
+    deaths: int
     count: int
     since_s: float = field(default_factory=time.monotonic)
 
@@ -67,14 +68,15 @@ class Settler:
             ),
             span(self.name, headers=delivery.headers, stage=self.name, offset=delivery.origin.offset),
         ):
-            tries = _Tries(count=self.journal.deaths(delivery.work))
+            deaths = self.journal.deaths(delivery.work)
+            tries = _Tries(deaths=deaths, count=deaths)
             try:
                 outcome = await self._end(delivery, tries)
             finally:
                 self._no_longer_waiting(delivery)
             # A killer's count is kept: its position may not be committed before another one kills the worker, and it
             # would be tried three times more (ADR 0072).
-            if tries.count > 1 and self.journal.deaths(delivery.work) < DEATHS_ALLOWED:
+            if 0 < deaths < DEATHS_ALLOWED:
                 self.journal.forget(delivery.work)
             delivery.settle()
             EVENTS_SETTLED.labels(stage=self.name, outcome=outcome.value).inc()
@@ -134,7 +136,7 @@ class Settler:
                 await self._wait(delay_s)
                 tries.count += 1
                 try:
-                    with self.journal.attempt(delivery.work):
+                    with self.journal.attempt(delivery.work, deaths=tries.deaths):
                         return await call()
                 except RetryableError as error:
                     RETRIES.labels(stage=self.name, error=type(error).__name__).inc()

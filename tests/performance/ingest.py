@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from statistics import mean
 
 from headwater.clients.triton.embedder import TritonEmbedder
+from headwater.evaluation.knowledge_base import temporary_knowledge_base
 from headwater.settings import Settings
 from schemas.events import ChunksEmbedded
 from schemas.events.base import Lane
 from schemas.events.chunks import embedding_text
-from tests.performance.bench import Bench, until
+from tests.performance.bench import Bench
+from tests.performance.facts import facts_from_now, last_searchable_at
 from tests.performance.figures import Figure
 from tests.performance.script import run_script
 
@@ -83,7 +85,7 @@ def _round(bench: Bench, batches: Sequence[ChunksEmbedded]) -> _Round:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingest:
-    """The handbook's way from the first request until all of it was searchable in both stores."""
+    """The handbook's way from the first page's request until all of it was searchable in both stores."""
 
     documents: int
     batches: Sequence[ChunksEmbedded]
@@ -106,13 +108,21 @@ class Ingest:
 
 
 def ingest(bench: Bench) -> Ingest:
-    """Put the handbook's pages with empty caches, then delete them. The stages recorded the end: no poll is timed."""
+    """Put the handbook's pages with empty caches, then delete them.
+
+    The stages recorded the end, and the facts they announced are read in the log: no poll is timed, and the API has
+    nothing to do but what an ingest asks of it.
+    """
     bench.forget_caches()
     bench.settle()
     pages = bench.handbook()
-    began = datetime.now(UTC)
-    with bench.filled("ingest", pages) as base:
-        ended = max(_searchable_at(bench, item["document_id"]) for item in base.documents())
+    with (
+        temporary_knowledge_base(bench.api, purpose="bench-ingest") as base,
+        facts_from_now(bench.settings) as facts,
+    ):
+        began = datetime.now(UTC)
+        base.put(pages)
+        ended = last_searchable_at(facts, base.name, base.expected, bench.say)
         batches = bench.embedded(base)
     bench.settle()
     return Ingest(documents=len(pages), batches=batches, took_s=(ended - began).total_seconds())
@@ -130,12 +140,3 @@ async def raw_chunks_per_second(settings: Settings, batches: Sequence[ChunksEmbe
         began = time.perf_counter()
         await embedder.embed(list(texts.values()), lane=Lane.BACKFILL)
         return len(texts) / (time.perf_counter() - began)
-
-
-def _searchable_at(bench: Bench, document: str) -> datetime:
-    def recorded() -> list[str] | None:  # heads know before the read model does
-        times = bench.api.call("GET", f"/documents/{document}")["times"]
-        found = [times[f"searchable_by_{way}_at"] for way in ("words", "meaning")]
-        return found if all(found) else None
-
-    return max(datetime.fromisoformat(time) for time in until(recorded, every_s=0.1))

@@ -16,11 +16,11 @@ def die_in(folder: Path, *origins: Position) -> None:
     """Begin attempts and never end them, as a killed worker does."""
     journal = AttemptJournal.open(folder)
     for origin in origins:
-        journal.begin(origin)
+        journal.begin(origin, deaths=journal.deaths(origin))
 
 
 def test_an_event_that_ended_well_leaves_nothing(tmp_path: Path) -> None:
-    with AttemptJournal.open(tmp_path).attempt(FIRST):
+    with AttemptJournal.open(tmp_path).attempt(FIRST, deaths=0):
         pass
     successor = AttemptJournal.open(tmp_path)
     assert not successor.is_suspect(FIRST)
@@ -42,10 +42,25 @@ def test_deaths_alone_count_over_workers(tmp_path: Path) -> None:
     assert AttemptJournal.open(tmp_path).deaths(FIRST) == 3
 
 
+def test_company_takes_nothing_from_the_count(tmp_path: Path) -> None:
+    """The mark of one that is in work alone is written again when another one begins."""
+    die_in(tmp_path, FIRST)
+    die_in(tmp_path, FIRST, SECOND)
+    assert AttemptJournal.open(tmp_path).deaths(FIRST) == 1
+
+
+def test_an_attempt_reads_no_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every event there are several: one look when it is delivered, one before its first attempt."""
+    journal = AttemptJournal.open(tmp_path)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path.name} is read"))
+    with journal.attempt(FIRST, deaths=0), journal.attempt(SECOND, deaths=1):
+        pass
+
+
 def test_an_attempt_that_fails_keeps_the_count_for_the_next(tmp_path: Path) -> None:
     die_in(tmp_path, FIRST)
     journal = AttemptJournal.open(tmp_path)
-    with pytest.raises(ValueError, match="busy"), journal.attempt(FIRST):
+    with pytest.raises(ValueError, match="busy"), journal.attempt(FIRST, deaths=1):
         raise ValueError("busy")
     assert journal.deaths(FIRST) == 1
     journal.forget(FIRST)
@@ -65,10 +80,10 @@ def test_a_worker_that_is_frozen_while_it_writes_holds_up_nobody(
     frozen = AttemptJournal.open(tmp_path)
     written: list[tuple[Path, Path]] = []
     monkeypatch.setattr(Path, "replace", lambda aside, mark: written.append((aside, mark)))
-    frozen.begin(FIRST)
+    frozen.begin(FIRST, deaths=0)
     monkeypatch.undo()
     successor = AttemptJournal.open(tmp_path)
-    with successor.attempt(FIRST):
+    with successor.attempt(FIRST, deaths=0):
         assert successor.deaths(FIRST) == 0
     ((aside, mark),) = written
     aside.replace(mark)

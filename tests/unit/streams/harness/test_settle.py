@@ -178,8 +178,8 @@ async def test_an_event_that_killed_its_worker_three_times_is_not_tried_again(
 ) -> None:
     one = bench()
     delivery = one.records.make(changed())
-    for _ in range(3):
-        AttemptJournal.open(tmp_path).begin(delivery.origin)
+    for deaths in range(3):
+        AttemptJournal.open(tmp_path).begin(delivery.origin, deaths=deaths)
     await one.settler.settle(delivery)
     (letter,) = one.letters
     assert (letter.error, letter.attempts, one.stage.calls) == ("WorkerKilledError", 3, 0)
@@ -194,8 +194,8 @@ async def test_copies_of_work_that_was_handed_over_are_tried_three_times_in_all(
     header = position_header(Position(topic="changed", partition=2, offset=29))
     copies = [one.records.make(changed(), topic=Topic.DOCUMENTS_DEFERRED, headers=header) for _ in range(5)]
     assert len({each.origin for each in copies}) == 5
-    for each in copies[:3]:
-        AttemptJournal.open(tmp_path).begin(each.work)
+    for deaths, each in enumerate(copies[:3]):
+        AttemptJournal.open(tmp_path).begin(each.work, deaths=deaths)
     for each in copies[3:]:
         await one.settler.settle(each)
     assert [letter.error for letter in one.letters] == ["WorkerKilledError"] * 2
