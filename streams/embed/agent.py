@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from headwater.clients.redis_cache import RedisCache
+from headwater.gathering import all_of
 from headwater.generations.directory import own_generation
 from headwater.generations.models import chunks_need_of
 from headwater.ports.cache import Cache
@@ -21,7 +22,6 @@ from schemas.topics import Topic
 from streams.embed import step
 from streams.harness.delivery import Delivery, Outcome
 from streams.harness.dispatcher import Limits
-from streams.harness.gathering import all_of
 from streams.harness.publishing import Emission, Publisher
 from streams.harness.recent import Recent
 from streams.harness.stage import Failure, Resources, Stage, StageSpec, require_generation

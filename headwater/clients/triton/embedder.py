@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from headwater.clients.triton.connection import ModelMissingError, TritonConnection, string_column
 from headwater.clients.triton.embedding_model import DIMENSION, MAX_TOKENS, NAME, SERVED_AS, recorded_name, served_name
 from headwater.errors import FatalError
+from headwater.gathering import all_of
 from headwater.ports.models import EmbeddingModel, EmbeddingNeed
 from headwater.settings import TritonSettings
 from schemas.events.base import Lane
@@ -64,14 +65,9 @@ class TritonEmbedder:
     async def embed(self, texts: Sequence[str], *, lane: Lane) -> NDArray[np.float32]:
         """See the port."""
         starts = range(0, len(texts), TEXTS_PER_CALL)
-        try:
-            async with asyncio.TaskGroup() as group:
-                pieces = [texts[start : start + TEXTS_PER_CALL] for start in starts]
-                calls = [group.create_task(self._call(piece, self._lanes[lane])) for piece in pieces]
-        except ExceptionGroup as failures:  # the first one ended the others: it is the reason
-            raise failures.exceptions[0] from None
-        empty = np.empty((0, self._model.dimension), np.float32)
-        return np.concatenate([empty, *(call.result() for call in calls)])
+        pieces = [texts[start : start + TEXTS_PER_CALL] for start in starts]
+        found = await all_of(self._call(piece, self._lanes[lane]) for piece in pieces)
+        return np.concatenate([np.empty((0, self._model.dimension), np.float32), *found])
 
     async def _call(self, texts: Sequence[str], model: str) -> NDArray[np.float32]:
         async with self._calls:

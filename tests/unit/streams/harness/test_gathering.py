@@ -1,10 +1,8 @@
 import asyncio
 from collections.abc import Sequence
 
-import pytest
-
 from headwater.errors import PoisonError, RetryableError
-from streams.harness.gathering import Coalescer, all_of
+from streams.harness.gathering import Coalescer
 
 
 class Store:
@@ -101,11 +99,3 @@ async def test_a_waiter_that_is_cancelled_holds_nobody_up() -> None:
     store.open.set()
     await second
     assert any("b" in call for call in store.calls)
-
-
-async def test_the_first_error_is_raised_as_it_is() -> None:
-    async def fail() -> None:
-        raise RetryableError("busy")
-
-    with pytest.raises(RetryableError):
-        await all_of([fail(), asyncio.sleep(10)])
