@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from headwater.errors import FatalError
 from headwater.telemetry.metrics import BUFFERED_BYTES
 from schemas.events.base import Lane
 from schemas.topics import Topic
@@ -155,19 +156,26 @@ class Dispatcher:
         delivery = self._queues[key][0]
         try:
             await self._settle(delivery)
-        except (ReleasedError, asyncio.CancelledError):
+        except ReleasedError:
             delivery.abandon()
+        except asyncio.CancelledError:
+            delivery.abandon()
+            if not self.released.is_set():  # going on with the next event would pass over this one
+                self._end(FatalError("the work on an event was cancelled without a reason: the stage must start again"))
         except BaseException as error:  # noqa: BLE001 - fatal, or a bug of the harness: nothing is acknowledged, the stage ends
             delivery.abandon()
-            self._on_fatal(error)
-            self.released.set()
-            self._room.set()
+            self._end(error)
         finally:
             del self._running[key]
             self._remove(key, delivery)
             if key in self._queues and not self.released.is_set():
                 self._make_ready(key)
             self._start()
+
+    def _end(self, error: BaseException) -> None:
+        self._on_fatal(error)
+        self.released.set()
+        self._room.set()
 
     def _remove(self, key: object, delivery: Delivery) -> None:
         queue = self._queues[key]

@@ -5,6 +5,7 @@ from collections import defaultdict
 
 import pytest
 
+from headwater.errors import FatalError
 from schemas.events.base import Lane
 from streams.harness.delivery import Delivery
 from streams.harness.dispatcher import Dispatcher, Limits
@@ -171,6 +172,29 @@ async def test_release_cancels_what_takes_too_long_without_settling_it() -> None
     await bench.offer(b"a")
     await turns()
     assert bench.work.begun == [0, 2]
+
+
+async def test_work_that_is_cancelled_without_a_release_ends_the_stage() -> None:
+    records, fatal, begun = FakeDelivery(), list[BaseException](), list[int]()
+
+    async def settle(delivery: Delivery) -> None:
+        begun.append(delivery.origin.offset)
+        raise asyncio.CancelledError
+
+    dispatcher = Dispatcher(
+        settle,
+        limits=Limits(live_keys=1, backfill_keys=1, buffer_bytes=1000),
+        is_suspect=lambda _: False,
+        on_fatal=fatal.append,
+        stage="test",
+    )
+    dispatcher.resume()
+    for _ in range(2):
+        await dispatcher.offer(records.make())
+    await turns()
+    assert [type(error) for error in fatal] == [FatalError]
+    assert begun == [0], "the next event of the key would be settled before it"
+    assert records.settled == []
 
 
 @pytest.mark.parametrize(("error", "is_fatal"), [(RuntimeError("bug"), True), (ReleasedError("gone"), False)])
