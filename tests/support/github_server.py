@@ -241,7 +241,10 @@ class GithubServer:
             case ["collaborators"]:
                 direct = query.get("affiliation") == "direct" or repo.owner == ORGANISATION
                 logins = repo.direct if direct else repo.direct | {repo.owner}
-                return [{**self.state.account(each), "permissions": {"pull": True}} for each in sorted(logins)]
+                return [
+                    {**self.state.account(each), "permissions": {"pull": each not in repo.barred}}
+                    for each in sorted(logins)
+                ]
             case ["teams"]:
                 teams = [self.state.teams[each] for each in sorted(repo.teams) if each in self.state.teams]
                 return [{"id": each.id, "slug": each.slug, "name": each.slug} for each in teams]

@@ -124,6 +124,13 @@ async def test_a_page_that_was_full_hides_nobody(source: OrganisationSource, fol
     assert readers(follower, repo) == ("user:lea",)
 
 
+async def test_a_collaborator_who_may_not_pull_is_no_reader(source: OrganisationSource, follower: Follower) -> None:
+    repo = source.state.add_repo("code", direct={"ann-hub", "bob-hub"})
+    repo.barred.add("bob-hub")
+    await mirror(source, follower)
+    assert readers(follower, repo) == source.readers(repo) == ("user:ann",)
+
+
 async def test_a_repository_of_a_user_is_for_its_collaborators(source: OrganisationSource, follower: Follower) -> None:
     repo = source.state.add_repo("dots", owner="lea-hub", direct={"ann-hub"})
     repo.put("a.md", b"text\n")

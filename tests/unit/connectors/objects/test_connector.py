@@ -145,6 +145,18 @@ async def test_another_number_of_bytes_than_was_listed_is_another_object(source:
         [piece async for piece in objects.read(replace(listed, etag=None, size_bytes=5))]
 
 
+async def test_a_listing_in_no_order_is_not_believed(source: BucketSource) -> None:
+    for name in "abcd":
+        source.put(name, "text")
+    follower = Follower(source)
+    await follower.follow()
+    source.delete("a")
+    source.server.lists_backwards = True
+    with pytest.raises(ListingError, match="without an order"):
+        await follower.follow()
+    assert follower.deleted == []
+
+
 async def test_objects_above_the_limit_are_reported(source: BucketSource) -> None:
     source.limits = {"max_bytes": 3}
     source.put("a", "1234")
