@@ -116,6 +116,23 @@ async def test_a_version_that_is_current_again_is_admitted_though_it_is_older(so
     assert follower.stale == []
 
 
+async def test_what_is_stored_again_as_it_was_comes_back_though_a_crash_kept_its_deletion_from_the_cursor(
+    source: BucketSource,
+) -> None:
+    source.put("a", "text")
+    source.put("b", "stays")
+    follower = Follower(source)
+    await follower.follow()
+    cursor = dict(follower.cursor)
+    source.delete("a")
+    await follower.follow()
+    assert list(follower.view()) == ["b"]
+    follower.cursor = cursor  # the deletion is in the log, and nothing noted it
+    source.put("a", "text")
+    await follower.follow()
+    assert follower.view() == source.truth()
+
+
 async def test_the_same_content_in_other_parts_is_read_again_and_nothing_worse(source: BucketSource) -> None:
     source.server.put(f"{PREFIX}a", b"text", etag="9b2cf535f27731c974343645a3985328-2")
     follower = Follower(source)
