@@ -13,7 +13,7 @@ from headwater.errors import FatalError
 from headwater.ports.objects import ObjectArchivedError, ObjectChangedError, ObjectDeniedError
 from schemas.ids import SourceId, TenantId, document_id
 from tests.support.bucket_server import BucketServer
-from tests.support.buckets import PREFIX, BucketSource, SidecarSource, TaggedSource, bucket_source
+from tests.support.buckets import PREFIX, BucketSource
 from tests.support.corpora import corpus
 from tests.support.sources import Follower
 
@@ -207,40 +207,6 @@ async def test_a_rule_that_is_broken_closes_everything_until_it_is_mended(source
     source.share("a", ["everyone"])
     await follower.follow()
     assert follower.view() == source.truth()
-
-
-@pytest.mark.parametrize(("code", "readers"), [("NoSuchKey", ()), ("NoSuchTagSet", ("everyone",))])
-async def test_an_object_that_vanished_is_not_one_without_tags(code: str, readers: tuple[str, ...]) -> None:
-    async with bucket_source(TaggedSource) as source:
-        source.limits = {"access": {"readers": ["everyone"]}}
-        source.share("a", ["user:ann"])
-        source.put("a", "text")
-        follower = Follower(source)
-        await follower.follow()
-        assert follower.view() == source.truth()
-        source.server.answers["TAGS"] = [
-            (404, code)
-        ]  # deleted since it was listed, or a store that has no empty answer
-        await follower.follow()
-        assert follower.view() == {"a": ("text", readers)}
-        await follower.follow()
-        assert follower.view() == source.truth()
-
-
-async def test_a_sidecar_that_could_not_be_read_closes_until_it_can() -> None:
-    async with bucket_source(SidecarSource) as source:
-        source.share("a", ["user:ann"])
-        source.put("a", "text")
-        follower = Follower(source)
-        for _ in range(2):
-            source.server.answers["GET"] = [(403, "AccessDenied")]
-            await follower.follow()
-            assert follower.view() == {"a": ("text", ())}
-            assert "cannot be read" in str(follower.failed[f"{PREFIX}a"])
-        downloads = source.downloads
-        await follower.follow()  # the right is given, and nothing else has changed
-        assert follower.view() == source.truth()
-        assert source.downloads == downloads
 
 
 async def test_rights_that_are_missing_are_named(source: BucketSource, server: BucketServer) -> None:
