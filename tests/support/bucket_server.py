@@ -51,6 +51,7 @@ class BucketServer:
     fails_after_pages: int | None = None
     duplicates_pages: bool = False
     lists_nothing: bool = False
+    lists_backwards: bool = False  # each page, as a store that has no order
     skew: timedelta = timedelta()  # of its clock to the client's
     on_read: Callable[[str], None] | None = None  # before an object is answered
     _clock: datetime = BEGUN
@@ -138,6 +139,8 @@ class BucketServer:
             label, last, more = "again", after, bool(page)  # the same page once more
         else:
             label = "on"
+        if self.lists_backwards:
+            page = page[::-1]
         head = f"<Name>{BUCKET}</Name><IsTruncated>{str(more).lower()}</IsTruncated><EncodingType>url</EncodingType>"
         head += f"<NextContinuationToken>{f'{label}:{last}'.encode().hex()}</NextContinuationToken>" if more else ""
         return _xml("ListBucketResult", head + "".join(self._listed(key, current[key]) for key in page))

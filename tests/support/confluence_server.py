@@ -42,6 +42,7 @@ class ConfluenceServer:
     duplicates_pages: bool = False
     search_is_behind: set[str] = field(default_factory=set)  # ids that the search index does not have yet
     no_permissions: set[str] = field(default_factory=set)  # keys of spaces, ids of contents, names of groups: 403
+    no_ancestors: set[str] = field(default_factory=set)  # names of groups of which it is not told what they are in
     strangers_go_to: str | None = None  # where requests without credentials are sent to log in
     on_read: Callable[[str], None] | None = None  # before a body is answered
 
@@ -193,6 +194,8 @@ class ConfluenceServer:
         )
 
     def _ancestors(self, request: web.Request, user: str | None, name: str) -> web.Response:
+        if name in self.no_ancestors:
+            return _refused(404)
         above = sorted(self.wiki.nested_ancestors(name))
         return self.paged(request, [{"type": "group", "name": each} for each in above])
 

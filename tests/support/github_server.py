@@ -76,6 +76,7 @@ class GithubServer:
     refused: dict[str, int] = field(default_factory=dict)  # a pattern of paths -> status, until taken away
     hides_releases: set[int] = field(default_factory=set)  # of the listing alone
     lists_nothing: bool = False
+    tells_etags: bool = True  # a proxy may take them away
     fails_after_pages: int | None = None  # of the listing of repositories
     duplicates_items: bool = False  # each page begins with the last item of the one before: something came in meanwhile
     on_read: Callable[[Repo, str], None] | None = None  # before a blob is answered
@@ -115,7 +116,9 @@ class GithubServer:
             self.not_modified += 1
             return web.Response(status=304, headers={"ETag": etag})
         self.answered.append(self.requests[-1])
-        headers = {"ETag": etag, "Date": format_datetime(self.state.now, usegmt=True), **links}
+        headers = {"Date": format_datetime(self.state.now, usegmt=True), **links}
+        if self.tells_etags:
+            headers["ETag"] = etag
         return web.Response(body=body, headers=headers, content_type="application/json")
 
     async def _git(self, request: web.Request, full_name: str) -> web.StreamResponse:
@@ -241,7 +244,10 @@ class GithubServer:
             case ["collaborators"]:
                 direct = query.get("affiliation") == "direct" or repo.owner == ORGANISATION
                 logins = repo.direct if direct else repo.direct | {repo.owner}
-                return [{**self.state.account(each), "permissions": {"pull": True}} for each in sorted(logins)]
+                return [
+                    {**self.state.account(each), "permissions": {"pull": each not in repo.barred}}
+                    for each in sorted(logins)
+                ]
             case ["teams"]:
                 teams = [self.state.teams[each] for each in sorted(repo.teams) if each in self.state.teams]
                 return [{"id": each.id, "slug": each.slug, "name": each.slug} for each in teams]

@@ -90,6 +90,7 @@ class Repo:
     head: str | None = None
     blobs: dict[str, bytes] = field(default_factory=dict)
     direct: set[str] = field(default_factory=set)
+    barred: set[str] = field(default_factory=set)  # of those that are listed as collaborators
     teams: set[int] = field(default_factory=set)
     issues: dict[int, FakeIssue] = field(default_factory=dict)
     releases: dict[int, FakeRelease] = field(default_factory=dict)
@@ -204,7 +205,7 @@ class GithubState:
         """Decide who of the accounts may read a repository; `*`: everybody."""
         if repo.visibility == "public":
             return {"*"}
-        found = set(repo.direct)
+        found = repo.direct - repo.barred
         if repo.owner == ORGANISATION:
             found |= {login for login, role in self.members.items() if role == "admin"}
             if repo.visibility == "internal" or self.base_permission != "none":

@@ -74,8 +74,11 @@ class S3Objects:
                 page = page_of(content, seen_ns=seen_ns)
                 return page.objects, page.token
 
-            objects, token = await retry(ask, policy=self._policy)
+            objects, following = await retry(ask, policy=self._policy)
             yield objects
+            if token and following == token:  # for ever, each page as one that came twice
+                raise RetryableError(f"{self._where}: its listing stands still; nothing is deleted on its word")
+            token = following
 
     async def head(self, key: str) -> ListedObject | None:
         """See the port."""

@@ -124,6 +124,40 @@ async def test_a_page_that_was_full_hides_nobody(source: OrganisationSource, fol
     assert readers(follower, repo) == ("user:lea",)
 
 
+async def test_without_etags_readers_are_read_each_time(source: OrganisationSource, follower: Follower) -> None:
+    source.server.tells_etags = False
+    repo = source.state.add_repo("code", direct={"ann-hub", "bob-hub"}, teams=set(source.state.teams))
+    await mirror(source, follower)
+    repo.direct.remove("bob-hub")
+    source.state.teams[next(iter(repo.teams))].members.clear()
+    await mirror(source, follower)
+    assert readers(follower, repo) == ("user:ann",)
+
+
+async def test_who_is_who_is_said_anew_and_nobody_else_changed(source: OrganisationSource, follower: Follower) -> None:
+    repo = source.state.add_repo("code", direct={"ann-hub"})
+    await mirror(source, follower)
+    source.settings["users"] = {"ann-hub": "anna"}
+    await mirror(source, follower)
+    assert readers(follower, repo) == ("user:anna",)
+    repo.visibility, source.state.members = "internal", {"ann-hub": "member"}
+    await mirror(source, follower)
+    assert f"group:github:members:{source.state.organisation_id}" in follower.groups[f"repo:{repo.id}"]
+    repo.visibility = "private"  # the listings of collaborators and teams stay what they were
+    await mirror(source, follower)
+    assert follower.groups[f"repo:{repo.id}"] == (
+        f"group:github:owners:{source.state.organisation_id}",
+        "user:anna",
+    )
+
+
+async def test_a_collaborator_who_may_not_pull_is_no_reader(source: OrganisationSource, follower: Follower) -> None:
+    repo = source.state.add_repo("code", direct={"ann-hub", "bob-hub"})
+    repo.barred.add("bob-hub")
+    await mirror(source, follower)
+    assert readers(follower, repo) == source.readers(repo) == ("user:ann",)
+
+
 async def test_a_repository_of_a_user_is_for_its_collaborators(source: OrganisationSource, follower: Follower) -> None:
     repo = source.state.add_repo("dots", owner="lea-hub", direct={"ann-hub"})
     repo.put("a.md", b"text\n")

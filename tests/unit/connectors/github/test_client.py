@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from connectors.github.models import Account, Issue, Organisation, Reference, Repository, ShapeError, read_as
-from connectors.protocol import SourceGoneError
+from connectors.protocol import Deleted, SourceGoneError
 from headwater.clients.egress.errors import RateLimitedError, SourceAwayError
 from headwater.errors import UnauthorisedError
 from tests.support.corpora import corpus
@@ -83,6 +83,37 @@ async def test_a_repository_of_a_list_that_is_not_there_is_named(
     source.settings["repositories"] = "[acme/none]"
     with pytest.raises(SourceGoneError, match=r"settings\.repositories: acme/none"):
         await source.connector().check()
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+async def test_what_is_archived_goes_where_it_is_not_wanted(
+    source: OrganisationSource, follower: Follower, *, by_name: bool
+) -> None:
+    source.settings["archived"] = "false"
+    code, docs = source.state.add_repo("code"), source.state.add_repo("docs")
+    for repo in (code, docs):
+        repo.put("a.md", b"text\n")
+    await follower.follow()
+    code.archived = True
+    connector, since = source.connector(), dict(follower.cursor)
+    changes = await follower.submit(
+        connector.items([f"repo:{code.id}"], since) if by_name else connector.changes(since)
+    )
+    assert [(each.external_id, type(each.what)) for each in changes] == [(f"repo:{code.id}/file/a.md", Deleted)]
+    assert f"repo:{code.id}" not in follower.groups
+    assert await follower.follow() == []
+
+
+async def test_another_repository_is_not_read_because_somebody_names_it(
+    source: OrganisationSource, follower: Follower
+) -> None:
+    source.state.add_repo("code").put("a.md", b"text\n")
+    await follower.follow()
+    other = source.state.add_repo("code", owner="globex", visibility="public")
+    other.put("a.md", b"text\n")
+    named = [f"repo:{other.id}", f"repo:{other.id}/file/a.md"]
+    assert await follower.submit(source.connector().items(named, dict(follower.cursor))) == []
+    assert f"repo:{other.id}" not in follower.groups
 
 
 async def test_a_name_of_a_list_that_cannot_be_read_deletes_nothing(

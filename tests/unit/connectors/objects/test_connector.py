@@ -13,7 +13,7 @@ from headwater.errors import FatalError
 from headwater.ports.objects import ObjectArchivedError, ObjectChangedError, ObjectDeniedError
 from schemas.ids import SourceId, TenantId, document_id
 from tests.support.bucket_server import BucketServer
-from tests.support.buckets import PREFIX, BucketSource, SidecarSource, TaggedSource, bucket_source
+from tests.support.buckets import PREFIX, BucketSource
 from tests.support.corpora import corpus
 from tests.support.sources import Follower
 
@@ -116,6 +116,23 @@ async def test_a_version_that_is_current_again_is_admitted_though_it_is_older(so
     assert follower.stale == []
 
 
+async def test_what_is_stored_again_as_it_was_comes_back_though_a_crash_kept_its_deletion_from_the_cursor(
+    source: BucketSource,
+) -> None:
+    source.put("a", "text")
+    source.put("b", "stays")
+    follower = Follower(source)
+    await follower.follow()
+    cursor = dict(follower.cursor)
+    source.delete("a")
+    await follower.follow()
+    assert list(follower.view()) == ["b"]
+    follower.cursor = cursor  # the deletion is in the log, and nothing noted it
+    source.put("a", "text")
+    await follower.follow()
+    assert follower.view() == source.truth()
+
+
 async def test_the_same_content_in_other_parts_is_read_again_and_nothing_worse(source: BucketSource) -> None:
     source.server.put(f"{PREFIX}a", b"text", etag="9b2cf535f27731c974343645a3985328-2")
     follower = Follower(source)
@@ -143,6 +160,18 @@ async def test_another_number_of_bytes_than_was_listed_is_another_object(source:
     assert listed is not None
     with pytest.raises(ObjectChangedError, match="4 bytes where 5 were listed"):
         [piece async for piece in objects.read(replace(listed, etag=None, size_bytes=5))]
+
+
+async def test_a_listing_in_no_order_is_not_believed(source: BucketSource) -> None:
+    for name in "abcd":
+        source.put(name, "text")
+    follower = Follower(source)
+    await follower.follow()
+    source.delete("a")
+    source.server.lists_backwards = True
+    with pytest.raises(ListingError, match="without an order"):
+        await follower.follow()
+    assert follower.deleted == []
 
 
 async def test_objects_above_the_limit_are_reported(source: BucketSource) -> None:
@@ -178,40 +207,6 @@ async def test_a_rule_that_is_broken_closes_everything_until_it_is_mended(source
     source.share("a", ["everyone"])
     await follower.follow()
     assert follower.view() == source.truth()
-
-
-@pytest.mark.parametrize(("code", "readers"), [("NoSuchKey", ()), ("NoSuchTagSet", ("everyone",))])
-async def test_an_object_that_vanished_is_not_one_without_tags(code: str, readers: tuple[str, ...]) -> None:
-    async with bucket_source(TaggedSource) as source:
-        source.limits = {"access": {"readers": ["everyone"]}}
-        source.share("a", ["user:ann"])
-        source.put("a", "text")
-        follower = Follower(source)
-        await follower.follow()
-        assert follower.view() == source.truth()
-        source.server.answers["TAGS"] = [
-            (404, code)
-        ]  # deleted since it was listed, or a store that has no empty answer
-        await follower.follow()
-        assert follower.view() == {"a": ("text", readers)}
-        await follower.follow()
-        assert follower.view() == source.truth()
-
-
-async def test_a_sidecar_that_could_not_be_read_closes_until_it_can() -> None:
-    async with bucket_source(SidecarSource) as source:
-        source.share("a", ["user:ann"])
-        source.put("a", "text")
-        follower = Follower(source)
-        for _ in range(2):
-            source.server.answers["GET"] = [(403, "AccessDenied")]
-            await follower.follow()
-            assert follower.view() == {"a": ("text", ())}
-            assert "cannot be read" in str(follower.failed[f"{PREFIX}a"])
-        downloads = source.downloads
-        await follower.follow()  # the right is given, and nothing else has changed
-        assert follower.view() == source.truth()
-        assert source.downloads == downloads
 
 
 async def test_rights_that_are_missing_are_named(source: BucketSource, server: BucketServer) -> None:

@@ -9,7 +9,7 @@ from connectors.objects.settings import SIDECARS
 from headwater.errors import FatalError
 from schemas.events.documents import NOBODY, Access, Clause
 from schemas.ids import Principal
-from tests.support.buckets import PREFIX, BucketSource, bucket_source
+from tests.support.buckets import PREFIX, BucketSource, SidecarSource, TaggedSource, bucket_source
 from tests.support.sources import Follower
 
 KEY = f"{PREFIX}a"
@@ -137,3 +137,37 @@ async def _refused(source: BucketSource, follower: Follower) -> dict[str, tuple[
     with pytest.raises(FatalError, match="without it nobody knows who may read what"):
         await follower.follow()
     return follower.view()
+
+
+@pytest.mark.parametrize(("code", "readers"), [("NoSuchKey", ()), ("NoSuchTagSet", ("everyone",))])
+async def test_an_object_that_vanished_is_not_one_without_tags(code: str, readers: tuple[str, ...]) -> None:
+    async with bucket_source(TaggedSource) as source:
+        source.limits = {"access": {"readers": ["everyone"]}}
+        source.share("a", ["user:ann"])
+        source.put("a", "text")
+        follower = Follower(source)
+        await follower.follow()
+        assert follower.view() == source.truth()
+        source.server.answers["TAGS"] = [
+            (404, code)
+        ]  # deleted since it was listed, or a store that has no empty answer
+        await follower.follow()
+        assert follower.view() == {"a": ("text", readers)}
+        await follower.follow()
+        assert follower.view() == source.truth()
+
+
+async def test_a_sidecar_that_could_not_be_read_closes_until_it_can() -> None:
+    async with bucket_source(SidecarSource) as source:
+        source.share("a", ["user:ann"])
+        source.put("a", "text")
+        follower = Follower(source)
+        for _ in range(2):
+            source.server.answers["GET"] = [(403, "AccessDenied")]
+            await follower.follow()
+            assert follower.view() == {"a": ("text", ())}
+            assert "cannot be read" in str(follower.failed[f"{PREFIX}a"])
+        downloads = source.downloads
+        await follower.follow()  # the right is given, and nothing else has changed
+        assert follower.view() == source.truth()
+        assert source.downloads == downloads

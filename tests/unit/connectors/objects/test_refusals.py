@@ -218,6 +218,20 @@ async def test_a_store_that_says_how_long_is_waited_for(status: int) -> None:
     assert (len(server.asked), len(clock.waits)) == (3, 1)
 
 
+async def test_a_listing_that_stands_still_is_given_up() -> None:
+    page = b"""<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>a</NextContinuationToken>
+        <Contents><Key>a</Key><Size>1</Size><LastModified>2026-03-02T12:00:00Z</LastModified></Contents>
+        </ListBucketResult>"""
+    async with (
+        scripted(reply(200, page), reply(200, page)) as server,
+        egress(FakeClock(), {"store.test": [["127.0.0.1"]]}, allowed_hosts=["store.test"]) as opened,
+    ):
+        bucket = Bucket(endpoint=f"http://store.test:{server.port}", region="x", name="b")
+        objects = S3Objects(opened.httpx_client(), bucket, None, policy=RetryPolicy(attempts=1, first_delay_s=0.0))
+        with pytest.raises(RetryableError, match="stands still"):
+            [page async for page in objects.pages("")]
+
+
 async def test_googles_and_azures_stores_are_called_by_way_of_the_proxy() -> None:
     account = {"account_name": SecretStr("acct"), "account_key": SecretStr("a2V5")}
     async with scripted(reply(403), reply(403)) as proxy:
