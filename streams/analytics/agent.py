@@ -18,7 +18,7 @@ from streams.harness.gathering import Coalescer
 from streams.harness.stage import Failure, Resources, Stage, StageSpec
 
 _RECORDS_PER_CALL: Final = 500
-_PATIENCE_S: Final = 0.25  # nobody waits for a figure
+_PATIENCE_S: Final = 1.0  # nobody waits for a figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

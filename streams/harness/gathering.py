@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -26,7 +27,8 @@ class Coalescer(Generic[T, R]):
     """Serves single items in few calls: while one call is under way, what arrives waits and goes together in the next.
 
     So a lone item is not delayed and a crowd costs one call. Items of a call are in the order of their arrival. Patient
-    items wait for a crowd, `patience_s` at the most, unless one that is not patient takes them along.
+    items let `patience_s` pass since the last call began, unless one that is not patient takes them along: the first
+    goes at once, and of a stream of them there is a call in so many seconds, with all that came meanwhile.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Coalescer(Generic[T, R]):
         self._queue: deque[_Waiting[T, R]] = deque()
         self._hurry = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
+        self._began_s = -math.inf  # the last call, on the loop's clock
 
     async def add(self, item: T, *, weight: int, patient: bool = False) -> R:
         """Return the item's result. Raises what its call raised."""
@@ -58,24 +61,30 @@ class Coalescer(Generic[T, R]):
         if self._serving is not None:
             self._serving.cancel()
             await asyncio.gather(self._serving, return_exceptions=True)
+        self._let_go()  # a task that is cancelled before its first step does nothing at its end either
 
     async def _serve_all(self) -> None:
         try:
             while self._queue:
                 await self._crowd()
+                self._began_s = asyncio.get_running_loop().time()
                 await self._serve_together(self._next())
         finally:
             self._serving = None
-            for left in self._queue:
-                left.settled.cancel()
-            self._queue.clear()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        for left in self._queue:
+            left.settled.cancel()
+        self._queue.clear()
 
     async def _crowd(self) -> None:
-        """Return at once when somebody is in a hurry or a call is full, else when patience ends."""
+        """Return at once when somebody is in a hurry or a call is full, else when the last call is long enough ago."""
         self._hurry.clear()
-        if self._patience_s and self._may_wait():
+        until_s = self._began_s + self._patience_s
+        if until_s > asyncio.get_running_loop().time() and self._may_wait():
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._patience_s):
+                async with asyncio.timeout_at(until_s):
                     await self._hurry.wait()
 
     def _may_wait(self) -> bool:

@@ -13,6 +13,7 @@ from schemas.topics import Topic
 from streams.harness.dispatcher import Limits
 from streams.harness.gathering import Coalescer
 from streams.harness.stage import Resources, Stage, StageSpec
+from streams.indexing.looks import Looks
 from streams.indexing.stage import IndexStage
 
 T = TypeVar("T")
@@ -41,11 +42,13 @@ async def index_stage(
         patient = batch.lane is Lane.BACKFILL
         await coalescer.add(writes.part_of(batch), weight=len(batch.chunks), patient=patient)
 
+    looks = Looks(index)
     try:
         yield IndexStage(
             store=store,
             name=name,
             index=index,
+            looks=looks,
             write=write,
             publisher=resources.publisher,
             generation=resources.settings.generation,
@@ -53,6 +56,7 @@ async def index_stage(
         )
     finally:
         await coalescer.close()
+        await looks.close()
 
 
 def index_spec(

@@ -18,6 +18,7 @@ from streams.harness.publishing import Emission, Publisher
 from streams.harness.recent import Recent
 from streams.harness.stage import Failure, require_generation
 from streams.indexing import step
+from streams.indexing.looks import Looks
 
 Write: TypeAlias = Callable[[ChunkBatch], Awaitable[None]]
 
@@ -50,6 +51,7 @@ class IndexStage:
     store: Store
     name: str
     index: ChunkIndex
+    looks: Looks  # at the same index
     write: Write
     publisher: Publisher
     generation: GenerationName
@@ -98,8 +100,7 @@ class IndexStage:
         """Return what is known of the document; the store itself is asked the first time."""
         seen = self._documents.get(event.document_id)
         if seen is None:
-            revisions = await self.index.revisions(event.tenant_id, event.document_id)
-            seen = _Seen(newest=max(revisions, default=None))
+            seen = _Seen(newest=await self.looks.newest(event))
             self._documents.put(event.document_id, seen)
         return seen
 
@@ -111,7 +112,7 @@ class IndexStage:
 
     async def _complete(self, event: ChunkBatch, seen: _Seen, delivery: Delivery) -> Outcome:
         async def confirm() -> int:
-            count = await self.index.count(event.tenant_id, event.document_id, event.revision)
+            count = await self.looks.count(event)
             if count < event.total:
                 raise _RowsNotVisibleYetError(f"{count} of {event.total} rows")
             return count
@@ -119,7 +120,7 @@ class IndexStage:
         try:
             count = await retry(confirm, policy=_CONFIRM)
         except _RowsNotVisibleYetError:
-            count = await self.index.count(event.tenant_id, event.document_id, event.revision)
+            count = await self.looks.count(event)
         if count < event.total and (
             step.is_outrun(event, count, [each.event for each in delivery.followers()]) or self._is_replaced(event)
         ):

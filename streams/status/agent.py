@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 STAGE: Final = "status"
 _RECORDS_PER_CALL: Final = 500
-_BACKFILL_PATIENCE_S: Final = 0.5
+_BACKFILL_PATIENCE_S: Final = 1.0  # listings follow within a second as well
 _REMEMBERED: Final = 50_000
 # The log's own record is read from another topic and is recorded milliseconds after admission, long before any report.
 # Where it does not come, the document was erased in the meantime.

@@ -64,6 +64,14 @@ class _SimIndex:
         found: Mapping[Revision, int] = await self._service.ask(lambda: _now(self._fake.revisions(tenant, document)))
         return found
 
+    async def revisions_of(
+        self, documents: Sequence[tuple[TenantId, DocumentId]]
+    ) -> Mapping[DocumentId, Mapping[Revision, int]]:
+        found: Mapping[DocumentId, Mapping[Revision, int]] = await self._service.ask(
+            lambda: _now(self._fake.revisions_of(documents))
+        )
+        return found
+
     async def remove_older(self, tenant: TenantId, document: DocumentId, *, than: Revision) -> int:
         removed: int = await self._service.ask(lambda: _now(self._fake.remove_older(tenant, document, than=than)))
         return removed

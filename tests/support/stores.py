@@ -27,6 +27,11 @@ class _FakeChunkIndex:
     async def revisions(self, tenant: TenantId, document: DocumentId) -> Mapping[Revision, int]:
         return dict(sorted(Counter(row.revision for row in self._of(tenant, document)).items()))
 
+    async def revisions_of(
+        self, documents: Sequence[tuple[TenantId, DocumentId]]
+    ) -> Mapping[DocumentId, Mapping[Revision, int]]:
+        return {document: await self.revisions(tenant, document) for tenant, document in documents}
+
     async def remove_older(self, tenant: TenantId, document: DocumentId, *, than: Revision) -> int:
         older = [row.row_id for row in self._of(tenant, document) if row.revision < than]
         for row_id in older:

@@ -22,6 +22,10 @@ _MAX_HITS: Final = 10_000  # index.max_result_window
 _REMOVALS: Final = 1_000  # of one request
 _FETCH_IDS: Final = 1_000
 _MAX_REVISIONS: Final = 10_000  # of one document, far above what the grace leaves lying
+_DOCUMENTS: Final = 500  # asked about in one request: Elasticsearch has a bound on groups, of documents and revisions
+_BY_REVISION: Final[Mapping[str, Any]] = {
+    "revisions": {"terms": {"field": "revision", "size": _MAX_REVISIONS, "order": {"_key": "asc"}}}
+}
 
 
 class ElasticsearchKeywordIndex(ChunksAdapter):
@@ -52,13 +56,30 @@ class ElasticsearchKeywordIndex(ChunksAdapter):
 
     async def revisions(self, tenant: TenantId, document: DocumentId) -> Mapping[Revision, int]:
         """See the port."""
-        by_revision = {"terms": {"field": "revision", "size": _MAX_REVISIONS, "order": {"_key": "asc"}}}
+        return _revisions(await self._aggregated(_of(tenant, document), _BY_REVISION))
+
+    async def revisions_of(
+        self, documents: Sequence[tuple[TenantId, DocumentId]]
+    ) -> Mapping[DocumentId, Mapping[Revision, int]]:
+        """See the port. One search for each tenant."""
+        found: dict[DocumentId, Mapping[Revision, int]] = {document: {} for _, document in documents}
+        for tenant in dict.fromkeys(tenant for tenant, _ in documents):
+            own = [document for whose, document in documents if whose == tenant]
+            for first in range(0, len(own), _DOCUMENTS):
+                some = own[first : first + _DOCUMENTS]
+                within = {"bool": {"filter": [{"term": {"tenant_id": tenant}}, {"terms": {"document_id": some}}]}}
+                by_document = {"terms": {"field": "document_id", "size": len(some)}, "aggregations": _BY_REVISION}
+                figures = await self._aggregated(within, {"documents": by_document})
+                found |= {DocumentId(each["key"]): _revisions(each) for each in figures["documents"]["buckets"]}
+        return found
+
+    async def _aggregated(self, query: Query, aggregations: Mapping[str, Any]) -> Mapping[str, Any]:
         async with translated(self._settings):
             response = await self._client.search(
-                index=self._index, query=_of(tenant, document), size=0, aggregations={"revisions": by_revision}
+                index=self._index, query=query, size=0, aggregations=aggregations, track_total_hits=False
             )
-        buckets = response["aggregations"]["revisions"]["buckets"]
-        return {Revision(bucket["key"]): bucket["doc_count"] for bucket in buckets}
+        figures: Mapping[str, Any] = response["aggregations"]
+        return figures
 
     async def remove_older(self, tenant: TenantId, document: DocumentId, *, than: Revision) -> int:
         """See the port. By the ids of visible rows, in slices, oldest first: an interruption leaves the newer ones."""
@@ -99,6 +120,10 @@ async def remove_matching(
         removed += await write_all(client, deletions, settings=settings)
         if len(found) < _REMOVALS:
             return removed
+
+
+def _revisions(figures: Mapping[str, Any]) -> dict[Revision, int]:
+    return {Revision(each["key"]): each["doc_count"] for each in figures["revisions"]["buckets"]}
 
 
 def _document(row: ChunkRow) -> dict[str, Any]:

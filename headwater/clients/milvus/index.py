@@ -1,5 +1,6 @@
 """The vector index port on Milvus."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -10,6 +11,7 @@ from headwater.clients.milvus.adapter import VectorsAdapter
 from headwater.clients.milvus.collection import RECORD_FIELDS, entity, row_of
 from headwater.clients.milvus.expressions import Expression, literal, one_of, render
 from headwater.clients.milvus.loaded import CONSISTENCY, MAX_HITS
+from headwater.clients.milvus.readers import FIELDS, place_of
 from headwater.errors import PoisonError
 from headwater.ports.rows import ChunkRow, Scope, StoreHit, Vector
 from headwater.rows.conditions import Condition, holds, row_facts, scope_condition
@@ -60,6 +62,24 @@ class MilvusVectorIndex(VectorsAdapter):
                 return {revision: count for revision, count in sorted(counts.items()) if count}
             revision = Revision(found[0]["revision"])
             counts[revision] = await self.count(tenant, document, revision)
+
+    async def revisions_of(
+        self, documents: Sequence[tuple[TenantId, DocumentId]]
+    ) -> Mapping[DocumentId, Mapping[Revision, int]]:
+        """See the port. One query that names every row, since Milvus counts no groups; one by one if they are too many.
+
+        A count looks at every row of the collection: a hundred counts take a hundred times as long as this.
+        """
+        whose = one_of("document_id", dict.fromkeys(document for _, document in documents))
+        named = await self._collection.query(whose, fields=FIELDS, limit=MAX_HITS)
+        if len(named) >= MAX_HITS:
+            return {document: await self.revisions(tenant, document) for tenant, document in documents}
+        found: dict[DocumentId, dict[Revision, int]] = {document: {} for _, document in documents}
+        asked = set(documents)
+        for (tenant, document, revision), count in sorted(Counter(map(place_of, named)).items()):
+            if (tenant, document) in asked:
+                found[document][revision] = count
+        return found
 
     async def remove_older(self, tenant: TenantId, document: DocumentId, *, than: Revision) -> int:
         """See the port."""

@@ -21,9 +21,11 @@ from headwater.ports.rows import (
 )
 from headwater.rows import FilterError
 from schemas.events.chunks import MAX_CHUNK_BYTES
-from schemas.ids import EVERYONE, KnowledgeBaseId, Principal, Revision
+from schemas.ids import EVERYONE, DocumentId, KnowledgeBaseId, Principal, Revision
 from tests.contract.stores.values import HOSTILE, PUBLISHED, RICH
 from tests.support.rows import ACME, ANN, DOCS, HANDBOOK, OTHER, RIVAL, chunk_row, rows_of, scope_of, with_external_id
+
+NOWHERE = DocumentId("nowhere")
 
 
 class Probe(Protocol):
@@ -97,6 +99,14 @@ class ChunkIndexContract:
         assert await probe.index.remove_older(ACME, HANDBOOK, than=Revision(8)) == 70
         assert await probe.index.revisions(ACME, HANDBOOK) == {}
         assert list(await probe.find(scope_of())) == []
+
+    async def test_many_documents_are_counted_as_each_of_them_is(self, probe: Probe) -> None:
+        await probe.write(rows_of(HANDBOOK, revision=8, chunks=4))
+        await probe.write(rows_of(HANDBOOK, revision=9, chunks=2))
+        await probe.write(rows_of(OTHER, revision=5, chunks=1))
+        asked = [(ACME, HANDBOOK), (ACME, OTHER), (ACME, NOWHERE)]
+        assert await probe.index.revisions_of(asked) == {HANDBOOK: {8: 4, 9: 2}, OTHER: {5: 1}, NOWHERE: {}}
+        assert await probe.index.revisions_of([(RIVAL, HANDBOOK), (ACME, OTHER)]) == {HANDBOOK: {}, OTHER: {5: 1}}
 
     async def test_what_is_not_there_counts_zero(self, probe: Probe) -> None:
         assert await probe.index.count(ACME, HANDBOOK, Revision(7)) == 0

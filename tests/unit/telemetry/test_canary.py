@@ -23,6 +23,7 @@ from schemas.events.base import Store
 from streams.harness.attempts import AttemptJournal
 from streams.harness.breaker import Breaker, BreakerPolicy
 from streams.harness.settle import Settler
+from streams.indexing.looks import Looks
 from streams.indexing.stage import IndexStage
 from tests.support.answering import AnsweringApi, answering_api
 from tests.support.events import GENERATION, chunk, prepared
@@ -125,6 +126,7 @@ async def test_a_stage_tells_operators_nothing_of_what_it_works_on(error: Except
         store=Store.KEYWORDS,
         name="index-keywords",
         index=index,
+        looks=Looks(index),
         write=write,
         publisher=FakePublisher(),
         generation=GENERATION,

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Sequence
+from itertools import pairwise
 
 from headwater.errors import PoisonError, RetryableError
 from streams.harness.gathering import Coalescer
@@ -37,9 +38,24 @@ async def test_a_lone_item_is_written_at_once_and_a_crowd_together() -> None:
     assert all(len(call) <= 2 for call in store.calls), "two items of weight 4 fit into 10, three do not"
 
 
+async def test_the_first_patient_one_waits_for_nobody() -> None:
+    store = Store()
+    writer: Coalescer[str, None] = Coalescer(store.write, max_weight=10, patience_s=60)
+    await writer.add("first", weight=1, patient=True)
+    assert store.calls == [["first"]]
+
+
+async def after_one_call(store: Store, *, max_weight: int = 10, patience_s: float = 60) -> Coalescer[str, None]:
+    """Return a writer whose last call began just now."""
+    writer: Coalescer[str, None] = Coalescer(store.write, max_weight=max_weight, patience_s=patience_s)
+    await writer.add("first", weight=1, patient=True)
+    store.calls.clear()
+    return writer
+
+
 async def test_the_patient_wait_for_company_until_a_call_is_full() -> None:
     store = Store()
-    writer: Coalescer[str, None] = Coalescer(store.write, max_weight=3, patience_s=60)
+    writer = await after_one_call(store, max_weight=3)
     adding = [asyncio.create_task(writer.add(f"item{n}", weight=1, patient=True)) for n in range(2)]
     await asyncio.sleep(0)
     assert store.calls == []
@@ -50,7 +66,7 @@ async def test_the_patient_wait_for_company_until_a_call_is_full() -> None:
 
 async def test_one_in_a_hurry_takes_the_patient_along() -> None:
     store = Store()
-    writer: Coalescer[str, None] = Coalescer(store.write, max_weight=10, patience_s=60)
+    writer = await after_one_call(store)
     patient = asyncio.create_task(writer.add("patient", weight=1, patient=True))
     await asyncio.sleep(0)
     await writer.add("hurried", weight=1)
@@ -60,9 +76,23 @@ async def test_one_in_a_hurry_takes_the_patient_along() -> None:
 
 async def test_patience_ends() -> None:
     store = Store()
-    writer: Coalescer[str, None] = Coalescer(store.write, max_weight=10, patience_s=0.001)
+    writer = await after_one_call(store, patience_s=0.05)
     await writer.add("alone", weight=1, patient=True)
     assert store.calls == [["alone"]]
+
+
+async def test_calls_of_the_patient_begin_a_patience_apart() -> None:
+    store, began_s = Store(), list[float]()
+    loop = asyncio.get_running_loop()
+
+    async def write(items: Sequence[str]) -> None:
+        began_s.append(loop.time())
+        await store.write(items)
+
+    writer: Coalescer[str, None] = Coalescer(write, max_weight=10, patience_s=0.05)
+    for item in ("a", "b", "c"):
+        await writer.add(item, weight=1, patient=True)
+    assert [later - earlier >= 0.05 for earlier, later in pairwise(began_s)] == [True, True]
 
 
 async def test_everybody_gets_the_own_result() -> None:

@@ -15,6 +15,7 @@ from schemas.topics import Topic
 from streams.harness.delivery import Outcome
 from streams.harness.errors import WrongGenerationError
 from streams.harness.stage import Failure
+from streams.indexing.looks import Looks
 from streams.indexing.stage import IndexStage
 from streams.indexing.step import IncompleteRevisionError
 from tests.support.events import GENERATION, HANDBOOK, TENANT, chunk, embedded, prepared
@@ -38,6 +39,7 @@ class Bench:
             store=Store.KEYWORDS,
             name="index-keywords",
             index=self.index,
+            looks=Looks(self.index),
             write=self._write,
             publisher=self.publisher,
             generation=GENERATION,

@@ -18,6 +18,7 @@ from streams.embed.agent import EmbedStage
 from streams.harness.delivery import Outcome
 from streams.harness.stage import Failure
 from streams.index_vectors.step import vectors_of
+from streams.indexing.looks import Looks
 from streams.indexing.stage import IndexStage
 from streams.prepare.agent import PrepareStage
 from streams.rebuild.stage import RebuildStage
@@ -58,7 +59,13 @@ class Bench:
 
     def _index(self, store: Store, index: ChunkIndex, write: Callable[[ChunkBatch], Awaitable[None]]) -> IndexStage:
         return IndexStage(
-            store=store, name=f"index-{store}", index=index, write=write, publisher=self.log, generation=GENERATION
+            store=store,
+            name=f"index-{store}",
+            index=index,
+            looks=Looks(index),
+            write=write,
+            publisher=self.log,
+            generation=GENERATION,
         )
 
     async def _write_words(self, batch: ChunkBatch) -> None:

@@ -26,6 +26,7 @@ from schemas.topics import Topic
 from streams.embed.agent import EMBED, EmbedStage
 from streams.harness.stage import Resources
 from streams.index_vectors.step import vectors_of
+from streams.indexing.looks import Looks
 from streams.indexing.stage import IndexStage
 from streams.prepare.agent import PREPARE, PrepareStage
 from tests.support.cache import FakeCache
@@ -57,6 +58,7 @@ class Way:
             store=Store.VECTORS,
             name="index-vectors",
             index=self.index,
+            looks=Looks(self.index),
             write=self._write,
             publisher=self.sent,
             generation=generation,
