@@ -1,4 +1,4 @@
-"""One admission worker: the real process, from `_admit` on, in a thread that takes turns with the loop."""
+"""One admission worker: the real process, from `_admit` on, as blocking code that takes turns with the loop."""
 
 import asyncio
 

@@ -311,12 +311,32 @@ class Broker:
         watched = list(partitions)
         for partition in watched:
             self._waiting.setdefault(partition, {})[future] = None
-        waits: list[asyncio.Future[None]] = [future] if group is None else [future, group]
         try:
-            await asyncio.wait(waits, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+            await self._first(future, group, wait_s)
         finally:
             for partition in watched:
                 self._waiting[partition].pop(future, None)
+
+    async def _first(self, one: "asyncio.Future[None]", other: "asyncio.Future[None] | None", wait_s: float) -> None:
+        """Do what `asyncio.wait` does, without its sets: most of a story's waits are these."""
+        over: asyncio.Future[None] = self._loop.create_future()
+
+        def end(_: object = None) -> None:
+            timer.cancel()
+            if not over.done():
+                over.set_result(None)
+
+        timer = self._loop.call_later(wait_s, end)
+        one.add_done_callback(end)
+        if other is not None:
+            other.add_done_callback(end)
+        try:
+            await over
+        finally:
+            timer.cancel()
+            one.remove_done_callback(end)
+            if other is not None:
+                other.remove_done_callback(end)
 
     def _wake(self, partition: Partition) -> None:
         for future in list(self._waiting.get(partition, ())):

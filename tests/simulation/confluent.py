@@ -1,4 +1,4 @@
-"""confluent-kafka as admission uses it, on the simulated broker: blocking calls in a thread of `Blocking`."""
+"""confluent-kafka as admission uses it, on the simulated broker: blocking calls in code of `Blocking`."""
 
 import asyncio
 from collections import deque

@@ -11,7 +11,6 @@ from headwater.clients.kafka.errors import KafkaUnavailableError, OffsetExpiredE
 from headwater.clients.kafka.murmur2 import partition_of
 from headwater.clients.kafka.records import Headers, Item, Offsets, PartitionEnd
 from headwater.settings import KafkaSettings, Settings
-from headwater.telemetry.tracing import inject_headers
 from schemas.codec import encode
 from schemas.events.base import Position
 from schemas.topics import Topic
@@ -34,7 +33,7 @@ async def broker_call(effect: Callable[[], T]) -> T:
 
 
 async def news(broker: Broker, partitions: Collection[Partition], member: Member | None, wait_s: float) -> None:
-    """Wait for something to happen, in the loop or in a thread."""
+    """Wait for something to happen, in the loop or in blocking code."""
     if wait_s <= 0:
         return
     changes = None if member is None else member.news
@@ -154,8 +153,11 @@ class SimRecordStream:
 
     def _take(self, max_records: int) -> list[Item]:
         found: list[Item] = []
+        broker, world, process = self._broker, WORLD.get(), CURRENT.get()
         for partition, known in sorted(self._positions.items()):
-            if partition in self._paused or WORLD.get().is_withheld(CURRENT.get(), partition[0]):
+            if known == self._told_end.get(partition) == broker.end(partition, committed=self._committed):
+                continue  # nothing has come since
+            if partition in self._paused or world.is_withheld(process, partition[0]):
                 continue
             start = self._broker.logs[partition].start
             if known < start and self._on_expired == "error":
@@ -238,11 +240,10 @@ class SimPublisher:
 
     async def _send(self, partition: Partition, records: Sequence[tuple[bytes, bytes, Headers]]) -> None:
         world = WORLD.get()
-        traced = inject_headers()
 
         def store() -> None:
             for key, value, headers in records:
-                self._broker.append(partition, key, value, (*headers, *traced))
+                self._broker.append(partition, key, value, headers)
 
         await broker_call(store)
         if world.happens("acknowledgement_lost"):

@@ -8,7 +8,7 @@ from contextvars import Context, copy_context
 from datetime import UTC, datetime, tzinfo
 from heapq import heapify, heappop, heappush
 from types import ModuleType
-from typing import Any, Self, TypeVar, TypeVarTuple
+from typing import Any, Self, TypeVar, TypeVarTuple, cast
 from unittest.mock import patch
 
 import headwater.generations.directory
@@ -53,21 +53,30 @@ class _Call(asyncio.Handle):
         self._cancelled, self._repr, self._source_traceback = False, None, None
 
 
-class _Timer(asyncio.TimerHandle):
-    """The same, which waits for its time."""
+class _Timer(float):
+    """The same, which waits for its time: a number, so that a heap of them compares without calling anything."""
 
-    __slots__ = ()
+    __slots__ = ("_args", "_callback", "_cancelled", "_context", "_loop", "_scheduled")
 
-    def __init__(
-        self, when: float, callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context | None
-    ) -> None:
-        self._context = copy_context() if context is None else context
-        self._callback, self._args, self._loop = callback, args, loop
-        self._cancelled, self._repr, self._source_traceback = False, None, None
-        self._when, self._scheduled = when, True
+    _args: Any
+    _callback: Any
+    _cancelled: bool
+    _context: Context
+    _loop: "VirtualLoop"
+    _scheduled: bool
 
-    def __lt__(self, other: "_Timer") -> bool:  # type: ignore[override] # a loop holds its own kind alone
-        return self._when < other._when
+    def cancel(self) -> None:
+        """As TimerHandle does."""
+        if not self._cancelled:
+            self._cancelled = True
+            self._callback = self._args = None
+            self._loop._timer_cancelled_count += self._scheduled
+
+    def cancelled(self) -> bool:
+        return self._cancelled
+
+    def when(self) -> float:
+        return float(self)
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -80,8 +89,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.virtual_s = 0.0
-        self._idle = 0  # rounds since time passed
-        self._ready: deque[asyncio.Handle]
+        self._ready: deque[_Call | _Timer]
         self._scheduled: list[_Timer]
         self._timer_cancelled_count: int
         self._stopping: bool
@@ -108,43 +116,54 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        timer = _Timer(when, callback, args, self, context)
+        timer = _Timer(when)
+        timer._context = copy_context() if context is None else context
+        timer._callback, timer._args, timer._loop = callback, args, self
+        timer._cancelled, timer._scheduled = False, True
         heappush(self._scheduled, timer)
-        return timer
+        return cast("asyncio.TimerHandle", timer)
 
     def _write_to_self(self) -> None:
         """Nobody sleeps in a selector that would have to be woken."""
 
     def _run_once(self) -> None:
-        """As the base class does, of which this is the part that has to do with timers."""
-        ready = self._ready
-        self._drop_cancelled()
-        timers = self._scheduled
-        self._idle += 1
-        if not ready and not self._stopping:
-            if not timers:
-                raise StuckError("no task can ever run again")
-            left_s = timers[0]._when - self.virtual_s
-            if left_s > 0:
-                self.virtual_s += left_s
-                self._idle = 0
-        if self._idle > _MOST_WITHOUT_TIME:
-            raise StuckError("the tasks go round without letting time pass")
-        end_s = self.virtual_s + _RESOLUTION_S
-        while timers and timers[0]._when < end_s:
-            timer = heappop(timers)
-            timer._scheduled = False
-            ready.append(timer)
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if not handle._cancelled:
-                handle._run()
+        """Go round as often as the base class would until something stops the loop."""
+        ready, timers = self._ready, self._scheduled
+        idle = 0  # rounds since time passed
+        while True:
+            if timers and (timers[0]._cancelled or len(timers) > _FEW_TIMERS):
+                self._drop_cancelled(timers)
+            idle += 1
+            if not ready and not self._stopping:
+                if not timers:
+                    raise StuckError("no task can ever run again")
+                if timers[0] > self.virtual_s:
+                    # As the base class adds what it has slept: the sum may differ from the timer's own time.
+                    self.virtual_s += timers[0] - self.virtual_s
+                    idle = 0
+            if idle > _MOST_WITHOUT_TIME:
+                raise StuckError("the tasks go round without letting time pass")
+            end_s = self.virtual_s + _RESOLUTION_S
+            while timers and timers[0] < end_s:
+                timer = heappop(timers)
+                timer._scheduled = False
+                ready.append(timer)
+            for _ in range(len(ready)):
+                handle = ready.popleft()
+                if not handle._cancelled:
+                    try:
+                        handle._context.run(handle._callback, *handle._args)
+                    except (SystemExit, KeyboardInterrupt):
+                        raise
+                    except BaseException as error:  # noqa: BLE001 - the handler is told, and the loop goes on
+                        self.call_exception_handler({"message": "a callback failed", "exception": error})
+            if self._stopping:
+                return
 
-    def _drop_cancelled(self) -> None:
-        timers = self._scheduled
+    def _drop_cancelled(self, timers: "list[_Timer]") -> None:
         if len(timers) > _FEW_TIMERS and self._timer_cancelled_count / len(timers) > 0.5:
-            self._scheduled = [timer for timer in timers if not timer._cancelled]
-            heapify(self._scheduled)
+            timers[:] = [timer for timer in timers if not timer._cancelled]
+            heapify(timers)
             self._timer_cancelled_count = 0
             return
         while timers and timers[0]._cancelled:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from unittest.mock import patch
 
 import structlog
+from prometheus_client.metrics import MetricWrapperBase
 
 import headwater.clients.kafka.transactions
 import headwater.clients.triton.embedder
@@ -22,7 +23,9 @@ import streams.admit.assignment
 import streams.admit.backlog
 import streams.admit.directory_log
 import streams.admit.restore
+import streams.admit.worker
 import streams.embed.agent
+import streams.harness.settle
 import streams.index_keywords.agent
 import streams.index_vectors.agent
 import streams.indexing.opening
@@ -30,6 +33,7 @@ import streams.prepare.agent
 import streams.prepare.step
 import streams.status.agent
 from headwater.generations.directory import own_generation
+from headwater.generations.following import ServingGeneration
 from headwater.generations.policy import ChunkPolicy
 from headwater.generations.records import first_generation
 from headwater.settings import Settings
@@ -171,6 +175,32 @@ async def _own_generation(settings: Settings) -> Generation:
     return await own_generation(settings)
 
 
+@contextlib.asynccontextmanager
+async def _serving_as_configured(settings: Settings) -> AsyncIterator[ServingGeneration]:
+    """Follow nothing: `status` asks which generation serves for its figures alone, which no oracle looks at."""
+    yield ServingGeneration(settings.generation)
+
+
+class _Uncounted:
+    """Stands for every labelled metric: no oracle looks at one, and finding it takes longer than counting."""
+
+    def observe(self, *_: object) -> None:
+        """Nothing is counted."""
+
+    inc = dec = set = observe
+
+
+_UNCOUNTED = _Uncounted()
+
+
+def _untraced(*_: object, **__: object) -> contextlib.AbstractContextManager[None]:
+    """Stand for `span` and for what logs are given: nobody looks at traces and logs either."""
+    return _NO_SPAN
+
+
+_NO_SPAN = contextlib.nullcontext()
+
+
 def _uniform(low: float, high: float) -> float:
     return WORLD.get().random.uniform(low, high)
 
@@ -217,7 +247,12 @@ def seams() -> Iterator[None]:
         put(streams.index_vectors.agent, "MilvusVectorIndex", _opened(_vectors_of))
         put(streams.index_keywords.agent, "ElasticsearchKeywordIndex", _opened(_keywords_of))
         put(streams.status.agent, "ElasticsearchDocuments", documents)
+        put(streams.status.agent, "follow_serving", _serving_as_configured)
         generation_seams(put)
+        put(MetricWrapperBase, "labels", lambda *_, **__: _UNCOUNTED)
+        put(streams.harness.settle, "span", _untraced)
+        put(streams.harness.settle, "bound_contextvars", _untraced)
+        put(streams.admit.worker, "span", _untraced)
         put(headwater.generations.catching_up, "ElasticsearchDocuments", documents)
         put(schemas.codec._Process, "codec", _CODEC.begin())
         put(headwater.retry, "random", SimpleNamespace(uniform=_uniform))

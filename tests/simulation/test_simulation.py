@@ -1,5 +1,7 @@
 """The standard run: what the platform promises holds in every one of these stories."""
 
+import threading
+
 import pytest
 
 from tests.simulation.many import simulate_all
@@ -21,6 +23,19 @@ def test_every_promise_holds_in_every_story() -> None:
             pytest.fail(story_of(outcome.seed, *shrink(outcome.seed, outcome)), pytrace=False)
     assert events >= EVENTS
     assert answers > 20 * len(SEEDS)  # the replicas did answer: refusing everything would keep most promises
+
+
+def test_nothing_runs_beside_a_story(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that is not replaced works in threads: it would come at its own time, and cost its own."""
+    started: list[str] = []
+
+    def refuse(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        raise RuntimeError("no thread is started in a story")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert simulate(9).violations == ()
+    assert started == []
 
 
 @pytest.mark.parametrize("seed", [7, 9, 33, 124])  # of each kind; 124: suspects whose deliveries came at one instant

@@ -63,8 +63,7 @@ class SimMarks:
         self._environment = environment
 
     def get(self, name: str) -> bytes | None:
-        with self._environment.begin() as transaction:
-            return transaction.get(name.encode())
+        return self._environment.open_db(None).values.get(name.encode())
 
     def put(self, name: str, value: bytes) -> None:
         with self._environment.begin(write=True) as transaction:

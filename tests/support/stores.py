@@ -3,6 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +16,7 @@ from headwater.rows.conditions import holds, row_facts, scope_condition
 from schemas.ids import DocumentId, Revision, TenantId
 
 _WORD = re.compile(r"\w+")
+Facts: TypeAlias = Mapping[str, AbstractSet[str]]
 
 
 class _FakeChunkIndex:
@@ -20,6 +24,7 @@ class _FakeChunkIndex:
 
     def __init__(self) -> None:
         self.rows: dict[str, ChunkRow] = {}
+        self._known: dict[str, tuple[ChunkRow, Facts]] = {}  # rows are immutable: their facts are gathered once
 
     async def count(self, tenant: TenantId, document: DocumentId, revision: Revision) -> int:
         return (await self.revisions(tenant, document)).get(revision, 0)
@@ -39,15 +44,22 @@ class _FakeChunkIndex:
         return len(older)
 
     async def fetch(self, scope: Scope, row_ids: Sequence[str]) -> Sequence[ChunkRow]:
-        visible = {row.row_id: row for row in self._visible(scope)}
-        return [visible[row_id] for row_id in row_ids if row_id in visible]
+        found = [self.rows[row_id] for row_id in row_ids if row_id in self.rows]
+        condition = scope_condition(scope)
+        return [row for row in found if holds(condition, self._facts(row))]
 
     def _of(self, tenant: TenantId, document: DocumentId) -> list[ChunkRow]:
         return [row for row in self.rows.values() if (row.tenant_id, row.document_id) == (tenant, document)]
 
     def _visible(self, scope: Scope) -> list[ChunkRow]:
         condition = scope_condition(scope)
-        return [row for row in self.rows.values() if holds(condition, row_facts(row))]
+        return [row for row in self.rows.values() if holds(condition, self._facts(row))]
+
+    def _facts(self, row: ChunkRow) -> Facts:
+        known = self._known.get(row.row_id)
+        if known is None or known[0] is not row:
+            known = self._known[row.row_id] = (row, row_facts(row))
+        return known[1]
 
 
 class FakeVectorIndex(_FakeChunkIndex):
@@ -89,5 +101,6 @@ class FakeKeywordIndex(_FakeChunkIndex):
         return sorted(hits, key=lambda hit: -hit.score)[: max(limit, 0)]
 
 
-def _words(text: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(text)]
+@lru_cache(maxsize=4096)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _WORD.findall(text))

@@ -1,5 +1,7 @@
 """Kafka's own partitioner, so that we know where a key belongs without asking a producer."""
 
+from functools import lru_cache
+
 _MASK = 0xFFFFFFFF
 _SEED = 0x9747B28C
 _M = 0x5BD1E995
@@ -20,6 +22,7 @@ def murmur2(data: bytes) -> int:
     return hashed ^ hashed >> 15
 
 
+@lru_cache(maxsize=4096)
 def partition_of(key: bytes, partitions: int) -> int:
     """Return the partition that a key belongs to: the one Java's default partitioner and `murmur2_random` choose."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions
