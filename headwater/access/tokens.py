@@ -8,6 +8,7 @@ from headwater.errors import PoisonError
 from headwater.ports.heads import Positions
 
 MAX_TOKEN_CHARS = 4_096
+_MOST = 2**63  # Kafka's offsets are 64-bit numbers
 
 
 class TokenError(PoisonError):
@@ -27,9 +28,16 @@ def decode_token(token: str) -> Positions:
         raise TokenError(f"after: longer than {MAX_TOKEN_CHARS} characters; pass a token as a write returned it")
     try:
         body = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        return {str(topic): {int(p): int(offset) for p, offset in parts.items()} for topic, parts in body.items()}
-    except (binascii.Error, ValueError, AttributeError, TypeError) as error:
+        return {topic: {_count(int(p)): _count(n) for p, n in parts.items()} for topic, parts in body.items()}
+    except (binascii.Error, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise TokenError("after: not a token; pass it as a write returned it") from error
+
+
+def _count(number: object) -> int:
+    """Return a partition or an offset; raise ValueError for what is none."""
+    if type(number) is not int or not 0 <= number < _MOST:
+        raise ValueError("neither partition nor offset")
+    return number
 
 
 def merge_tokens(first: Positions, second: Positions) -> Positions:

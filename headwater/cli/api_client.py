@@ -72,14 +72,21 @@ def path_id(external_id: str) -> str:
 def api_key(settings: ApiSettings) -> str:
     """Return the key of the settings, or the bootstrap key. Raise FatalError where there is neither."""
     if settings.key is not None:
-        return settings.key.get_secret_value()
+        return _sendable(settings.key.get_secret_value(), "HEADWATER_API__KEY")
     try:
-        return settings.bootstrap_key_file.read_text().strip()
-    except OSError as error:
+        return _sendable(settings.bootstrap_key_file.read_text().strip(), str(settings.bootstrap_key_file))
+    except (OSError, UnicodeDecodeError) as error:
         raise FatalError(
             f"no API key: {settings.bootstrap_key_file} cannot be read; "
             "run `headwater up` once, or set HEADWATER_API__KEY"
         ) from error
+
+
+def _sendable(key: str, origin: str) -> str:
+    """Return the key; raise FatalError for what no header can carry."""
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise FatalError(f"{origin}: holds no API key; a key is one line that begins with `hw_`")
+    return key
 
 
 def _authorization(key: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from headwater.cli.output import complain
+from headwater.cli.output import complain, documents_printed, print_json
 from headwater.errors import FatalError, HeadwaterError
 
 
@@ -71,15 +71,28 @@ _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_opti
 
 
 def run_entry(name: str, arguments: Sequence[str]) -> None:
-    """Run one command of the table. A failure of ours is one sentence on standard error and exit status 1."""
+    """Run one command of the table. A failure of ours is one sentence on standard error and exit status 1.
+
+    Where JSON was asked for and none was printed yet, the failure is the JSON document on standard output too.
+    """
+    printed = documents_printed()
     try:
         _load(name)(list(arguments), prog_name=f"headwater {name}")
-    except ValidationError as error:
-        complain("; ".join(_setting_at_fault(problem) for problem in error.errors()))
+    except (ValidationError, HeadwaterError) as error:
+        failure = failure_of(error)
+        complain(failure["message"])
+        if "--json" in arguments and documents_printed() == printed:
+            print_json({"error": failure})
         raise typer.Exit(1) from error
-    except HeadwaterError as error:
-        complain(str(error))
-        raise typer.Exit(1) from error
+
+
+def failure_of(error: ValidationError | HeadwaterError) -> dict[str, Any]:
+    """Describe a failure for programs: `code` and `status` are the API's, null where something else failed."""
+    if isinstance(error, ValidationError):
+        message = "; ".join(_setting_at_fault(problem) for problem in error.errors())
+    else:
+        message = str(error)
+    return {"message": message, "code": getattr(error, "code", None), "status": getattr(error, "status", None)}
 
 
 def _setting_at_fault(problem: ErrorDetails) -> str:

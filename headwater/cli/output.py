@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -11,9 +12,25 @@ from rich.table import Table
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
+@dataclass(slots=True)
+class _Printed:
+    """How many documents this process has printed."""
+
+    documents: int = 0
+
+
+_printed = _Printed()
+
+
 def print_json(value: Any) -> None:
     """Print one JSON document. What JSON has no type for (times, ids) is printed as text."""
+    _printed.documents += 1
     typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def documents_printed() -> int:
+    """Return how many documents were printed: whether a failure may still print one."""
+    return _printed.documents
 
 
 def print_table(

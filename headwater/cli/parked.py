@@ -69,8 +69,8 @@ def show(
     except ApiProblemError as error:
         if error.status != NOT_FOUND:
             raise
-        complain(f"there is no dead letter of {position}; `headwater parked list` shows those there are")
-        raise typer.Exit(1) from error
+        text = f"there is no dead letter of {position}; `headwater parked list` shows those there are"
+        raise ApiProblemError(text, status=error.status, code=error.code) from error
     if as_json:
         print_json(found)
     else:

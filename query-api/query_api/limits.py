@@ -13,11 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from headwater.settings import Settings
 from headwater.telemetry.tracing import span
 from query_api.failures import FailureRecorder
-from query_api.problems import HeadersTooLargeError, RequestTimeoutError, problem_response
+from query_api.problems import HeadersTooLargeError, RequestTimeoutError, problem_response, stamps
 from query_api.runtime import Runtime
 
-REQUEST_ID_HEADER: Final = "Headwater-Request-Id"
-AS_OF_HEADER: Final = "Headwater-As-Of"
 MAX_HEADER_BYTES: Final = 32 * 1024
 MULTIPART_OVERHEAD_BYTES: Final = 2 * 1024 * 1024  # the metadata part and the framing, beside the content itself
 
@@ -46,9 +44,7 @@ class RequestEnvelope:
 
         async def stamped(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID_HEADER] = state["request_id"]
-                headers[AS_OF_HEADER] = state["as_of"].isoformat()
+                MutableHeaders(scope=message).update(stamps(state))
                 current.set_attribute("status", message["status"])
             await send(message)
 

@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from query_api.problems import Problem
+from query_api.problems import MalformedBodyError, Problem, UnsupportedBodyError, problems
 
 DESCRIPTION: Final = """
 A company's documents, searchable and answerable: always current, and only for those who may read them.
@@ -29,6 +29,9 @@ TAGS: Final = [
 ]
 
 
+_BODY_PROBLEMS: Final = problems(MalformedBodyError, UnsupportedBodyError)
+
+
 def install_openapi(app: FastAPI, *streamed: type[BaseModel]) -> None:
     """Complete the document with the models that no endpoint's signature names."""
 
@@ -41,8 +44,18 @@ def install_openapi(app: FastAPI, *streamed: type[BaseModel]) -> None:
             _, extra = models_json_schema(
                 [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
             )
+            _declare_body_problems(schema)
             schema.setdefault("components", {}).setdefault("schemas", {}).update(extra["$defs"])
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+
+
+def _declare_body_problems(schema: dict[str, Any]) -> None:
+    """Add to every operation that takes a body what the reading of bodies may answer."""
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            if "requestBody" in operation:
+                for status, problem in _BODY_PROBLEMS.items():
+                    operation["responses"].setdefault(str(status), problem)

@@ -10,10 +10,13 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from headwater.clients.kafka.errors import RecordRefusedError
 from headwater.errors import HeadwaterError, PoisonError, RetryableError
 
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
+REQUEST_ID_HEADER: Final = "Headwater-Request-Id"
+AS_OF_HEADER: Final = "Headwater-As-Of"
 MAX_REPORTED_FIELDS = 20
 
 
@@ -155,6 +158,7 @@ COMMON: Final[tuple[type[ApiError], ...]] = (
     ContentTooLargeError,
     DependencyUnavailableError,
     ForbiddenError,
+    HeadersTooLargeError,
     InternalError,
     InvalidRequestError,
     NotAppliedYetError,
@@ -188,6 +192,11 @@ def problems(*errors: type[ApiError], document: type[Problem] = Problem) -> dict
 def problem_response(error: ApiError, problem: Problem | None = None) -> Response:
     """Render an error; `problem` is its own document with members added (RFC 9457, 3.2)."""
     return _response(problem or error.problem(), headers=error.headers)
+
+
+def stamps(state: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that every response carries."""
+    return {REQUEST_ID_HEADER: state["request_id"], AS_OF_HEADER: state["as_of"].isoformat()}
 
 
 def register_problems(app: FastAPI) -> None:
@@ -235,6 +244,8 @@ async def _on_api_error(_request: Request, error: Exception) -> Response:
 async def _on_validation_error(_request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
+    if isinstance(error.body, bytes) and error.body:  # not read as JSON, for nothing said that it is
+        return problem_response(UnsupportedBodyError("Content-Type: send application/json", field="Content-Type"))
     return _response(validation_problem(error.errors(), error.body))
 
 
@@ -258,10 +269,13 @@ def validation_problem(errors: Iterable[Any], sent: object = None) -> Problem:
     )
 
 
+_BESIDE_THE_BODY: Final = frozenset({"path", "query", "header", "cookie"})
+
+
 def place_of(error: Mapping[str, Any], sent: object) -> tuple[str | int, ...]:
     """Return where in what was sent an error is; pydantic's own words for alternatives that it tried are left out."""
     location: tuple[str | int, ...] = tuple(error["loc"])
-    if not isinstance(sent, Mapping | list):
+    if not isinstance(sent, Mapping | list) or location[0] in _BESIDE_THE_BODY:
         return location
     kept: list[str | int] = []
     node: Any = sent
@@ -328,6 +342,12 @@ def as_api_error(error: HeadwaterError) -> ApiError:
             return error
         case RetryableError():
             return DependencyUnavailableError(str(error))
+        case RecordRefusedError():
+            return ContentTooLargeError(
+                "body: what it says beside the content is more than the log takes in one record",
+                field="body",
+                remedy="Send fewer or shorter links, principals and attributes; text belongs into the content.",
+            )
         case PoisonError():
             field, separator, _ = str(error).partition(":")
             return InvalidRequestError(str(error), field=field if separator else None)
@@ -335,6 +355,8 @@ def as_api_error(error: HeadwaterError) -> ApiError:
             return DependencyUnavailableError("a dependency is not set up; see the server's log")
 
 
-async def _on_bug(_request: Request, error: Exception) -> Response:
+async def _on_bug(request: Request, error: Exception) -> Response:
     log.error("request_failed", exc_info=error)
-    return problem_response(InternalError("the request could not be processed"))
+    response = problem_response(InternalError("the request could not be processed"))
+    response.headers.update(stamps(request.scope["state"]))  # sent from around the envelope, which stamps all others
+    return response

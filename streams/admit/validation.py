@@ -1,5 +1,6 @@
 """What a submission must look like. Refusals name the field and the remedy and quote nothing."""
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -71,6 +72,9 @@ def _check_attributes(state: DocumentState) -> None:
     for name in state.attributes:
         if len(name) > MAX_NAME_CHARS or not _ATTRIBUTE_NAME.fullmatch(name):
             raise _invalid("attributes: names consist of letters, digits, `_` and `-`, and begin with a letter or `_`")
+    for value in state.attributes.values():
+        if any(isinstance(scalar, float) and not math.isfinite(scalar) for scalar in _scalars(value)):
+            raise _invalid("attributes: not a finite number; no store can filter by it")
 
 
 def _check_content(content: BlobRef | None) -> None:

@@ -1,9 +1,11 @@
 """Documents as callers write them and read them."""
 
+import math
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeAlias
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal, TypeAlias, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from headwater.access.clauses import check_access
 from headwater.ports.read_model import DocumentStatus
@@ -18,6 +20,7 @@ Title: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=1_0
 Url: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
 PrincipalName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=320)]
 ExternalId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=1_024)]
+MAX_ATTRIBUTES: Final = 128  # admission's limit: past it nothing would be admitted
 AttributeName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,127}$")]
 
 
@@ -27,14 +30,39 @@ class Written(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _in_utc(moment: datetime) -> datetime:
+    """Return the moment in UTC: what no event can carry is refused here, not parked later."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("outside of the years 1 to 9999 in UTC") from error
+
+
+Moment: TypeAlias = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
 class Time(Written):
     """A moment as an attribute; a bare string stays text."""
 
-    time: AwareDatetime
+    time: Moment
 
 
-AttributeItem: TypeAlias = bool | int | float | str | Time
-Attributes: TypeAlias = dict[AttributeName, AttributeItem | list[AttributeItem]]
+ItemT = TypeVar("ItemT")
+
+
+def _storable(item: ItemT) -> ItemT:
+    """Return what events and stores can carry."""
+    if isinstance(item, int) and not -(2**63) <= item < 2**63:
+        raise ValueError("a whole number has at most 64 bits; write a longer one as text")
+    if isinstance(item, float) and not math.isfinite(item):
+        raise ValueError("not a finite number")
+    return item
+
+
+AttributeItem: TypeAlias = Annotated[bool | int | float | str | Time, AfterValidator(_storable)]
+Attributes: TypeAlias = Annotated[
+    dict[AttributeName, AttributeItem | list[AttributeItem]], Field(max_length=MAX_ATTRIBUTES)
+]
 
 
 class ClauseBody(Written):
@@ -78,11 +106,11 @@ class Metadata(Written):
     attributes: Attributes = {}
     links: list[LinkBody] = Field(default=[], max_length=1_000)
     classification: Name | None = None
-    retain_until: AwareDatetime | None = None
+    retain_until: Moment | None = None
     holds: list[Name] = Field(default=[], max_length=100)
     region: Name | None = None
     source_version: int | None = Field(default=None, ge=0, lt=2**63, description="Grows with the source's own states.")
-    occurred_at: AwareDatetime | None = Field(default=None, description="When it changed at the source.")
+    occurred_at: Moment | None = Field(default=None, description="When it changed at the source.")
     lane: Lane = Field(default=Lane.LIVE, description="`backfill` lets live edits go first.")
 
     def state(self, *, knowledge_base: KnowledgeBaseId, content: BlobRef, media_type: str) -> DocumentState:
@@ -130,12 +158,12 @@ class DocumentPatchBody(Written):
     attributes: Attributes = {}
     links: list[LinkBody] | None = Field(default=None, max_length=1_000)
     classification: Name | None = None
-    retain_until: AwareDatetime | None = None
+    retain_until: Moment | None = None
     holds: list[Name] | None = Field(default=None, max_length=100)
     region: Name | None = None
     clear: list[Clearable] = Field(default=[], examples=[["url", "attributes.status"]])
     source_version: int | None = Field(default=None, ge=0, lt=2**63)
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Moment | None = None
 
     def patch(self) -> DocumentPatch:
         """Return the patch to submit."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from headwater.ports.rows import ChunkRow
 from query_api.retrieval.highlight import highlight
@@ -14,18 +15,19 @@ from schemas.events.base import Store
 from schemas.ids import KnowledgeBaseId, row_id
 
 MAX_TOP_K = 100
+RecordName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=320)]  # ids of the directory
 
 
 class QueryModel(BaseModel, frozen=True, extra="forbid"):
     """What every question has."""
 
     query: str = Field(min_length=1, max_length=4_000, pattern=r"\S", examples=["How do I request leave?"])
-    knowledge_bases: tuple[str, ...] | None = Field(
+    knowledge_bases: tuple[RecordName, ...] | None = Field(
         default=None, min_length=1, max_length=50, description="Left out: all that the caller may read."
     )
     filters: FilterModel | None = Field(default=None, examples=[{"field": "attributes.status", "equals": "current"}])
     mode: Mode = Mode.HYBRID
-    profile: str | None = Field(default=None, description="A retrieval profile of the directory.")
+    profile: RecordName | None = Field(default=None, description="A retrieval profile of the directory.")
     after: str | None = Field(default=None, description="A token that a write returned: its effect is then visible.")
 
     @property

@@ -1,3 +1,5 @@
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +31,24 @@ def test_anything_else_is_refused_clearly(text: str) -> None:
 def test_known_bad_tokens(wrong: str) -> None:
     with pytest.raises(TokenError, match="after:"):
         decode_token(wrong)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"t":{"-1":1}}',
+        '{"t":{"0":-1}}',
+        '{"t":{"0":1.5}}',
+        '{"t":{"0":true}}',
+        '{"t":{"0":"1"}}',
+        '{"t":{"0":1e400}}',
+        f'{{"t":{{"0":{2**63}}}}}',
+        "[" * 3_000,
+    ],
+)
+def test_what_is_no_position_is_not_waited_for(written: str) -> None:
+    with pytest.raises(TokenError, match="after:"):
+        decode_token(base64.urlsafe_b64encode(written.encode()).decode())
 
 
 @given(positions, positions)

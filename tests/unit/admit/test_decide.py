@@ -349,13 +349,16 @@ class TestForm:
             replace(patch({}), patch=None),
             put(state(attributes={"a b": 1})),
             put(state(attributes={f"a{n}": n for n in range(200)})),
+            put(state(attributes={"a": float("inf")})),
+            patch({"attributes": {"a": (1, float("nan"))}}),
             put(state("x" * 300_000)),
             put(state(access=Access(clauses=(Clause(principals=(Principal("root"),)),)))),
             put(state(content=replace(blob(), sha256="ABC"))),
         ],
     )
     def test_what_contradicts_itself_is_refused(self, submission: DocumentSubmitted) -> None:
-        assert refusal(decide(submission, None, context())) is Refusal.INVALID
+        head = None if submission.patch is None else head_of(put())
+        assert refusal(decide(submission, head, context(1))) is Refusal.INVALID
 
     def test_everyone_users_and_groups_are_principals(self) -> None:
         principals = (EVERYONE, Principal("user:ann@example.org"), Principal("group:files:staff:all"))

@@ -101,6 +101,8 @@ NESTED = "filters.all_of[0].any_of[0].field"
         ({"query": "x", "filters": {"field": "source"}}, "filters"),
         ({"query": "x", "filters": {"all_of": [{"any_of": [{"field": "title", "equals": "x"}]}]}}, NESTED),
         ({"query": "x", "after": "%%%"}, "after"),
+        ({"query": "x", "knowledge_bases": ["k" * 321]}, "knowledge_bases[0]"),
+        ({"query": "x", "profile": "p" * 321}, "profile"),
     ],
 )
 async def test_bad_input_names_the_field(

@@ -1,11 +1,13 @@
 """Writing documents: what is submitted, and what is refused before it is."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from headwater.access.tokens import decode_token
+from schemas.codec import decode, encode
 from schemas.events import AuditRecorded, DocumentSubmitted, Lane
 from schemas.events.directory import DirectoryKind, Source
 from schemas.events.documents import NOBODY, SubmissionOp
@@ -75,6 +77,36 @@ async def test_a_wrong_field_is_named_and_nothing_is_submitted(
     response = await put(api, await api.key(), {**PAGE, **change})
     assert (response.status_code, response.json()["field"]) == (422, field)
     assert api.log.events == []
+
+
+@pytest.mark.parametrize(
+    ("written", "field"),
+    [
+        ('"attributes": {"a": 1e999}', "attributes.a"),
+        ('"attributes": {"a": [1, NaN]}', "attributes.a"),
+        (f'"attributes": {{"a": {2**63}}}', "attributes.a"),
+        ('"attributes": {"a": {"time": "0001-01-01T00:00:00+14:00"}}', "attributes.a"),
+        (f'"attributes": {json.dumps({f"a{n}": n for n in range(129)})}', "attributes"),
+        ('"occurred_at": "9999-12-31T23:59:59-14:00"', "occurred_at"),
+        ('"retain_until": "0001-01-01T00:00:00+14:00"', "retain_until"),
+    ],
+)
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+async def test_what_no_event_or_store_can_carry_is_refused_at_once(
+    api: FakeApi, method: str, written: str, field: str
+) -> None:
+    page = "" if method == "PATCH" else json.dumps(PAGE)[1:-1] + ","
+    headers = {**await api.key(), "Content-Type": "application/json"}
+    response = await api.client.request(method, path_of(), content=f"{{{page}{written}}}", headers=headers)
+    assert (response.status_code, response.json()["field"]) == (422, field)
+    assert api.log.events == []
+
+
+async def test_the_ends_of_what_can_be_carried_are_taken(api: FakeApi) -> None:
+    edges = {"least": -(2**63), "most": 2**63 - 1, "large": 1.7e308, "first": {"time": "0001-01-01T00:00:00Z"}}
+    response = await put(api, await api.key(), {**PAGE, "attributes": edges})
+    assert response.status_code == 202
+    assert decode(encode(only_submission(api)), DocumentSubmitted) == only_submission(api)
 
 
 async def test_an_external_id_that_is_no_base64url_is_named(api: FakeApi) -> None:

@@ -1,17 +1,20 @@
 """What holds for every path: problem documents, staleness, headers, limits."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from typing import Annotated
 
 import pytest
-from fastapi import Body, FastAPI
+from fastapi import Body, FastAPI, Path
 from pydantic import BaseModel
 
+from headwater.clients.kafka.errors import RecordRefusedError
 from headwater.errors import FatalError, PoisonError, RetryableError
 from headwater.settings import ApiSettings, Settings
 from query_api.dependencies import AsOf, Caller
+from query_api.problems import COMMON, MEDIA_TYPE, Problem
 from tests.support.api import FakeApi, fake_api
 
 
@@ -22,10 +25,12 @@ class Probe(BaseModel, frozen=True, extra="forbid"):
     tags: tuple[int, ...] = ()
 
 
+COMMON_STATUSES = {str(int(error.status)) for error in COMMON}
 RAISED = {
     "busy": RetryableError("milvus: busy"),
     "poison": PoisonError("filters[0].field: 'x' is not a field; use one that /docs lists"),
     "fatal": FatalError("HEADWATER_MILVUS__TOKEN: refused"),
+    "record": RecordRefusedError("MSG_SIZE_TOO_LARGE: Broker: Message size too large"),
     "bug": ValueError("secret text of a document"),
 }
 
@@ -40,6 +45,10 @@ def add_probes(app: FastAPI) -> None:
     @app.post("/v1/probe")
     async def take(body: Annotated[Probe, Body()]) -> Probe:
         return body
+
+    @app.put("/v1/probe/{name}")
+    async def name(name: Annotated[str, Path(max_length=3)], body: Annotated[Probe, Body()]) -> Probe:
+        return body.model_copy(update={"name": name})
 
     @app.get("/v1/probe/raise/{name}")
     async def fail(name: str) -> None:
@@ -118,12 +127,15 @@ async def test_unknown_fields_are_refused_by_name_and_never_quoted(probed: FakeA
         ("busy", 503, "dependency_unavailable"),
         ("poison", 422, "invalid_request"),
         ("fatal", 503, "dependency_unavailable"),
+        ("record", 413, "content_too_large"),
         ("bug", 500, "internal_error"),
     ],
 )
 async def test_errors_of_ports_and_bugs_become_problems(probed: FakeApi, name: str, status: int, code: str) -> None:
     response = await probed.client.get(f"/v1/probe/raise/{name}")
     assert (response.status_code, response.json()["code"]) == (status, code)
+    assert response.headers["headwater-request-id"]
+    assert response.headers["headwater-as-of"]
     assert "secret text" not in response.text
     assert "HEADWATER_MILVUS__TOKEN" not in response.text
     assert "Traceback" not in response.text
@@ -152,6 +164,17 @@ async def test_malformed_json_is_a_problem(probed: FakeApi) -> None:
     assert response.json()["code"] == "invalid_request"
 
 
+async def test_a_wrong_part_of_a_path_is_named_beside_a_body(probed: FakeApi) -> None:
+    response = await probed.client.put("/v1/probe/long", json={"name": "x"})
+    assert (response.status_code, response.json()["field"]) == (422, "name")
+
+
+async def test_a_body_that_is_declared_as_something_else_is_a_problem(probed: FakeApi) -> None:
+    response = await probed.client.post("/v1/probe", content=b'{"name": "x"}', headers={"content-type": "text/plain"})
+    problem = response.json()
+    assert (response.status_code, problem["code"], problem["field"]) == (415, "unsupported_body", "Content-Type")
+
+
 async def test_a_request_that_takes_too_long_ends_with_a_problem(strict: FakeApi) -> None:
     response = await strict.client.get("/v1/probe/slow")
     assert (response.status_code, response.json()["code"]) == (504, "timeout")
@@ -176,7 +199,35 @@ async def test_headers_above_the_limit_are_refused(probed: FakeApi) -> None:
 
 async def test_the_openapi_document_is_complete(api: FakeApi) -> None:
     document = (await api.client.get("/openapi.json")).json()
-    assert "Problem" in document["components"]["schemas"]
+    assert {"Problem", "BatchProblem", "BatchOutcome"} <= document["components"]["schemas"].keys()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            expected = COMMON_STATUSES | ({"400", "415"} if "requestBody" in operation else set())
+            assert expected <= operation["responses"].keys(), f"{method} {path}"
+
+
+async def test_examples_of_problems_are_problems(api: FakeApi) -> None:
+    document = (await api.client.get("/openapi.json")).json()
+    declared = [
+        response["content"][MEDIA_TYPE]["examples"]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for response in operation["responses"].values()
+        if MEDIA_TYPE in response.get("content", {})
+    ]
+    assert declared
+    for examples in declared:
+        for code, example in examples.items():
+            assert Problem.model_validate(example["value"]).code == code
+
+
+async def test_every_reference_of_the_openapi_document_is_there(api: FakeApi) -> None:
+    document = (await api.client.get("/openapi.json")).json()
+    referred = set(re.findall(r"#/components/schemas/([A-Za-z0-9_-]+)", json.dumps(document)))
+    assert referred <= document["components"]["schemas"].keys()
+
+
+async def test_the_documentation_is_served(api: FakeApi) -> None:
     assert (await api.client.get("/docs")).status_code == 200
 
 

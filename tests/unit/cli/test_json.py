@@ -79,6 +79,36 @@ def test_what_a_command_did_is_one_document(
     assert json.loads(result.stdout) == told
 
 
+PROBLEM = {"detail": "documents/x: not found", "remedy": "Check the id.", "code": "not_found"}
+
+
+def test_a_refusal_of_the_api_is_a_document(api: StubApi) -> None:
+    api.answers["GET /v1/documents/x"] = (404, PROBLEM)
+    result = run(api, "documents", "show", "x", "--json")
+    assert (result.exit_code, "headwater: documents/x: not found" in result.stderr) == (1, True)
+    failure = {"message": "documents/x: not found. Check the id.", "code": "not_found", "status": 404}
+    assert json.loads(result.stdout) == {"error": failure}
+    assert run(api, "documents", "show", "x").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("HEADWATER_API__PORT", "1", "does not answer"),
+        ("HEADWATER_API__PORT", "none", "HEADWATER_API__PORT is wrong"),
+        ("HEADWATER_API__KEY", "k\u00e9y", "HEADWATER_API__KEY: holds no API key"),
+        ("HEADWATER_API__KEY", "a\nb", "HEADWATER_API__KEY: holds no API key"),
+    ],
+)
+def test_what_else_fails_is_a_document(monkeypatch: pytest.MonkeyPatch, setting: str, value: str, said: str) -> None:
+    monkeypatch.setenv("HEADWATER_API__KEY", "hw_test")
+    monkeypatch.setenv(setting, value)
+    result = CliRunner().invoke(main.app, ["search", "leave", "--json"])
+    failure = json.loads(result.stdout)["error"]
+    assert (result.exit_code, failure["code"], failure["status"]) == (1, None, None)
+    assert said in failure["message"]
+
+
 def test_the_stacks_settings_are_an_object(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HEADWATER_LOCAL__STATE_FOLDER", str(tmp_path))
     result = CliRunner().invoke(main.app, ["env", "--json"])
