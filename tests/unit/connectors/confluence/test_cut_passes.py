@@ -19,9 +19,9 @@ async def wiki() -> AsyncIterator[ConfluenceSource]:
 
 async def test_a_listing_that_was_cut_is_made_again(wiki: ConfluenceSource) -> None:
     pages = {wiki.wiki.write(SPACE, f"Page {number}", "text") for number in range(4)}
+    wiki.wiki.clock.passed_s += 3600  # longer ago than searches look
     follower = Follower(wiki)
     await follower.follow(at_most=2)
-    wiki.wiki.clock.passed_s += 3600  # longer ago than searches look
     await follower.follow()
     assert follower.documents.keys() == pages
 

@@ -116,6 +116,22 @@ async def test_another_repository_is_not_read_because_somebody_names_it(
     assert f"repo:{other.id}" not in follower.groups
 
 
+async def test_a_repository_that_is_neither_listed_nor_told_is_closed_and_not_deleted(
+    source: OrganisationSource, follower: Follower
+) -> None:
+    code, docs = source.state.add_repo("code"), source.state.add_repo("docs")
+    for repo in (code, docs):
+        repo.put("a.md", b"text\n")
+    await follower.follow()
+    source.state.rename(code, "code", owner="globex")
+    source.server.refused = {"repositories/": 403}
+    assert await follower.follow() == []
+    assert follower.failed.keys() == {f"repo:{code.id}"}
+    assert f"repo:{code.id}" not in follower.groups
+    source.server.refused = {}
+    assert [type(each.what) for each in await follower.follow()] == [Deleted]
+
+
 async def test_a_name_of_a_list_that_cannot_be_read_deletes_nothing(
     source: OrganisationSource, follower: Follower
 ) -> None:
