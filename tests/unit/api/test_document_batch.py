@@ -64,8 +64,8 @@ LINES = 50  # more than a window
 
 @pytest.fixture
 async def small() -> AsyncIterator[FakeApi]:
-    """A replica that takes fewer lines than are sent, and has little patience."""
-    async with fake_api(Settings(api=ApiSettings(max_batch_items=LINES - 10, request_timeout_s=0.2))) as running:
+    """A replica that takes fewer lines than are sent, and soon loses its patience."""
+    async with fake_api(Settings(api=ApiSettings(max_batch_items=LINES - 10, request_timeout_s=4))) as running:
         yield running
 
 
