@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from connectors.protocol import Cursor, GroupMirrored, SourceChange
+from connectors.protocol import Cursor, CursorMoved, GroupMirrored, SourceChange
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.config import topic_of
 from headwater.clients.kafka.murmur2 import partition_of
@@ -18,7 +18,7 @@ from schemas.ids import SourceId, TenantId, scoped_key
 from schemas.topics import Topic
 
 
-def noted(changes: Iterable[SourceChange | GroupMirrored]) -> dict[str, bytes | None]:
+def noted(changes: Iterable[SourceChange | GroupMirrored | CursorMoved]) -> dict[str, bytes | None]:
     """Return the parts of the cursor that are true once all of these are submitted.
 
     Each part is asked for once, of the last change that has it: making the state of a range of keys takes time.

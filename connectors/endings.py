@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from connectors.protocol import Left
 from schemas.events.syncs import SyncEnding
 
 Ending: TypeAlias = SyncEnding
@@ -20,7 +21,7 @@ class SyncReport:
     failed: tuple[tuple[str, str], ...] = ()  # external id and reason; the first hundred
     failures: int = 0
     reason: str | None = None
-    remaining: int | None = None  # items still to be looked at, where the source tells
+    left: Left | None = None  # to be looked at; None where nobody can tell
 
     @property
     def message(self) -> str:

@@ -39,6 +39,17 @@ class Deleted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What a pass over everything has still to look at: of what was known before it, for what is new is met unawares.
+
+    Said with a change, or by itself where nothing has changed for a while.
+    """
+
+    items: int
+    of: int  # held when the pass began, or in the last complete listing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceChange:
     """One changed document, and the parts of the cursor that are true once it is submitted."""
 
@@ -47,7 +58,7 @@ class SourceChange:
     source_version: int | None  # grows with the document's states at the source; None: the order of arrival decides
     occurred_at: datetime
     cursor: Mapping[str, bytes | None]  # None: the part is gone; of a part that several name the last one counts
-    remaining: int | None = None  # items that this pass has still to look at; None where the source does not tell
+    left: Left | None = None  # after it; None where nobody can tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +96,7 @@ class CursorMoved:
     cursor: Mapping[str, bytes | None]
 
 
-Observed: TypeAlias = SourceChange | GroupMirrored | ItemFailed | CursorMoved
+Observed: TypeAlias = SourceChange | GroupMirrored | ItemFailed | CursorMoved | Left
 
 
 class Connector(Protocol):

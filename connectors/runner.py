@@ -23,6 +23,7 @@ from connectors.protocol import (
     GroupMirrored,
     ItemConnector,
     ItemFailed,
+    Left,
     LiveConnector,
     Observed,
     Patched,
@@ -155,6 +156,9 @@ class Runner:
                         moved.update(change.cursor)
                     case SourceChange():
                         good.append(change)
+                        tally.left = change.left
+                    case Left():
+                        tally.left = change
             # First: what the documents' access names should be there when they are.
             await self._mirror(groups, tally)
             await self._submit(good, lane, tally)
@@ -193,8 +197,6 @@ class Runner:
             self.may_write()
             await retry(lambda: self._send([event for _, event in submissions]), policy=RETRY)
             parts = noted(change for change, _ in submissions)
-            if submissions:
-                tally.remaining = submissions[-1][0].remaining
             if tally.outstanding is not None:
                 tally.outstanding.submitted(change.external_id for change, _ in submissions)
             await retry(lambda: self.cursors.save(parts), policy=RETRY)

@@ -9,7 +9,7 @@ import structlog
 
 from connectors.endings import Ending, SyncReport
 from connectors.outstanding import Outstanding
-from connectors.protocol import SourceGoneError
+from connectors.protocol import Left, SourceGoneError
 from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError, UnauthorisedError
 from headwater.telemetry.metrics import SYNC_ITEMS, SYNCS_ENDED
 
@@ -28,7 +28,7 @@ class Tally:
     groups: int = 0
     content_bytes: int = 0
     failures: int = 0
-    remaining: int | None = None
+    left: Left | None = None
     failed: list[tuple[str, str]] = field(default_factory=list)
     outstanding: Outstanding | None = None  # None: each pass meets again what fails
 
@@ -63,7 +63,7 @@ class Tally:
             failed=tuple(self.failed),
             failures=self.failures,
             reason=reason,
-            remaining=self.remaining,
+            left=self.left,
         )
 
     def ending(self) -> Ending:

@@ -12,12 +12,13 @@ from connectors.confluence.judging import Judge, Judged
 from connectors.confluence.reading import Reader, is_readable
 from connectors.confluence.rest import ATTACHMENT, Content, SpaceRef
 from connectors.confluence.site import Site
-from connectors.protocol import Cursor, Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import Cursor, Deleted, ItemFailed, Left, Observed, Patched, SourceChange, Upserted
 from headwater.clients.egress.errors import MissingError
 from headwater.errors import PoisonError
 from schemas.events.documents import DocumentPatch
 
 Compare: TypeAlias = Callable[[Content, Judged], AsyncIterator[Observed]]
+TOLD_EVERY: Final = 100  # contents: where nothing has changed, how far it is is told all the same
 _GONE: Final = "gone, or put away, while it was read; the next pass says which"
 
 
@@ -28,17 +29,20 @@ class Walk:
         self.groups, self.held = groups, held_contents(since)
         self.seen: set[str] = set()
         self._site, self._judge, self._reader = site, judge, reader
-        self._unmet: int | None = None  # of what is held, by a listing; what is new is known when it is met
+        self._unmet = 0  # of what was held when a listing began; what is new is known when it is met
+        self._known = 0  # how many these were
 
     async def listed(self, spaces: Collection[SpaceRef], compare: Compare) -> AsyncIterator[Observed]:
         """Yield what comparing each content of the spaces comes to. All of them were met when it ends."""
-        self._unmet = len(self.held)
+        self._unmet = self._known = len(self.held)
         for space in spaces:
             for listing in (self._site.contents(space), self._site.parts(space)):
                 async for item in listing:
                     async for change in self._met(item, compare):
                         yield change
-        self._unmet = None
+                    if len(self.seen) % TOLD_EVERY == 0 and (left := self._left()) is not None:
+                        yield left
+        self._unmet = 0
 
     async def searched(self, minutes: int, spaces: Collection[SpaceRef]) -> AsyncIterator[Observed]:
         """Yield what differs of what was edited in the last minutes."""
@@ -165,8 +169,11 @@ class Walk:
             source_version=version,
             occurred_at=now(),
             cursor={CONTENT + content_id: state},
-            remaining=self._unmet or None,
+            left=self._left(),
         )
+
+    def _left(self) -> Left | None:
+        return Left(items=self._unmet, of=self._known) if self._unmet else None
 
 
 def _held(content: Content, judged: Judged) -> Held:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from watchfiles.main import FileChange
 
 from connectors.filesystem.rules import RULE_FILE
 from connectors.filesystem.scan import BrokenRule, Fingerprint, FoundFile, scan
-from connectors.protocol import Cursor, Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import Cursor, Deleted, ItemFailed, Left, Observed, Patched, SourceChange, Upserted
 from headwater.errors import FatalError, PoisonError
 from schemas.events.documents import DocumentPatch, DocumentState
 from schemas.ids import KnowledgeBaseId
@@ -92,17 +92,22 @@ class FilesystemConnector:
         for start in _outermost(paths):
             prefix = "" if start == self.root else start.relative_to(self.root).as_posix()
             seen: set[str] = set()
+            unmet = held = 0 if prefix else len(known)
             for number, found in enumerate(scan(self.root, start)):
                 if number % ITEMS_BETWEEN_YIELDS == 0:
                     await asyncio.sleep(0)  # a large tree must not stop the submissions
+                    if number and unmet:
+                        yield Left(items=unmet, of=held)
                 if isinstance(found, BrokenRule):
                     yield ItemFailed(external_id=found.external_id, error=found.error)
                     continue
                 seen.add(found.external_id)
-                change = self._difference(found, known.get(found.external_id))
+                before = known.get(found.external_id)
+                unmet -= before is not None and unmet > 0
+                change = self._difference(found, before)
                 if change is not None:
                     known[found.external_id] = found.fingerprint.to_bytes()
-                    yield change
+                    yield replace(change, left=Left(items=unmet, of=held) if unmet else None)
             if not prefix and known and not seen:
                 raise FatalError(
                     f"path {self.root}: holds no file where there were some; nothing is deleted. Is it mounted? "

@@ -116,6 +116,8 @@ class GithubConnector:
             async for change in self._repository(repository, since, whole=whole, unmet=unmet):
                 yield unmet.told(change)
             unmet.finished(repository.id)
+            if (left := unmet.left()) is not None:
+                yield left
         for repository_id in found.gone:
             for change in self._gone(repository_id, since):
                 yield change

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from connectors.github.cursor import KINDS
 from connectors.leaves import decoded
-from connectors.protocol import Cursor, Observed, SourceChange
+from connectors.protocol import Cursor, Left, Observed, SourceChange
 
 
 class Unmet:
@@ -17,6 +17,7 @@ class Unmet:
             repository_id = name.split(":", 2)[1] if name.startswith(KINDS) else ""
             if repository_id.isdecimal():
                 self._left[int(repository_id)] += len(decoded(raw))
+        self._of = self._left.total()
 
     def met(self, repository_id: int) -> None:
         """Count one document that was held and is listed."""
@@ -27,7 +28,11 @@ class Unmet:
         """Say that nothing of a repository is left: what was not met is gone, or could not be listed."""
         self._left.pop(repository_id, None)
 
+    def left(self) -> Left | None:
+        """Return what is left; None where nobody can tell."""
+        left = self._left.total()
+        return Left(items=left, of=self._of) if left else None
+
     def told(self, change: Observed) -> Observed:
         """Return a change with what is left after it."""
-        left = self._left.total()
-        return replace(change, remaining=left) if left and isinstance(change, SourceChange) else change
+        return replace(change, left=self.left()) if isinstance(change, SourceChange) else change

@@ -11,6 +11,7 @@ from connectors.filters import KeyFilter
 from connectors.leaves import Held, Leaf, Ledger, Note
 from connectors.objects.documents import content_token, document_state
 from connectors.objects.granting import Grant, Granting
+from connectors.objects.last_listing import LastListing
 from connectors.objects.settings import RULES_KEY, SIDECARS, ObjectsSettings
 from connectors.objects.sidecars import RuleUnreadError, Sidecars, rule_bytes
 from connectors.prefixes import PrefixAccess, PrefixRules
@@ -58,7 +59,7 @@ class ObjectsConnector:
         Raises ListingError for a listing without any document where there were some, or in no order.
         """
         ledger, keys, rules = Ledger(since), self._filter(), await self._rules()
-        granting = Granting(self.objects, self.settings, rules, self._sidecars())
+        granting, last = Granting(self.objects, self.settings, rules, self._sidecars()), LastListing(since)
         count, seen_ns = 0, 0
         async for page in _in_order(self.objects.pages(self.settings.prefix)):
             await asyncio.sleep(0)  # a large listing must not stop the submissions
@@ -66,7 +67,9 @@ class ObjectsConnector:
                 count, seen_ns = count + 1, listed.seen_ns
                 leaf, held = ledger.take(listed.key, seen_ns)
                 async for change in self._difference(ledger, leaf, held, listed, grant):
-                    yield change
+                    yield last.told(change, count)
+            if (left := last.left(count)) is not None:
+                yield left
         for place, error in sorted(rules.broken.items()):
             yield ItemFailed(external_id=f"{rules.name}#{place}" if place else rules.name, error=error)
         if not count and not ledger.is_empty:
@@ -77,6 +80,8 @@ class ObjectsConnector:
         ledger.finish(seen_ns)
         for leaf, key, missed_ns in ledger.missing():
             yield _deletion(ledger, leaf, key, missed_ns)
+        for moved in last.replaced(count):
+            yield moved
 
     async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[Observed]:
         """Look at these keys alone, as notifications ask, and yield what differs from the cursor.

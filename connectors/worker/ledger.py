@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from connectors.endings import Ending, SyncReport
+from connectors.protocol import Left
 from connectors.worker.ports import Key
 from connectors.worker.queue import NOTHING_SETTLED
 from headwater.clients.kafka.records import Outgoing
@@ -33,7 +34,7 @@ class Sync:
         """Return the event that says how far it is, or how it ended."""
         tenant, source = self.key
         done = report.upserted + report.patched + report.deleted
-        remaining = None if ended else report.remaining
+        left = report.left if not ended and report.left is not None and report.left.items else None
         return SyncProgressed(
             event_id=uuid4(),
             tenant_id=tenant,
@@ -45,7 +46,7 @@ class Sync:
             requested=self.requested,
             started_at=self.started_at,
             ending=report.ending if ended else None,
-            message=report.message if ended else f"{done} items so far.",
+            message=report.message if ended else _so_far(done, left),
             upserted=report.upserted,
             patched=report.patched,
             deleted=report.deleted,
@@ -54,16 +55,26 @@ class Sync:
                 ItemRefused(external_id=name[:MAX_ID], reason=why[:MAX_REASON]) for name, why in report.failed
             ),
             content_bytes=report.content_bytes,
-            remaining=remaining,
-            estimated_end_at=estimated_end(self.started_at, now, done=done, remaining=remaining),
+            remaining=left.items if left is not None else None,
+            estimated_end_at=estimated_end(self.started_at, now, left),
         )
 
 
-def estimated_end(started: datetime, now: datetime, *, done: int, remaining: int | None) -> datetime | None:
-    """Return when a sync ends if it goes on as it went; None while nobody can tell."""
-    if remaining is None or done <= 0:
+def estimated_end(started: datetime, now: datetime, left: Left | None) -> datetime | None:
+    """Return when a sync has looked at everything if it goes on as it went; None while nobody can tell.
+
+    The pace is that of looking, not of submitting: most of a source does not change between two syncs.
+    """
+    looked_at = left.of - left.items if left is not None else 0
+    if left is None or looked_at <= 0:
         return None
-    return now + timedelta(seconds=(now - started).total_seconds() * remaining / done)
+    return now + timedelta(seconds=(now - started).total_seconds() * left.items / looked_at)
+
+
+def _so_far(done: int, left: Left | None) -> str:
+    if left is None:
+        return f"{done} items so far."
+    return f"{done} items so far; about {left.items} left to look at, of the {left.of} that were known before."
 
 
 def outgoing(event: SyncProgressed, topic: str) -> Outgoing:

@@ -55,7 +55,11 @@ class SyncRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemRefused:
-    """An item that could not be brought in, and why. It is tried again by the next sync."""
+    """An item that could not be brought in, and why.
+
+    It is tried again without being asked for: by each sync that meets it, as one that compares a listing does; else by
+    looks at it alone, the first after five minutes, later ones ever more rarely (ADR 0156).
+    """
 
     external_id: str
     reason: str
@@ -82,7 +86,7 @@ class SyncProgressed(Event):
     failures: int
     failed: tuple[ItemRefused, ...]  # the first of them
     content_bytes: int
-    remaining: int | None  # items still to be looked at, where the source tells
+    remaining: int | None  # items still to be looked at, of those known before; None where nobody can tell
     estimated_end_at: datetime | None
 
 

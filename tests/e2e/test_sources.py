@@ -62,23 +62,6 @@ class Connected:
         found, _ = wait_until("the test to be answered", answered)
         return found
 
-    def synced(self, *, after: str | None = None) -> dict[str, Any]:
-        """Wait until another sync than `after` has ended; return how, as the API shows it."""
-
-        def ended() -> dict[str, Any] | None:
-            try:
-                sync: dict[str, Any] = self.library.platform.admin.call(
-                    "GET", f"/directory/sources/{self.library.name}/sync"
-                )
-            except ApiProblemError as error:
-                if error.status == 404:
-                    return None
-                raise
-            return sync if sync["ending"] and sync["started_at"] != after else None
-
-        sync, _ = wait_until("the sync to end", ended)
-        return sync
-
 
 @pytest.fixture
 def connected(platform: Platform, tmp_path: Path) -> Iterator[Connected]:
@@ -97,19 +80,19 @@ def test_a_source_is_added_synced_edited_and_shown(connected: Connected) -> None
     connected.command("sources", "add", name, "--kind", "filesystem", "--knowledge-base", name, "--setting", setting)
     assert connected.tested()["passed"]
     connected.command("sync", name)
-    first = connected.synced()
+    first = library.sync_ended()
     assert (first["ending"], first["upserted"], first["failures"]) == ("completed", PAGES, 0)
     wait_until("a page to be found", lambda: "page-003.md" in library.found("Page 3", mode="keyword"))
 
     (connected.root / "page-003.md").write_text("# The anchorage")
     (connected.root / "page-004.md").unlink()
     connected.command("sources", "sync", name)
-    second = connected.synced(after=first["started_at"])
+    second = library.sync_ended(after=first["started_at"])
     assert (second["upserted"], second["deleted"]) == (1, 1)
     wait_until("the edit to be found", lambda: library.found("anchorage", mode="keyword") == {"page-003.md"})
 
     connected.command("sources", "sync", name, "--mode", "full")
-    assert connected.synced(after=second["started_at"])["ending"] == "nothing_new"
+    assert library.sync_ended(after=second["started_at"])["ending"] == "nothing_new"
     shown = json.loads(connected.command("sources", "show", name, "--json"))
     assert (shown["record"]["kind"], shown["sync"]["ending"]) == ("filesystem", "nothing_new")
     assert name in connected.command("sources", "list")

@@ -14,7 +14,7 @@ from connectors.cursors import noted
 from connectors.objects.connector import ObjectsConnector
 from connectors.objects.settings import ObjectsSettings
 from connectors.prefixes import PrefixRules
-from connectors.protocol import SourceChange, Upserted
+from connectors.protocol import CursorMoved, Left, SourceChange, Upserted
 from connectors.runner import BATCH
 from headwater.errors import FatalError
 from headwater.ports.objects import ListedObject
@@ -107,8 +107,11 @@ async def both_passes(keys: int) -> Compared:
     )
     cursor: dict[str, bytes] = {}
     began, found = time.perf_counter(), 0
-    batch: list[SourceChange] = []
+    batch: list[SourceChange | CursorMoved] = []
     async for change in connector.changes({}):
+        if isinstance(change, CursorMoved):
+            batch.append(change)
+            continue
         if not isinstance(change, SourceChange) or not isinstance(change.what, Upserted):
             raise FatalError(f"the first pass yielded {change}: it says nothing")
         found += 1
@@ -122,6 +125,8 @@ async def both_passes(keys: int) -> Compared:
         raise FatalError(f"the first pass yielded {found} changes of {keys}: it says nothing")
     began = time.perf_counter()
     async for change in connector.changes(cursor):
+        if isinstance(change, Left):
+            continue
         raise FatalError(f"the second pass yielded {change}: it says nothing")
     return Compared(
         first_s=first_s,
@@ -132,10 +137,10 @@ async def both_passes(keys: int) -> Compared:
     )
 
 
-async def _submitted(batch: Sequence[SourceChange], cursor: dict[str, bytes]) -> None:
+async def _submitted(batch: Sequence[SourceChange | CursorMoved], cursor: dict[str, bytes]) -> None:
     """Read the contents, which are four bytes each, and note them, as the runner does."""
     for change in batch:
-        if isinstance(change.what, Upserted) and change.what.content is not None:
+        if isinstance(change, SourceChange) and isinstance(change.what, Upserted) and change.what.content is not None:
             async for _ in change.what.content():
                 pass
     for part, state in noted(batch).items():

@@ -1,31 +1,30 @@
 """A bucket behind a server that speaks S3, synced by a connector worker: how fast, and what it asks for."""
 
-import asyncio
 import hmac
 import json
 import secrets
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
-from headwater.cli.api_client import ApiProblemError
 from headwater.clients.kafka.config import topic_of
-from headwater.errors import FatalError
 from headwater.local.ports import free_ports
 from schemas.codec import decode
 from schemas.events.documents import DocumentIngested
 from schemas.ids import SourceId, TenantId, document_id
 from schemas.topics import Topic
-from tests.performance.bench import PATIENCE_S, Bench, Components, until
+from tests.performance.bench import Bench, Components, until
 from tests.performance.figures import Figure, spread
 from tests.performance.installation import NO_MODEL, fixed_vectors, own_installation, worker
+from tests.performance.site import READING, measure_site
+from tests.performance.syncing import first_sync, sync_again
 from tests.support.bucket_server import BUCKET, CREDENTIALS, REGION, BucketServer, bucket_server
+from tests.support.own_loop import in_own_loop
 from tests.support.platform import CONNECT, Platform
 from tests.support.records import read_topic
 
@@ -35,23 +34,7 @@ _BYTES: Final = 2_048
 _WORDS: Final = 12  # of a page, repeated to 2 kB
 _SOURCE: Final = "bench-bucket"
 _HOOK_SECRET: Final = secrets.token_hex(16)
-ALLOWED: Final = {"HEADWATER_EGRESS__ALLOWED_HOSTS": '["127.0.0.1"]'}
 _POLL_S: Final = 0.02
-_NOT_FOUND: Final = 404
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Synced:
-    """One sync that has ended."""
-
-    ending: str
-    upserted: int
-    started_at: datetime
-    ended_at: datetime
-
-    @property
-    def took_s(self) -> float:
-        return (self.ended_at - self.started_at).total_seconds()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +57,13 @@ class Told:
 def measure_sources(components: Components) -> list[Figure]:
     """Sync 2,000 objects of 2 kB, then nothing new, then single ones that a signed notification names, one at a time.
 
+    Then a Confluence site of as many pages: until all were submitted, and what it is asked for where nothing is new.
+
     The submissions of a sync and what the pipeline makes of them are timed apart. `--documents` for fewer. The initial
     sync is taken a second time in a new installation, with `embed` given fixed vectors: without the model's cost.
     """
     items = components.documents or ITEMS
-    with _serving(items) as server:
+    with in_own_loop(_bucket(items)) as server:
         with (
             own_installation(components) as (platform, bench),
             _connected(platform, server),
@@ -87,13 +72,14 @@ def measure_sources(components: Components) -> list[Figure]:
             with_model = _initial(bench, items)
             asked = _asked_again(bench, server)
             edits = [_edited(bench, server, hook, number) for number in range(1, _EDITS + 1)]
+            site = measure_site(platform, bench, items)
         with (
             own_installation(components) as (platform, bench),
             fixed_vectors(platform),
             _connected(platform, server),
         ):
             without_model = _initial(bench, items)
-    return figures_of(with_model=with_model, without_model=without_model, asked=asked, edits=edits)
+    return figures_of(with_model=with_model, without_model=without_model, asked=asked, edits=edits) + site
 
 
 def figures_of(*, with_model: Initial, without_model: Initial, asked: int, edits: Sequence[Told]) -> list[Figure]:
@@ -120,7 +106,7 @@ def _speeds(label: str, initial: Initial) -> Iterator[Figure]:
 def _connected(platform: Platform, server: BucketServer) -> Iterator[None]:
     """Make the bucket a source of an installation and run a connector worker that reads it."""
     _connect(platform, server)
-    with worker(platform, *CONNECT, "worker", log="bench-connectors", **_secrets(), **ALLOWED):
+    with worker(platform, *CONNECT, "worker", log="bench-connectors", **_secrets(), **READING):
         yield
 
 
@@ -133,46 +119,25 @@ def _receiving(platform: Platform, bench: Bench) -> Iterator[str]:
 
 
 def _initial(bench: Bench, items: int) -> Initial:
-    first = _synced(bench, mode="full")
-    if first.upserted != items:
-        raise FatalError(f"the first sync wrote {first.upserted} of {items}")
+    first = first_sync(bench, _SOURCE, items)
     searchable_s = _searchable(bench, items, since=first.started_at)
     return Initial(items=items, submitted_s=first.took_s, searchable_s=searchable_s)
 
 
 def _asked_again(bench: Bench, server: BucketServer) -> int:
     server.requests.clear()
-    again = _synced(bench, mode="incremental")
-    if again.ending != "nothing_new":
-        raise FatalError(f"the second sync ended {again.ending}")
+    sync_again(bench, _SOURCE)
     return len(server.requests)
 
 
-@contextmanager
-def _serving(items: int) -> Iterator[BucketServer]:
-    """Serve a bucket of so many objects from a thread with an event loop of its own."""
-    ready, stopping = threading.Event(), asyncio.Event()
-    opened: list[tuple[BucketServer, asyncio.AbstractEventLoop]] = []
-
-    async def serve() -> None:
-        async with bucket_server() as server:
-            server.page_size = 1_000
-            for number in range(items):
-                server.put(f"docs/{number:05}.md", _text(number, "first"))
-            opened.append((server, asyncio.get_running_loop()))
-            ready.set()
-            await stopping.wait()
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
-    thread.start()
-    if not ready.wait(PATIENCE_S):
-        raise FatalError("the bucket's server did not start")
-    server, loop = opened[0]
-    try:
+@asynccontextmanager
+async def _bucket(items: int) -> AsyncIterator[BucketServer]:
+    """Serve a bucket of so many objects."""
+    async with bucket_server() as server:
+        server.page_size = 1_000
+        for number in range(items):
+            server.put(f"docs/{number:05}.md", _text(number, "first"))
         yield server
-    finally:
-        loop.call_soon_threadsafe(stopping.set)
-        thread.join()
 
 
 def _text(number: int, edition: str) -> bytes:
@@ -209,34 +174,6 @@ def _connect(platform: Platform, server: BucketServer) -> None:
         "secrets": {"access_key_id": "env:key", "secret_access_key": "env:secret", "webhook": "env:hook"},
     }
     platform.directory((f"knowledge-bases/{_SOURCE}", {"name": _SOURCE}), (f"sources/{_SOURCE}", body))
-
-
-def _synced(bench: Bench, *, mode: str) -> Synced:
-    """Ask for a sync and return how it ended; it may have to wait for the worker to start."""
-    before = (_sync(bench) or {}).get("started_at")
-    bench.api.call("POST", f"/directory/sources/{_SOURCE}/sync", json={"mode": mode, "items": []})
-
-    def ended() -> dict[str, Any] | None:
-        sync = _sync(bench)
-        return sync if sync is not None and sync["ending"] and sync["started_at"] != before else None
-
-    sync = until(ended, every_s=_POLL_S)
-    return Synced(
-        ending=sync["ending"],
-        upserted=sync["upserted"],
-        started_at=datetime.fromisoformat(sync["started_at"]),
-        ended_at=datetime.fromisoformat(sync["updated_at"]),
-    )
-
-
-def _sync(bench: Bench) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = bench.api.call("GET", f"/directory/sources/{_SOURCE}/sync")
-    except ApiProblemError as error:
-        if error.status != _NOT_FOUND:
-            raise
-        return None
-    return found
 
 
 def _searchable(bench: Bench, items: int, *, since: datetime) -> float:

@@ -139,6 +139,26 @@ class Library:
         """Put content where the stages find it."""
         asyncio.run(ObjectBlobStore(self.platform.settings.blobs).write(self._tenant, pieces_of(content)))
 
+    def synced(self, mode: str, *, after: str | None) -> Answer:
+        """Ask for a sync of the source and wait until one that began later than `after` has ended; return how."""
+        self.platform.admin.call("POST", f"/directory/sources/{self.name}/sync", json={"mode": mode})
+        return self.sync_ended(after=after)
+
+    def sync_ended(self, *, after: str | None = None) -> Answer:
+        """Wait until another sync than the one that began at `after` has ended; return how, as the API shows it."""
+
+        def ended() -> Answer | None:
+            try:
+                sync: Answer = self.platform.admin.call("GET", f"/directory/sources/{self.name}/sync")
+            except ApiProblemError as error:
+                if error.status == 404:
+                    return None
+                raise
+            return sync if sync["ending"] and sync["started_at"] != after else None
+
+        sync, _ = wait_until("the sync to end", ended)
+        return sync
+
     def rows(self, document_id: str) -> Mapping[Store, Mapping[Revision, int]]:
         """Count the rows of each revision in each store."""
         return asyncio.run(self._rows(DocumentId(document_id)))

@@ -11,6 +11,7 @@ from connectors.protocol import (
     Deleted,
     GroupMirrored,
     ItemFailed,
+    Left,
     Observed,
     Patched,
     SourceChange,
@@ -113,6 +114,8 @@ class Follower:
         waiting: list[SourceChange] = []
         async with aclosing(changes):  # type: ignore[type-var]  # an iterator by its protocol, a generator in fact
             async for change in changes:
+                if isinstance(change, Left):
+                    continue
                 if isinstance(change, ItemFailed):
                     self.failed[change.external_id] = change.error
                     continue

@@ -1,5 +1,6 @@
-"""A folder in the directory that connector workers sync, and what they have brought into the log."""
+"""A source in the directory that connector workers sync, and what they have brought into the log."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,15 +24,15 @@ SUBMISSIONS: Final = (Topic.DOCUMENTS_BACKFILL, Topic.DOCUMENTS_SUBMITTED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wiki:
-    """The folder `root` as source WIKI of an installation."""
+    """Source WIKI of an installation."""
 
     own: Installation
-    root: Path
+    source: Source
+    environment: Mapping[str, str]  # with which a worker may read it
 
     async def admit(self) -> None:
         """Append the source's record as admission does."""
-        source = Source(name="Wiki", kind="filesystem", knowledge_base=HANDBOOK, settings={"root": str(self.root)})
-        change = directory_record(DirectoryKind.SOURCE, WIKI, source)
+        change = directory_record(DirectoryKind.SOURCE, WIKI, self.source)
         key = directory_key(ACME, DirectoryKind.SOURCE, WIKI)
         await self.own.producer.send(Topic.DIRECTORY_CHANGED, change, key=key)
 
@@ -43,11 +44,9 @@ class Wiki:
         await self.own.producer.send(Topic.SYNCS_REQUESTED, request, key=scoped_key(ACME, WIKI))
 
     def worker(self) -> Child:
-        """Start a connector worker that may read the folder."""
+        """Start a connector worker that may read the source."""
         return self.own.start(
-            ("-m", "connectors", "worker"),
-            HEADWATER_CONNECTORS__FILESYSTEM_ROOTS=f'["{self.root.parent}"]',
-            HEADWATER_KAFKA__SESSION_TIMEOUT_S="6",
+            ("-m", "connectors", "worker"), HEADWATER_KAFKA__SESSION_TIMEOUT_S="6", **self.environment
         )
 
     async def endings(self) -> list[SyncEnding]:
@@ -64,3 +63,13 @@ class Wiki:
     def cursors(self) -> CursorStore:
         """Return the source's cursor."""
         return CursorStore(self.own.settings, self.own.producer, tenant=ACME, source=WIKI)
+
+
+def folder_source(root: Path) -> Source:
+    """Return a folder as a source."""
+    return Source(name="Wiki", kind="filesystem", knowledge_base=HANDBOOK, settings={"root": str(root)})
+
+
+def reading_below(folder: Path) -> Mapping[str, str]:
+    """Return what lets a worker read folders that lie in this one."""
+    return {"HEADWATER_CONNECTORS__FILESYSTEM_ROOTS": f'["{folder}"]'}

@@ -34,7 +34,7 @@ class SyncAccepted(BaseModel, frozen=True):
 
 
 class FailedItem(BaseModel, frozen=True):
-    """An item that could not be brought in. The next sync tries it again."""
+    """An item that could not be brought in. Syncs try it again, if need be by looking at it alone."""
 
     external_id: str
     reason: str
@@ -56,8 +56,11 @@ class SyncView(BaseModel, frozen=True):
     failures: int
     failed: list[FailedItem] = Field(description="The first of them.")
     content_bytes: int
-    remaining: int | None = Field(description="Items still to be looked at, where the source tells.")
-    estimated_end_at: datetime | None
+    remaining: int | None = Field(
+        description="Items still to be looked at, of those that were known before; null where nobody can tell, as in a "
+        "first sync. What is new is met unawares, so it is about so many."
+    )
+    estimated_end_at: datetime | None = Field(description="When all are looked at, at the pace so far.")
 
     @classmethod
     def of(cls, event: SyncProgressed) -> "SyncView":

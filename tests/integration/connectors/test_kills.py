@@ -2,23 +2,33 @@
 
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 import structlog
 
 from connectors.runner import BATCH
+from headwater.clients.blobs import ObjectBlobStore, read_all
 from headwater.clients.kafka.config import topic_of
-from schemas.events.documents import DocumentSubmitted
+from schemas.events.directory import Source
+from schemas.events.documents import BlobRef, DocumentSubmitted, SubmissionOp
 from schemas.events.syncs import SyncEnding, SyncMode
 from tests.support.admission import Child, Installation
+from tests.support.confluence import SPACE, plain
+from tests.support.confluence_server import TOKEN, ConfluenceServer, address, serving
+from tests.support.confluence_wiki import CURRENT, Space
+from tests.support.confluence_wiki import Wiki as ConfluenceWiki
+from tests.support.egress import FakeClock
 from tests.support.folders import pages_in
+from tests.support.heads import ACME, HANDBOOK
+from tests.support.own_loop import in_own_loop
 from tests.support.waiting import reached
-from tests.support.wiki import SUBMISSIONS, Wiki
+from tests.support.wiki import SUBMISSIONS, Wiki, folder_source, reading_below
 
 log = structlog.get_logger(__name__)
 
@@ -31,17 +41,48 @@ LIFE_S = 120.0  # of one worker, on a machine that many share: start, join the g
 pytestmark = [pytest.mark.real, pytest.mark.timeout((KILLS + 3) * LIFE_S)]
 
 
+class Living(Protocol):
+    """A source that becomes another one each time that a sync has ended."""
+
+    @property
+    def source(self) -> Source: ...
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Return what a worker needs to read it."""
+        ...
+
+    def rewrite(self) -> None:
+        """Edit most of the items, remove some, bring some back."""
+        ...
+
+    def truth(self) -> dict[str, str]:
+        """Return each item's text, by external id."""
+        ...
+
+    def text(self, content: bytes) -> str:
+        """Return the text of a document's content."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Tree:
-    """The folder, which becomes another one each time that a sync has ended."""
+    """A folder. Implements Living."""
 
     root: Path
     chance: random.Random
-    editions: Iterable[int] = field(default_factory=lambda: count(1))
+    editions: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def source(self) -> Source:
+        return folder_source(self.root)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return reading_below(self.root.parent)
 
     def rewrite(self) -> None:
-        """Edit most of the pages, remove some, bring some back."""
-        edition = next(iter(self.editions))
+        edition = next(self.editions)
         for number in range(PAGES):
             page = self.root / f"page-{number:03}.md"
             if self.chance.random() < 0.05:
@@ -50,20 +91,89 @@ class Tree:
                 page.write_text(f"# Page {number}\n\nEdition {edition}.")
 
     def truth(self) -> dict[str, str]:
-        """Return each page's content as its hash."""
-        return {page.name: sha256(page.read_bytes()).hexdigest() for page in self.root.glob("*.md")}
+        return {page.name: page.read_text() for page in self.root.glob("*.md")}
+
+    def text(self, content: bytes) -> str:
+        return content.decode()
 
 
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """A Confluence site. Implements Living."""
+
+    server: ConfluenceServer
+    chance: random.Random
+    editions: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def source(self) -> Source:
+        return Source(
+            name="Site",
+            kind="confluence",
+            knowledge_base=HANDBOOK,
+            settings={"url": address(self.server), "by_username": "true"},
+            secrets={"token": "env:wiki"},
+        )
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {
+            "HEADWATER_SECRET__ACME__WIKI": TOKEN,
+            "HEADWATER_EGRESS__ALLOWED_HOSTS": '["127.0.0.1"]',
+            "HEADWATER_EGRESS__REQUESTS_PER_S": "10000",
+        }
+
+    def rewrite(self) -> None:
+        edition, wiki = next(self.editions), self.server.wiki
+        for page in wiki.pieces.values():
+            if page.status != CURRENT:
+                wiki.restore(page.id)
+            elif self.chance.random() < 0.05:
+                wiki.trash(page.id)
+            else:
+                wiki.edit(page.id, f"Edition {edition} of {page.id}.")
+
+    def truth(self) -> dict[str, str]:
+        return {page.id: page.body for page in self.server.current()}
+
+    def text(self, content: bytes) -> str:
+        return plain(content)
+
+
+@contextmanager
+def tree(folder: Path) -> Iterator[Tree]:
+    """Make a folder of pages."""
+    yield Tree(root=pages_in(folder / "tree", PAGES), chance=random.Random(SEED))
+
+
+@contextmanager
+def site(folder: Path) -> Iterator[Site]:
+    """Serve a site of pages."""
+    wiki = ConfluenceWiki(clock=FakeClock(), spaces={SPACE: Space(key=SPACE)})
+    for number in range(PAGES):
+        wiki.write(SPACE, f"Page {number}", f"Edition 0 of {number}.")
+    with in_own_loop(serving(ConfluenceServer(wiki, page_size=100))) as server:
+        server.url = server.url.replace("wiki.test", "127.0.0.1")
+        yield Site(server=server, chance=random.Random(SEED))
+
+
+@pytest.mark.parametrize("opened", [tree, site])
 async def test_killed_at_random_instants_nothing_is_lost_and_little_is_sent_twice(
-    own: Installation, tmp_path: Path
+    own: Installation, tmp_path: Path, opened: Callable[[Path], AbstractContextManager[Living]]
 ) -> None:
-    wiki = Wiki(own=own, root=pages_in(tmp_path / "tree", PAGES))
-    tree = Tree(root=wiki.root, chance=random.Random(SEED))
+    with opened(tmp_path) as living:
+        await survives(own, living)
+
+
+async def survives(own: Installation, living: Living) -> None:
+    """Kill workers in syncs of a source; in the end all of it is in the log, and little of it twice."""
+    wiki = Wiki(own=own, source=living.source, environment=living.environment)
+    chance = random.Random(SEED)
     await wiki.admit()
     await wiki.ask(SyncMode.FULL)
     kills, syncs, repeated = 0, 0, 0
     while kills < KILLS:
-        instant = await sent(own) + tree.chance.randint(1, PAGES // 2)
+        instant = await sent(own) + chance.randint(1, PAGES // 2)
         worker = wiki.worker()
         if await fell_in_mid_sync(own, worker, instant):
             kills += 1
@@ -73,7 +183,7 @@ async def test_killed_at_random_instants_nothing_is_lost_and_little_is_sent_twic
         else:  # it was done before: the next one has other work
             syncs += 1
             assert worker.stop() == 0
-            tree.rewrite()
+            living.rewrite()
             await wiki.ask(SyncMode.INCREMENTAL)
 
     last, ended = wiki.worker(), len(await wiki.endings())
@@ -81,7 +191,7 @@ async def test_killed_at_random_instants_nothing_is_lost_and_little_is_sent_twic
     assert last.stop() == 0
     assert (await wiki.endings())[-1] in {SyncEnding.COMPLETED, SyncEnding.NOTHING_NEW}
     submissions = await wiki.submitted()
-    assert state_of(submissions) == tree.truth()
+    assert await texts(own, submissions, living) == living.truth()
     assert repetitions(submissions) <= (KILLS + 1) * BATCH
     log.info("killed", kills=kills, syncs=syncs + 1, submissions=len(submissions), repeated=repetitions(submissions))
 
@@ -111,7 +221,7 @@ async def sent(own: Installation) -> int:
 
 def repetitions(submissions: Iterable[DocumentSubmitted]) -> int:
     """Count submissions that say of an item what the one before them said."""
-    said: dict[str, str | None] = {}
+    said: dict[str, BlobRef | None] = {}
     repeated = 0
     for each in in_order(submissions):
         content = content_of(each)
@@ -120,10 +230,15 @@ def repetitions(submissions: Iterable[DocumentSubmitted]) -> int:
     return repeated
 
 
-def state_of(submissions: Iterable[DocumentSubmitted]) -> dict[str, str]:
-    """Return each page's content, as its hash, to whoever has read all submissions."""
+async def texts(own: Installation, submissions: Iterable[DocumentSubmitted], living: Living) -> dict[str, str]:
+    """Return each item's text to whoever has read all submissions."""
     newest = {each.external_id: content_of(each) for each in in_order(submissions)}
-    return {name: content for name, content in newest.items() if content is not None}
+    blobs = ObjectBlobStore(own.settings.blobs)
+    return {
+        name: living.text(await read_all(blobs, ACME, content))
+        for name, content in newest.items()
+        if content is not None
+    }
 
 
 def in_order(submissions: Iterable[DocumentSubmitted]) -> list[DocumentSubmitted]:
@@ -131,7 +246,7 @@ def in_order(submissions: Iterable[DocumentSubmitted]) -> list[DocumentSubmitted
     return sorted(submissions, key=lambda each: each.source_version or 0)
 
 
-def content_of(submission: DocumentSubmitted) -> str | None:
-    """Return the hash of what is put; None for a deletion."""
-    put = submission.state.content if submission.state is not None else None
-    return None if put is None else put.sha256
+def content_of(submission: DocumentSubmitted) -> BlobRef | None:
+    """Return what is put; None for a deletion. A change of metadata alone is neither, and nothing here makes one."""
+    assert submission.op is not SubmissionOp.PATCH
+    return submission.state.content if submission.state is not None else None

@@ -13,7 +13,7 @@ from schemas.topics import Topic
 from tests.support.admission import Child, Installation
 from tests.support.folders import pages_in
 from tests.support.waiting import reached
-from tests.support.wiki import Wiki
+from tests.support.wiki import Wiki, folder_source, reading_below
 
 pytestmark = pytest.mark.real
 
@@ -22,7 +22,8 @@ PAGES = 900  # fourteen batches: a sync is still at it when its first cursor is 
 
 @pytest.fixture
 async def wiki(own: Installation, tmp_path: Path) -> Wiki:
-    wiki = Wiki(own=own, root=pages_in(tmp_path / "tree", PAGES))
+    root = pages_in(tmp_path / "tree", PAGES)
+    wiki = Wiki(own=own, source=folder_source(root), environment=reading_below(tmp_path))
     await wiki.admit()
     return wiki
 

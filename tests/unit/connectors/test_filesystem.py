@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connectors.filesystem.connector import FilesystemConnector, FileUnreadableError
-from connectors.protocol import Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import Deleted, ItemFailed, Left, Observed, Patched, SourceChange, Upserted
 from headwater.errors import FatalError
 from schemas.events.documents import NOBODY
 from schemas.ids import KnowledgeBaseId
@@ -67,6 +67,20 @@ async def test_the_first_pass_yields_every_file_with_its_content(connector: File
     found = await changes(connector, {})
     assert kinds(found) == {"a.md": Upserted, "hr/pay.md": Upserted}
     assert await content(found["hr/pay.md"]) == b"money"
+
+
+async def test_a_pass_tells_what_it_has_left_of_what_is_held(
+    root: Path, connector: FilesystemConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cursor: dict[str, bytes] = {}
+    assert {change.left for change in (await changes(connector, cursor)).values()} == {None}
+    for name in ("a.md", "b.md", "hr/pay.md"):
+        write(root / name, "edited")
+    left = [change.left for change in (await changes(connector, cursor)).values()]
+    assert left == [Left(items=1, of=2), Left(items=1, of=2), None]  # b.md is new
+    monkeypatch.setattr("connectors.filesystem.connector.ITEMS_BETWEEN_YIELDS", 1)
+    nothing_new = [told async for told in connector.changes(cursor)]
+    assert nothing_new == [Left(items=2, of=3), Left(items=1, of=3)]
 
 
 async def test_nothing_unchanged_is_read_again(connector: FilesystemConnector) -> None:

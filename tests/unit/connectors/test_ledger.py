@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from connectors.endings import Ending, SyncReport
+from connectors.protocol import Left
 from connectors.worker.ledger import MAX_REASON, Sync, estimated_end, settled_by
 from connectors.worker.sources import FollowedSources
 from headwater.clients.kafka.records import Record
@@ -29,16 +30,17 @@ SYNC = Sync(
 
 
 def test_a_running_sync_says_how_far_it_is_and_when_it_may_end() -> None:
-    report = SyncReport(ending=Ending.SUSPENDED, upserted=100, patched=20, remaining=360)
+    report = SyncReport(ending=Ending.SUSPENDED, upserted=100, patched=20, left=Left(items=360, of=540))
     said = SYNC.said(report, ended=False, now=LATER)
-    assert (said.ending, said.message, said.remaining) == (None, "120 items so far.", 360)
-    assert said.estimated_end_at == LATER + timedelta(minutes=6)
+    assert said.message == "120 items so far; about 360 left to look at, of the 540 that were known before."
+    assert (said.ending, said.remaining) == (None, 360)
+    assert said.estimated_end_at == LATER + timedelta(minutes=4)  # 180 were looked at in two
     assert settled_by(said) == -1
 
 
 @pytest.mark.parametrize("ending", Ending)
 def test_every_ending_but_a_suspension_settles_its_requests(ending: Ending) -> None:
-    said = SYNC.said(SyncReport(ending=ending, upserted=1, remaining=7), ended=True, now=LATER)
+    said = SYNC.said(SyncReport(ending=ending, upserted=1, left=Left(items=7, of=9)), ended=True, now=LATER)
     assert (said.ending, said.remaining, said.estimated_end_at) == (ending, None, None)
     assert settled_by(said) == (-1 if ending is Ending.SUSPENDED else 41)
 
@@ -49,9 +51,15 @@ def test_what_failed_is_named_with_its_reason_in_bounds() -> None:
     assert (failed.external_id, len(failed.reason)) == ("a.pdf", MAX_REASON)
 
 
+@pytest.mark.parametrize("left", [None, Left(items=0, of=9)])
+def test_where_nobody_can_tell_what_is_left_nothing_is_said_of_it(left: Left | None) -> None:
+    said = SYNC.said(SyncReport(ending=Ending.SUSPENDED, upserted=3, left=left), ended=False, now=LATER)
+    assert (said.message, said.remaining, said.estimated_end_at) == ("3 items so far.", None, None)
+
+
 def test_nobody_estimates_from_nothing() -> None:
-    assert estimated_end(BEGUN, LATER, done=0, remaining=5) is None
-    assert estimated_end(BEGUN, LATER, done=5, remaining=None) is None
+    assert estimated_end(BEGUN, LATER, Left(items=5, of=5)) is None
+    assert estimated_end(BEGUN, LATER, None) is None
 
 
 def record(event: DirectoryChanged) -> Record:

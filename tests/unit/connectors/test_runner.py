@@ -1,7 +1,7 @@
 """Content, submission, cursor: in that order, and nothing of a later step where an earlier one did not hold."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from connectors.protocol import (
     Deleted,
     GroupMirrored,
     ItemFailed,
+    Left,
     Observed,
     SourceChange,
     SourceGoneError,
@@ -100,6 +101,21 @@ async def test_groups_then_documents_then_a_place_each_before_its_part_of_the_cu
         "old gone",
         "place saved end",
     ]
+
+
+async def test_what_is_left_is_told_also_where_nothing_has_changed() -> None:
+    told: list[Left | None] = []
+
+    async def tell(report: SyncReport) -> None:
+        told.append(report.left)
+
+    far, near = Left(items=9, of=12), Left(items=2, of=12)
+    feeds: list[list[Observed]] = [[far], [far, page("new")], [page("new"), near], [replace(page("new"), left=near)]]
+    log = FakeLog()
+    for feed in feeds:
+        await synced(log, Feed(told=feed), tell=tell)
+    assert told == [far, None, near, near]
+    assert log.parts.keys() == {SYNCED_MARK, "new"}
 
 
 @pytest.mark.parametrize(("refused", "left"), [("directory", set()), ("documents", {"team"})])

@@ -13,7 +13,17 @@ from connectors.airbyte.cursor import MAX_STATE_BYTES, part_of
 from connectors.airbyte.messages import Catalog, Message, MessageError, Record, State, StreamComplete
 from connectors.airbyte.reader import Reader
 from connectors.airbyte.settings import AirbyteSettings
-from connectors.protocol import Cursor, CursorMoved, Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import (
+    Cursor,
+    CursorMoved,
+    Deleted,
+    ItemFailed,
+    Left,
+    Observed,
+    Patched,
+    SourceChange,
+    Upserted,
+)
 from headwater.errors import FatalError, RetryableError
 from headwater.settings import ReaderProgram
 from schemas.ids import KnowledgeBaseId
@@ -68,7 +78,7 @@ async def all_of(changes: AsyncIterator[Observed], cursor: dict[str, bytes] | No
     found = []
     async for change in changes:
         found.append(change)
-        if cursor is not None and not isinstance(change, ItemFailed):
+        if cursor is not None and not isinstance(change, ItemFailed | Left):
             for part, value in change.cursor.items():
                 cursor.pop(part, None) if value is None else cursor.__setitem__(part, value)
     return found

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from connectors.confluence.settings import ConfluenceSettings
-from connectors.protocol import Deleted, Patched, SourceGoneError, Upserted
+from connectors.protocol import Deleted, Left, Patched, SourceChange, SourceGoneError, Upserted
 from headwater.errors import FatalError, UnauthorisedError
 from schemas.events.documents import NOBODY, Link
 from tests.support.confluence import SPACE, ConfluenceSource, confluence_source, followed
@@ -20,6 +20,10 @@ async def wiki() -> AsyncIterator[ConfluenceSource]:
     async with confluence_source() as source:
         source.server.page_size = 50
         yield source
+
+
+def left(change: SourceChange) -> int | None:
+    return change.left.items if change.left is not None else None
 
 
 def written(wiki: ConfluenceSource, title: str = "Plan", body: str = "text", **how: str | None) -> str:
@@ -187,15 +191,26 @@ async def test_labels_change_without_a_version_and_without_reading(wiki: Conflue
 async def test_a_listing_tells_how_much_of_what_is_held_it_has_still_to_meet(wiki: ConfluenceSource) -> None:
     pages = [written(wiki, f"Page {number}") for number in range(5)]
     follower = Follower(wiki)
-    assert {change.remaining for change in await follower.follow()} == {None}
+    assert {change.left for change in await follower.follow()} == {None}
     for page in pages:
         wiki.wiki.pieces[page].labels = {"red"}
     new = written(wiki, "New")
-    told = [(change.external_id, change.remaining) for change in await follower.follow()]
+    told = [(change.external_id, left(change)) for change in await follower.follow()]
     assert told == [(new, None), *zip(pages, [5, 4, 3, 2, 1], strict=True)]  # what is new is found by a search first
     wiki.wiki.edit(pages[0], "anew")
     [looked_at] = await follower.submit(wiki.connector().items([pages[0]], dict(follower.cursor)))
-    assert looked_at.remaining is None
+    assert looked_at.left is None
+
+
+async def test_a_listing_in_which_nothing_has_changed_tells_how_far_it_is(
+    wiki: ConfluenceSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        written(wiki, f"Page {number}")
+    follower = await followed(wiki)
+    monkeypatch.setattr("connectors.confluence.walk.TOLD_EVERY", 1)
+    told = [each async for each in wiki.connector().everything(dict(follower.cursor)) if isinstance(each, Left)]
+    assert told == [Left(items=2, of=3), Left(items=1, of=3)]
 
 
 async def test_what_is_new_or_comes_twice_does_not_count_as_met(wiki: ConfluenceSource) -> None:
@@ -207,7 +222,7 @@ async def test_what_is_new_or_comes_twice_does_not_count_as_met(wiki: Confluence
     wiki.server.page_size = 2  # each page of the listing begins with the last of the one before
     for page in pages:
         wiki.wiki.pieces[page].labels = {"red"}
-    told = [(change.external_id, change.remaining) for change in await follower.follow()]
+    told = [(change.external_id, left(change)) for change in await follower.follow()]
     assert told == [(new, 3), (pages[0], 2), (pages[1], 1), (pages[2], None)]
 
 

@@ -1,7 +1,7 @@
 """A site lives at random; whatever happened, what is held is what the site has, for whom the site would show it."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import pytest
 
@@ -12,118 +12,10 @@ from schemas.events.documents import Link
 from schemas.ids import EVERYONE, Principal
 from tests.support.confluence import ConfluenceSource, confluence_source
 from tests.support.confluence_cloud import CloudServer
+from tests.support.confluence_life import LINK, PEOPLE, Life, settle
 from tests.support.confluence_server import ConfluenceServer
-from tests.support.confluence_wiki import Group, Piece, Restricted, Space, Wiki
+from tests.support.confluence_wiki import Piece
 from tests.support.sources import Document, Follower
-
-PEOPLE = ("ann", "bob", "cy", "dee")
-GROUPS = ("staff", "leads", "hr", "all hands/2")
-SPACES = ("ENG", "HR", "~ann")
-
-
-LINK = '<ac:link><ri:page ri:content-title="Home" /><ac:link-body>home</ac:link-body></ac:link>'
-
-
-def settle(wiki: Wiki) -> None:
-    wiki.users = {name: name for name in PEOPLE}  # the address is the id here
-    wiki.groups = {name: Group() for name in GROUPS}
-    wiki.spaces = {key: Space(key=key, readers=Restricted(groups={"staff"})) for key in SPACES}
-    wiki.groups["staff"].users |= set(PEOPLE[:2])
-    for key in SPACES:
-        wiki.write(key, f"Home of {key}", "home")
-
-
-class Life:
-    """What may happen to a site, one thing at a time."""
-
-    def __init__(self, wiki: Wiki, dice: random.Random, *, nests: bool) -> None:
-        self.wiki, self.dice, self.nests = wiki, dice, nests
-
-    def step(self) -> None:
-        things: list[tuple[int, Callable[[], None]]] = [
-            (4, self.write),
-            (3, self.edit),
-            (1, self.rename),
-            (3, self.move),
-            (4, self.restrict),
-            (2, self.label),
-            (3, self.open_space),
-            (3, self.join),
-            (2 * self.nests, self.nest),
-            (2, self.trash),
-            (2, self.restore),
-            (1, self.purge),
-        ]
-        weights = [weight for weight, _ in things]
-        self.dice.choices([thing for _, thing in things], weights)[0]()
-
-    def write(self) -> None:
-        kind = self.dice.choice(("page", "page", "page", "blogpost", "comment", "attachment"))
-        parent = self.some(("page",)) if kind != "blogpost" else None
-        space = parent.space if parent is not None else self.dice.choice(SPACES)
-        if parent is not None or kind in {"page", "blogpost"}:
-            text = f"text {self.dice.random()}"
-            body = text if kind == "attachment" else f"{text} {LINK}"
-            self.wiki.write(space, f"{kind} {text}", body, parent=parent.id if parent else None, kind=kind)
-
-    def edit(self) -> None:
-        if piece := self.some():
-            self.wiki.edit(piece.id, f"edited {self.dice.random()}")
-
-    def rename(self) -> None:
-        if piece := self.some():
-            self.wiki.edit(piece.id, title=f"{piece.kind} {self.dice.random()}")
-
-    def move(self) -> None:
-        page, parent = self.some(("page",)), self.some(("page",))
-        if page is not None:
-            self.wiki.move(page.id, parent.id if parent is not None else None)
-
-    def restrict(self) -> None:
-        if piece := self.some(("page", "blogpost")):
-            piece.restriction = self.named() if self.dice.random() < 0.7 else Restricted()
-
-    def label(self) -> None:
-        if piece := self.some():
-            piece.labels ^= {self.dice.choice(("red", "blue"))}
-
-    def open_space(self) -> None:
-        space = self.wiki.spaces[self.dice.choice(SPACES)]
-        space.readers = self.named()
-        space.anonymous = self.dice.random() < 0.3
-        self.wiki.anonymous = self.dice.random() < 0.5
-
-    def join(self) -> None:
-        self.wiki.groups[self.dice.choice(GROUPS)].users ^= {self.dice.choice(PEOPLE)}
-
-    def nest(self) -> None:
-        self.wiki.groups[self.dice.choice(GROUPS)].groups ^= {self.dice.choice(GROUPS)}
-
-    def trash(self) -> None:
-        if piece := self.dispensable():
-            self.wiki.trash(piece.id)
-
-    def restore(self) -> None:
-        away = [each for each in self.wiki.pieces.values() if each.status == "trashed"]
-        if away:
-            self.wiki.restore(self.dice.choice(away).id)
-
-    def purge(self) -> None:
-        if piece := self.dispensable():
-            self.wiki.purge(piece.id)
-
-    def dispensable(self) -> Piece | None:
-        """Leave the first page alone: a site that shows nothing any more is not believed."""
-        piece = self.some()
-        return piece if piece is not None and piece.id != min(self.wiki.pieces) else None
-
-    def named(self) -> Restricted:
-        users = set(self.dice.sample(PEOPLE, self.dice.randrange(3)))
-        return Restricted(users=users, groups=set(self.dice.sample(GROUPS, self.dice.randrange(3))))
-
-    def some(self, kinds: tuple[str, ...] = ("page", "blogpost", "comment", "attachment")) -> Piece | None:
-        found = [each for each in self.wiki.pieces.values() if each.kind in kinds and self.wiki.alive(each.id)]
-        return self.dice.choice(found) if found else None
 
 
 def principals(groups: Mapping[str, tuple[Principal, ...]], user: str) -> set[Principal]:

@@ -1,9 +1,13 @@
 """What a pass has still to look at, and what it does not look at again because something else could not be read."""
 
-from connectors.protocol import Patched, SourceChange
+from connectors.protocol import Left, Patched, SourceChange
 from tests.support.github_source import OrganisationSource
 from tests.support.github_state import Repo
 from tests.support.sources import Follower
+
+
+def left(change: SourceChange) -> int | None:
+    return change.left.items if change.left is not None else None
 
 
 def _filled(source: OrganisationSource, name: str) -> Repo:
@@ -17,25 +21,35 @@ def _filled(source: OrganisationSource, name: str) -> Repo:
 async def test_a_pass_over_everything_tells_what_is_left(source: OrganisationSource, follower: Follower) -> None:
     repos = [_filled(source, name) for name in ("one", "two")]
     first = [each async for each in source.connector().everything({})]
-    assert {each.remaining for each in first if isinstance(each, SourceChange)} == {None}
+    assert {each.left for each in first if isinstance(each, SourceChange)} == {None}
     await follower.follow()
     for repo in repos:
         source.state.rename(repo, f"{repo.name}-renamed")
     repos[0].remove("3.md")
     changes = [each async for each in source.connector().everything(dict(follower.cursor))]
-    told = [each.remaining for each in changes if isinstance(each, SourceChange)]
+    told = [left(each) for each in changes if isinstance(each, SourceChange)]
     # Of five documents each: those that are met are counted off; the one that is gone counts until its repository ends.
-    assert [left or 0 for left in told] == sorted((left or 0 for left in told), reverse=True)
+    assert [each or 0 for each in told] == sorted((each or 0 for each in told), reverse=True)
     assert told[0] == 8
     assert told[-1] is None
     assert len(told) == 10
+
+
+async def test_a_pass_in_which_nothing_has_changed_tells_what_is_left_after_each_repository(
+    source: OrganisationSource, follower: Follower
+) -> None:
+    for name in ("one", "two", "three"):
+        _filled(source, name)
+    await follower.follow()
+    told = [each async for each in source.connector().everything(dict(follower.cursor))]
+    assert [each for each in told if isinstance(each, Left)] == [Left(items=10, of=15), Left(items=5, of=15)]
 
 
 async def test_a_pass_over_changes_does_not_pretend_to_know(source: OrganisationSource, follower: Follower) -> None:
     repo = _filled(source, "one")
     await follower.follow()
     repo.put("0.md", b"edited\n")
-    assert [each.remaining for each in await follower.follow()] == [None]
+    assert [each.left for each in await follower.follow()] == [None]
 
 
 async def test_releases_that_may_not_be_read_cost_one_request_and_nothing_else(

@@ -7,7 +7,7 @@ import pytest
 
 from connectors.objects.connector import ListingError, ObjectTooLargeError
 from connectors.objects.settings import RULES_KEY
-from connectors.protocol import Deleted, Patched, SourceChange, Upserted
+from connectors.protocol import Deleted, Left, Patched, SourceChange, Upserted
 from connectors.rules import FolderRuleError
 from headwater.errors import FatalError
 from headwater.ports.objects import ObjectArchivedError, ObjectChangedError, ObjectDeniedError
@@ -230,6 +230,22 @@ async def test_one_object_that_is_denied_does_not_stop_the_others(source: Bucket
     assert list(follower.view()) == ["b"]
     await follower.follow()  # the right is given, and nothing else has changed
     assert follower.view() == source.truth()
+
+
+async def test_a_listing_tells_what_it_has_left_of_the_last_complete_one(source: BucketSource) -> None:
+    source.server.page_size = 2
+    for number in range(5):
+        source.put(f"{number}", "text")
+    follower = Follower(source)
+    assert {change.left for change in await follower.follow(3)} == {None}  # a store does not say how much it holds
+    assert {change.left for change in await follower.follow()} == {None}  # and what is held is not all of it
+    for number in range(5):
+        source.put(f"{number}", "edited")
+    source.put("3-", "new")
+    left = [change.left for change in await follower.follow()]
+    assert left == [*(Left(items=items, of=5) for items in (4, 3, 2, 1)), None, None]
+    nothing_new = [told async for told in source.connector().changes(dict(follower.cursor))]
+    assert nothing_new == [Left(items=items, of=6) for items in (4, 2)]
 
 
 async def looked(source: BucketSource, follower: Follower, *names: str) -> list[SourceChange]:
