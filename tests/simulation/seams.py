@@ -60,7 +60,7 @@ class SimParserPool:
     def __init__(self, policy: ChunkPolicy) -> None:
         self._policy = policy
 
-    async def prepare(self, content: bytes | Path, *, declared: str | None = None, name: str | None = None) -> Prepared:
+    async def prepare(self, content: bytes | Path, **_: object) -> Prepared:
         data = content if isinstance(content, bytes) else content.read_bytes()
         if DEADLY in data:
             CURRENT.get().kill()
