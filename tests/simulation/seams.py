@@ -14,6 +14,7 @@ import structlog
 import headwater.clients.kafka.transactions
 import headwater.clients.triton.embedder
 import headwater.generations.catching_up
+import headwater.generations.following
 import headwater.heads.follower
 import headwater.retry
 import schemas.codec
@@ -196,6 +197,7 @@ def seams() -> Iterator[None]:
         put(admit.backlog, "QUANTUM_BYTES", 1024)  # a document a turn
         put(admit.agent, "asyncio", SimpleNamespace(run=drive))
         put(headwater.heads.follower, "RecordStream", SimRecordStream)
+        put(headwater.generations.following, "RecordStream", SimRecordStream)
         put(headwater.heads.follower, "KafkaAdmin", SimAdmin)
         put(headwater.heads.follower, "ENDS_INTERVAL_S", 1.0)
         put(headwater.heads.follower, "_READ_WAIT_S", 1.0)  # news ends a wait in any case
