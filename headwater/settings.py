@@ -169,13 +169,17 @@ class TenantLimits(BaseModel, frozen=True, extra="forbid"):
     max_file_bytes: NonNegativeInt | None = None  # of one document's content
     max_documents: NonNegativeInt | None = None
     max_content_bytes: NonNegativeInt | None = None  # of all its documents together
+    max_pages: PositiveInt | None = None  # of one paged document (PDF)
 
 
 class LimitSettings(TenantLimits):
-    """Limits of every tenant. Admission applies them; a tenant's directory record and `tenants` say otherwise."""
+    """Limits of every tenant. A tenant's directory record and `tenants` say otherwise.
+
+    Admission applies them; `max_pages` is applied by `prepare`, which counts the pages.
+    """
 
     max_file_bytes: NonNegativeInt | None = 100 * 1024 * 1024
-    max_pages: PositiveInt = 5_000  # of one paged document (PDF)
+    max_pages: PositiveInt | None = 5_000
     tenants: dict[str, TenantLimits] = Field(default_factory=dict)  # by tenant id; only what is set there counts
 
     def of(self, tenant: str) -> TenantLimits:

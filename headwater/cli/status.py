@@ -37,6 +37,9 @@ def _show(seen: StackStatus) -> None:
         typer.echo("Kafka does not answer: no lag can be read")
         return
     print_table(("stage", "waiting", "oldest", "group"), _stage_rows(seen))
+    for stage in seen.stages:
+        if stage.expired:
+            typer.echo(f"{stage.stage}: EXPIRED UNREAD, at most {stage.expired} events (docs/runbooks/admission.md)")
     typer.echo(f"\nparked events: {seen.parked}" + (" (headwater parked list)" if seen.parked else ""))
     for store in seen.freshness:
         quantiles = f"p50 up to {store.p50_s:g} s, p95 up to {store.p95_s:g} s"

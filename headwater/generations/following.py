@@ -9,7 +9,7 @@ import structlog
 
 from headwater.clients.kafka.config import topic_of
 from headwater.clients.kafka.consumer import RecordStream, from_beginning
-from headwater.clients.kafka.records import Item, Record
+from headwater.clients.kafka.records import Item, PartitionEnd
 from headwater.errors import HeadwaterError
 from headwater.heads.directory_table import DirectoryTable
 from headwater.settings import Settings
@@ -34,6 +34,7 @@ class ServingGeneration:
     def __init__(self, default: GenerationName) -> None:
         self._default = default
         self._table = DirectoryTable()
+        self.is_known = asyncio.Event()  # set once the directory was read to its end
 
     @property
     def name(self) -> GenerationName:
@@ -43,16 +44,22 @@ class ServingGeneration:
     def apply(self, items: Sequence[Item]) -> None:
         """Take in the next records of the directory. Raises ContractError for a generation that cannot be read."""
         for item in items:
-            if isinstance(item, Record) and item.value is not None and (item.key or b"").startswith(_GENERATIONS):
+            if isinstance(item, PartitionEnd):
+                self.is_known.set()
+            elif item.value is not None and (item.key or b"").startswith(_GENERATIONS):
                 self._table.apply(decode(item.value, DirectoryChanged))
 
 
 @asynccontextmanager
 async def follow_serving(settings: Settings) -> AsyncIterator[ServingGeneration]:
-    """Follow the directory in the background. While the broker is away, what was read last holds."""
+    """Follow the directory in the background. While the broker is away, what was read last holds.
+
+    Begins once the directory was read to its end: until then nobody knows whether another generation was switched to.
+    """
     serving = ServingGeneration(settings.generation)
     following = asyncio.create_task(_follow(settings, serving))
     try:
+        await serving.is_known.wait()
         yield serving
     finally:
         following.cancel()

@@ -46,6 +46,7 @@ class PartitionLag:
     partition: Partition
     position: int  # where the group goes on
     end: int
+    expired: int = 0  # what lay before that and was removed before the group had read it
 
     @property
     def offsets(self) -> int:
@@ -88,10 +89,12 @@ class LagReader:
         group = group_of(self._settings, stage, generation=generation if stage in PER_GENERATION else None)
         names = [topic_of(self._settings, topic, generation=generation) for topic in INPUTS[stage]]
         partitions = [(name, number) for name in names for number in existing.get(name, ())]
-        behind = [lag for lag in self._partitions(group, partitions) if lag.offsets]
+        known = list(self._partitions(group, partitions))
+        behind = [lag for lag in known if lag.offsets]
         oldest = self._first_waiting(behind)
         events = sum(lag.offsets for lag in behind if lag.partition in oldest)
-        return StageLag(stage=stage, group=group, events=events, oldest=min(oldest.values(), default=None))
+        first, expired = min(oldest.values(), default=None), sum(lag.expired for lag in known)
+        return StageLag(stage=stage, group=group, events=events, oldest=first, expired=expired)
 
     def _partitions(self, group: str, partitions: Sequence[Partition]) -> Iterator[PartitionLag]:
         if not partitions:
@@ -102,7 +105,8 @@ class LagReader:
             low, high = self._watermarks((each.topic, each.partition))
             # Without a commit the offset is negative; an expired one lies below the first that is kept.
             position = max(each.offset, low)
-            yield PartitionLag(partition=(each.topic, each.partition), position=position, end=high)
+            expired = 0 if each.offset < 0 else position - each.offset
+            yield PartitionLag(partition=(each.topic, each.partition), position=position, end=high, expired=expired)
 
     def _watermarks(self, partition: Partition) -> tuple[int, int]:
         marks = self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=_TIMEOUT_S, cached=False)

@@ -99,6 +99,7 @@ class StageLag:
     group: str
     events: int  # offsets between committed and end; control records of transactions among them
     oldest: datetime | None  # time of the first waiting event, None when nothing waits
+    expired: int = 0  # offsets behind its positions that retention has removed: it has not read these
 
 
 class Lags(Protocol):

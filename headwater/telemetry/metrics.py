@@ -103,6 +103,10 @@ ADMISSION_DECISIONS = Counter("headwater_admission_decisions_total", "Submission
 # runbook admission.
 ADMISSION_ABORTS = Counter("headwater_admission_aborts_total", "Admission transactions undone.")
 
+# Submissions that retention took before admission had read them, since it started (at most so many). Above zero: what
+# they said is not in the log, sources must be synced in full: runbook admission.
+SUBMISSIONS_EXPIRED = Counter("headwater_submissions_expired_total", "Submissions removed unread.")
+
 # 1 while backfill waits for the stages. Normal during a first sync; for hours without lag: runbook admission.
 BACKFILL_PAUSED = Gauge("headwater_backfill_paused", "Backfill waits until fewer bytes are in flight.")
 

@@ -25,6 +25,7 @@ from streams.admit.confirmations import Confirmations
 from streams.admit.credits import BackfillCredits
 from streams.admit.directory_log import DirectoryLog
 from streams.admit.erasure import Erasures, erasure_age
+from streams.admit.expiry import Gap
 from streams.admit.heads import LAYOUT, AdmissionHeads
 from streams.admit.intake import STAGE, backfill_cost
 from streams.admit.purge import Purges
@@ -244,7 +245,7 @@ class Admission:
         self._planned_for = (0, frozenset())
         partitions = self._intake.partitions
         self._erasures.own(partitions, now_ms=_now_ms())
-        self._intake.settle_positions()
+        self._tell_expired(self._intake.settle_positions(asyncio.run(self._admin.start_offsets(self._topics.inputs))))
         self._backlog.begin(self._intake.backfill)
         if partitions:
             asyncio.run(
@@ -261,6 +262,12 @@ class Admission:
         self._refresh_directory(open_too=True)
         self._intake.changed = False
         log.info("partitions_taken", stage=STAGE, partitions=len(partitions))
+
+    def _tell_expired(self, gaps: Sequence[Gap]) -> None:
+        if gaps:
+            self._worker.tell_expired(gaps, self._intake.membership)
+            for gap in gaps:
+                self._intake.passed(gap)
 
     def _refresh_directory(self, *, open_too: bool = False) -> None:
         topic = self._topics.directory_changed

@@ -1,16 +1,18 @@
 """Which partitions this worker owns, and where it stands in them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from headwater.clients.kafka.config import consumer_config, group_of
 from headwater.clients.kafka.errors import translate
-from headwater.clients.kafka.records import Record, record_of
+from headwater.clients.kafka.records import Offsets, Record, position_of, record_of
 from headwater.errors import FatalError
 from headwater.settings import Settings
+from schemas.events.base import Position
 from streams.admit.backlog import Place
+from streams.admit.expiry import Gap, SubmissionsExpiredError, gaps
 from streams.admit.topics import AdmissionTopics
 
 # One batch is one transaction. 500 submissions take about 50 ms, which is what a live edit behind them waits.
@@ -33,6 +35,7 @@ class Intake:
         self._assigned: set[tuple[str, int]] = set()
         self._positions: dict[tuple[str, int], int] = {}
         self._notes: dict[int, str] = {}  # of the backfill topic's partitions, as committed
+        self._following: dict[tuple[str, int], int] = {}  # what is to be read next
         self._paused: frozenset[int] = frozenset()  # partitions of the backfill topic
         self._changes = 0
         self.changed = False  # partitions were gained or lost since this was last set to False
@@ -68,7 +71,10 @@ class Intake:
         return self._topics.submitted, partition, self._positions[self._topics.submitted, partition]
 
     def read(self, wait_s: float) -> list[Record]:
-        """Wait for a record and return it with those that lie ready; empty after `wait_s`. Raises FatalError."""
+        """Wait for a record and return it with those that lie ready; empty after `wait_s`.
+
+        Raises RetryableError, or FatalError: SubmissionsExpiredError where retention has taken what was to be read.
+        """
         try:
             first = self._consumer.poll(wait_s)
             changes = self._changes
@@ -85,24 +91,44 @@ class Intake:
             # A passing failure is reported by the next read as well; what was read with it must not be lost.
             if isinstance(translated, FatalError) or (translated is not None and not records):
                 raise translated
-        return [record for record in records if self._owned(record)]
+        owned = [record for record in records if self._owned(record)]
+        ends = [position_of(message) for message in messages if _is_end(message)]
+        self._check_order(owned, [end for end in ends if (end.topic, end.partition) in self._assigned])
+        return owned
 
-    def settle_positions(self) -> None:
-        """Learn the committed positions; waits until a predecessor's open transaction has ended, either way."""
+    def settle_positions(self, oldest: Offsets) -> tuple[Gap, ...]:
+        """Learn the committed positions; waits until a predecessor's open transaction has ended, either way.
+
+        `oldest` has the first offset that is there of every input. Return what is gone unread, to be told and then
+        `passed`.
+        """
         asked = [TopicPartition(topic, number) for topic, number in sorted(self._assigned)]
         if not asked:
-            return
+            return ()
         try:
-            committed = self._consumer.committed(asked, timeout=self._timeout_s)
-            for each in committed:
-                position = each.offset
-                if position < 0:
-                    position = self._consumer.get_watermark_offsets(each, timeout=self._timeout_s, cached=False)[0]
-                self._positions[each.topic, each.partition] = position
-                if each.topic == self._topics.backfill:
-                    self._notes[each.partition] = (each.metadata or "") if each.offset == position else ""
+            found = self._consumer.committed(asked, timeout=self._timeout_s)
         except KafkaException as error:
             raise translate(error, "reading committed positions") from error
+        committed = {
+            (each.topic, each.partition): Place(offset=each.offset, note=each.metadata or "")
+            if each.offset >= 0
+            else None
+            for each in found
+        }
+        for (topic, partition), place in committed.items():
+            self._place(topic, partition, place or Place(offset=oldest[topic][partition]))
+        return gaps(committed, oldest)
+
+    def passed(self, gap: Gap) -> None:
+        """Note that a gap was told, and the position behind it committed."""
+        self._place(gap.topic, gap.partition, gap.place)
+
+    def _place(self, topic: str, partition: int, place: Place) -> None:
+        key = (topic, partition)
+        self._positions[key] = place.offset
+        self._following[key] = max(place.offset, self._following.get(key, 0))
+        if topic == self._topics.backfill:
+            self._notes[partition] = place.note
 
     @property
     def backfill(self) -> Mapping[int, Place]:
@@ -127,6 +153,7 @@ class Intake:
             if key in self._assigned and offset >= self._positions.get(key, 0):
                 first[key] = min(first.get(key, offset), offset)
         for (topic, partition), offset in first.items():
+            self._following[topic, partition] = min(offset, self._following.get((topic, partition), offset))
             try:
                 self._consumer.seek(TopicPartition(topic, partition, offset))
             except KafkaException as error:
@@ -143,6 +170,30 @@ class Intake:
             self._consumer.resume([TopicPartition(topic, number) for number in sorted(resumed)])
         self._paused = wanted
 
+    def _check_order(self, records: Sequence[Record], ends: Sequence[Position]) -> None:
+        """Raise SubmissionsExpiredError where the consumer was moved past what retention took.
+
+        It moves silently. A jump alone proves nothing, since transactions of outside producers leave markers.
+        """
+        read = [(record.position, record.position.offset + 1) for record in records]
+        try:
+            for at, after in (*read, *((end, end.offset) for end in ends)):
+                key, offset = (at.topic, at.partition), at.offset
+                following = self._following.get(key, offset)
+                if offset > following and (oldest := self._oldest(key)) > following:
+                    raise SubmissionsExpiredError(
+                        f"{key[0]}[{key[1]}]: offsets {following} to {min(oldest, offset) - 1} were removed before "
+                        "admission had read them; it starts again, says so in a dead letter and goes on behind them"
+                    )
+                self._following[key] = max(following, after)
+        except KafkaException as error:
+            self.go_back(records)  # or the jump would not be seen again
+            raise translate(error, "asking for the oldest submission") from error
+
+    def _oldest(self, key: tuple[str, int]) -> int:
+        marks = self._consumer.get_watermark_offsets(TopicPartition(*key), timeout=self._timeout_s, cached=False)
+        return int(marks[0])
+
     def _owned(self, record: Record) -> bool:
         return (record.position.topic, record.position.partition) in self._assigned
 
@@ -156,8 +207,14 @@ class Intake:
         lost = {(each.topic, each.partition) for each in partitions}
         self._assigned -= lost
         self._positions = {key: offset for key, offset in self._positions.items() if key not in lost}
+        self._following = {key: offset for key, offset in self._following.items() if key not in lost}
         self._note_change()
 
     def _note_change(self) -> None:
         self._changes += 1
         self.changed = True
+
+
+def _is_end(message: Message) -> bool:
+    error = message.error()
+    return error is not None and error.code() == _PARTITION_EOF

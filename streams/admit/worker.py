@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -11,7 +12,13 @@ from headwater.clients.kafka.config import topic_of
 from headwater.clients.kafka.records import Offsets, Record
 from headwater.errors import PoisonError, RetryableError
 from headwater.settings import Settings
-from headwater.telemetry.metrics import ADMISSION_ABORTS, ADMISSION_DECISIONS, EVENTS_PARKED, EVENTS_SETTLED
+from headwater.telemetry.metrics import (
+    ADMISSION_ABORTS,
+    ADMISSION_DECISIONS,
+    EVENTS_PARKED,
+    EVENTS_SETTLED,
+    SUBMISSIONS_EXPIRED,
+)
 from headwater.telemetry.tracing import inject_headers, span
 from schemas.codec import encode
 from schemas.errors import ContractError
@@ -27,6 +34,7 @@ from streams.admit.context import Context, ControlData
 from streams.admit.directory_overlay import DirectoryOverlay
 from streams.admit.directory_step import decide_directory
 from streams.admit.erasure import Candidate, Erasure
+from streams.admit.expiry import Gap, SubmissionsExpiredError, audit_gap, expired_letter
 from streams.admit.heads import AdmissionHeads
 from streams.admit.intake import STAGE, letter, read_command, read_document
 from streams.admit.outcomes import (
@@ -124,6 +132,26 @@ class AdmissionWorker:
                 self._remember(self._writer.commit({(topic, number): Place(offset=offset)}, group))
             log.info("documents_erased", partition=partition, count=len(still))
         return len(still)
+
+    def tell_expired(self, gaps: Sequence[Gap], group: Any) -> None:
+        """Say what was removed before it was read, a dead letter for each gap, and commit the positions behind it."""
+        now = datetime.fromtimestamp(self._now_ms() / 1000, tz=UTC)
+        with self._all_or_nothing():
+            for gap in gaps:
+                letter = expired_letter(gap, generation=self._settings.generation, now=now)
+                self._writer.produce(self._topics.parked, key=b"", value=encode(letter))
+                self._audit(audit_gap(gap, now=now))
+            self._writer.commit({(gap.topic, gap.partition): gap.place for gap in gaps}, group)
+        for gap in gaps:
+            EVENTS_PARKED.labels(STAGE, SubmissionsExpiredError.__name__).inc()
+            SUBMISSIONS_EXPIRED.inc(gap.at_most)
+            log.error(
+                "submissions_expired",
+                topic=gap.topic,
+                partition=gap.partition,
+                offset=gap.first,
+                count=gap.at_most,
+            )
 
     def _append_tombstones(self, partition: int, erasure: Erasure) -> None:
         tenant, document = erasure.candidate.tenant_id, erasure.candidate.document_id

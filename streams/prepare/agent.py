@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ from headwater.telemetry.tracing import current_trace_id
 from schemas.events import BlobRef, ChunksPrepared, DocumentChanged
 from schemas.events.base import Lane
 from schemas.events.documents import DocumentOp
-from schemas.ids import DocumentId, GenerationName, Revision, document_key
+from schemas.ids import DocumentId, GenerationName, Revision, TenantId, document_key
 from schemas.topics import Topic
 from streams.harness.delivery import Delivery, Outcome
 from streams.harness.dispatcher import Limits
@@ -38,7 +38,7 @@ from streams.harness.publishing import Emission, Publisher
 from streams.harness.recent import Recent
 from streams.harness.stage import Failure, Resources, Stage, StageSpec
 from streams.prepare import step
-from streams.prepare.configuration import heavy_parser_limits, parser_limits
+from streams.prepare.configuration import heavy_parser_limits, pages_of, parser_limits
 from streams.prepare.errors import HeavyDocumentError
 from streams.prepare.heavy import HeavyLane, position_of
 from streams.prepare.pool import ParserPool, open_pool
@@ -71,6 +71,7 @@ class PrepareStage:
     bulk_parses: asyncio.Semaphore
     heavy: HeavyLane
     heads: KnowsRevisions
+    max_pages: Callable[[TenantId], int]
     defers: bool = True  # heavy revisions go to a topic of their own; else they are read at once, by ranges as well
     history_until: datetime | None = None  # what was admitted before a new generation began is bulk work for it
     _newest: Recent[DocumentId, Revision] = field(default_factory=lambda: Recent(_REMEMBERED))
@@ -177,9 +178,17 @@ class PrepareStage:
     async def _parse(self, event: DocumentChanged, content: BlobRef) -> Prepared | None:
         if content.size_bytes <= _IN_MEMORY_BYTES:
             data = b"".join([piece async for piece in self.blobs.read(event.tenant_id, content)])
-            return await self.pool.prepare(data, declared=event.media_type, name=event.external_id)
+            return await self._parsed(event, data)
         async with self._file(event, content) as path:
-            return await self.pool.prepare(path, declared=event.media_type, name=event.external_id)
+            return await self._parsed(event, path)
+
+    async def _parsed(self, event: DocumentChanged, content: bytes | Path) -> Prepared:
+        return await self.pool.prepare(
+            content,
+            declared=event.media_type,
+            name=event.external_id,
+            max_pages=self.max_pages(event.tenant_id),
+        )
 
     async def _parse_slowly(self, event: DocumentChanged, content: BlobRef) -> Prepared | None:
         if self._is_superseded(event):
@@ -229,6 +238,7 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
     tokenizer_file = tokenizer_file_of(generation, settings.triton)
     incoming = settings.stages.datadir / "incoming"
     incoming.mkdir(parents=True, exist_ok=True)
+    max_pages = partial(pages_of, settings.limits)
     pool_of = partial(open_pool, tokenizer_file=tokenizer_file, policy=policy)
     async with (
         RedisCache.open(settings.redis) as cache,
@@ -251,8 +261,10 @@ async def _open(resources: Resources) -> AsyncIterator[Stage]:
                 pages_at_once=settings.stages.heavy_pages_at_once,
                 heavy_bytes=settings.stages.heavy_bytes,
                 progress=resources.progress,
+                max_pages=max_pages,
             ),
             heads=LmdbHeads(settings),
+            max_pages=max_pages,
             history_until=generation.created_at,
         )
 

@@ -1,7 +1,15 @@
 """From settings to what a parser process may take. Apart from `limits`: parser processes read no settings."""
 
-from headwater.settings import Settings
+import sys
+
+from headwater.settings import LimitSettings, Settings
+from schemas.ids import TenantId
 from streams.prepare.limits import ParserLimits
+
+
+def pages_of(limits: LimitSettings, tenant: TenantId) -> int:
+    """Return how many pages a document of this tenant may have."""
+    return _pages(limits.of(tenant).max_pages)
 
 
 def parser_limits(settings: Settings) -> ParserLimits:
@@ -10,7 +18,7 @@ def parser_limits(settings: Settings) -> ParserLimits:
     return ParserLimits(
         memory_bytes=stages.parse_memory_bytes,
         cpu_s=stages.parse_cpu_s,
-        pages=settings.limits.max_pages,
+        pages=_pages(settings.limits.max_pages),
         heavy_pages=stages.heavy_pages,
         wall_s=stages.parse_timeout_s,
     )
@@ -22,6 +30,10 @@ def heavy_parser_limits(settings: Settings) -> ParserLimits:
     return ParserLimits(
         memory_bytes=stages.parse_memory_bytes,
         cpu_s=stages.heavy_parse_cpu_s,
-        pages=settings.limits.max_pages,
+        pages=_pages(settings.limits.max_pages),
         wall_s=stages.heavy_parse_timeout_s,
     )
+
+
+def _pages(limit: int | None) -> int:
+    return sys.maxsize if limit is None else limit  # more than any document has

@@ -43,6 +43,7 @@ class HeavyLane:
     pages_at_once: int
     heavy_bytes: int
     progress: Progress
+    max_pages: Callable[[TenantId], int]
 
     def is_heavy(self, event: DocumentChanged) -> bool:
         """Say whether the size alone decides. Pages are counted by the parser (HeavyDocumentError)."""
@@ -68,7 +69,12 @@ class HeavyLane:
             pages = await self._pages(event, content, sha256, first)
             self.progress.made()
             if pages is None:  # no pages: all of it at once
-                return await self.pool.prepare(content, declared=event.media_type, name=event.external_id)
+                return await self.pool.prepare(
+                    content,
+                    declared=event.media_type,
+                    name=event.external_id,
+                    max_pages=self.max_pages(event.tenant_id),
+                )
             data, total = pages
             ranges.append(data)
         return None if is_superseded() else await self.pool.join(ranges)
@@ -87,7 +93,12 @@ class HeavyLane:
                 return entry, total
         CACHE_LOOKUPS.labels(cache="pages", result="miss").inc()
         data = await self.pool.read_pages(
-            content, first=first, count=self.pages_at_once, declared=event.media_type, name=event.external_id
+            content,
+            first=first,
+            count=self.pages_at_once,
+            declared=event.media_type,
+            name=event.external_id,
+            max_pages=self.max_pages(event.tenant_id),
         )
         if data is None:
             return None

@@ -36,26 +36,48 @@ class ParserPool:
         self._idle: asyncio.Queue[ParserProcess | None] = asyncio.Queue()  # None: a place whose process must be started
         self._processes = processes
 
-    async def prepare(self, content: bytes | Path, *, declared: str | None = None, name: str | None = None) -> Prepared:
-        """Parse and cut a document; a path is read by the parser process itself.
+    async def prepare(
+        self,
+        content: bytes | Path,
+        *,
+        declared: str | None = None,
+        name: str | None = None,
+        max_pages: int | None = None,
+    ) -> Prepared:
+        """Parse and cut a document; a path is read by the parser process itself. `max_pages`: else the pool's own.
 
         Raises one of the named errors of `streams.prepare.errors`; LimitExceededError also for a document that ends
         its process. Raises ParserCrashedError for mistakes of ours, FatalError when no process can be started.
         """
+        hints = {"task": Task.PREPARE, "declared": declared, "name": name, "max_pages": self._pages(max_pages)}
         try:
-            body = await self._answer(content, {"task": Task.PREPARE, "declared": declared, "name": name})
+            body = await self._answer(content, hints)
         except LimitExceededError:
             if hinted_type(declared, name) not in CODE:
                 raise
             # Nobody's file is parked for what its syntax tree costs: as plain text it may cost little.
-            body = await self._answer(content, {"task": Task.PREPARE, "declared": MediaType.TEXT, "name": None})
+            body = await self._answer(content, hints | {"declared": MediaType.TEXT, "name": None})
         return await asyncio.to_thread(load_prepared, body)
 
     async def read_pages(
-        self, content: Path, *, first: int, count: int, declared: str | None, name: str | None
+        self,
+        content: Path,
+        *,
+        first: int,
+        count: int,
+        declared: str | None,
+        name: str | None,
+        max_pages: int | None = None,
     ) -> bytes | None:
         """Return a page range as `PageRange.dump` writes it; None for a document without pages. Raises as `prepare`."""
-        hints = {"task": Task.PAGES, "declared": declared, "name": name, "first": first, "count": count}
+        hints = {
+            "task": Task.PAGES,
+            "declared": declared,
+            "name": name,
+            "first": first,
+            "count": count,
+            "max_pages": self._pages(max_pages),
+        }
         return await self._answer(content, hints) or None
 
     async def join(self, ranges: Sequence[bytes]) -> Prepared:
@@ -69,6 +91,9 @@ class ParserPool:
         await self.close()
         for _ in range(places):
             self._idle.put_nowait(None)
+
+    def _pages(self, asked: int | None) -> int:
+        return self._spec.limits.pages if asked is None else asked
 
     async def _answer(self, content: bytes | Path, hints: Mapping[str, Any]) -> bytes:
         place = await self._idle.get()

@@ -83,7 +83,7 @@ def _preparer(spec: WorkerSpec) -> Callable[[bytes, dict[str, Any]], bytes]:
             content,
             declared=hints["declared"],
             name=hints["name"],
-            max_pages=spec.limits.pages,
+            max_pages=hints["max_pages"],
             heavy_pages=spec.limits.heavy_pages,
         )
 
@@ -95,7 +95,7 @@ def _preparer(spec: WorkerSpec) -> Callable[[bytes, dict[str, Any]], bytes]:
                 count=hints["count"],
                 declared=hints["declared"],
                 name=hints["name"],
-                max_pages=spec.limits.pages,
+                max_pages=hints["max_pages"],
             )
             return b"" if pages is None else pages.dump()
         return dump_prepared(prepare(parsed(content, hints), spec.policy, count_tokens))

@@ -339,6 +339,11 @@ class Actions:
         for topic in self._world.broker.expiring:
             self._world.broker.expire(topic, min_age_s=min_age_s)
 
+    def _do_expire_unread(self, *, min_age_s: float) -> None:
+        """Let the retention of submissions end, whether admission has read them or not."""
+        for topic in (Topic.DOCUMENTS_SUBMITTED, Topic.DOCUMENTS_BACKFILL):
+            self._world.broker.expire(self._world.topic(topic), min_age_s=min_age_s)
+
     def _do_generation(self, *, command: str, name: str, finer: bool = False) -> None:
         policy = FINER if finer else USUAL
         self._world.wish(Wish(command=command, generation=GenerationName(name), policy=policy))

@@ -72,20 +72,41 @@ def retention(random: Random) -> Iterator[Step]:
         yield _ask(random, random.uniform(at_s, SPAN_S + 2.0))
 
 
+def unread(random: Random) -> Iterator[Step]:
+    """Admission is away, or frozen and then goes on, for longer than submissions are kept."""
+    at_s = random.uniform(3.0, 20.0)
+    for_s = random.uniform(4.0, 10.0)
+    if random.random() < 0.5:
+        yield Step(at_s=round(at_s, 3), do="hold", what={"stage": "admit", "for_s": round(for_s, 2)})
+    else:
+        for slot in range(2):
+            frozen = {"worker": f"admit-{slot}", "for_s": round(for_s, 2), "replace": False}
+            yield Step(at_s=round(at_s, 3), do="freeze", what=frozen)
+    for lane in ("live", "live", "backfill", "backfill"):
+        yield from _puts(random, at_s, lane, count=2)
+    expired = {"min_age_s": round(random.choice((0.0, 1.5)), 1)}
+    yield Step(at_s=round(at_s + for_s - 0.3, 3), do="expire_unread", what=expired)
+    yield from _puts(random, at_s + for_s, "live", count=2)
+
+
 def _away_too_long(random: Random, stage: str, at_s: float) -> Iterator[Step]:
     for_s = random.uniform(5.0, 10.0)
     yield Step(at_s=round(at_s, 3), do="hold", what={"stage": stage, "for_s": round(for_s, 2)})
-    for number in range(3):
+    yield from _puts(random, at_s, "live", count=3)
+    yield Step(at_s=round(at_s + for_s - 0.2, 3), do="expire", what={"min_age_s": 1.5})
+
+
+def _puts(random: Random, at_s: float, lane: str, *, count: int) -> Iterator[Step]:
+    for number in range(count):
         what = {
             "document": random.randrange(DOCUMENTS),
             "draft": 200 + number,
             "paragraphs": random.choice((1, 3, 12)),
             "access": random.choice(ACCESS),
             "version": None,
-            "lane": "live",
+            "lane": lane,
         }
         yield Step(at_s=round(at_s + random.uniform(0.1, 2.0), 3), do="put", what=what)
-    yield Step(at_s=round(at_s + for_s - 0.2, 3), do="expire", what={"min_age_s": 1.5})
 
 
 def _against_builders(random: Random, at_s: float) -> Step:
@@ -124,4 +145,5 @@ CHAPTERS: Sequence[tuple[Callable[[Random], Iterator[Step]], int, int]] = (
     (quarantine, 4, 3),
     (generations, 10, 9),
     (retention, 20, 13),
+    (unread, 20, 5),
 )

@@ -1,18 +1,24 @@
 """The promises about the whole installation when all is quiet."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from schemas.events import DocumentChanged
 from schemas.events.base import Lane, Position, Store
 from schemas.events.documents import DocumentOp, DocumentSubmitted, ProgressOutcome, SubmissionOp
 from schemas.ids import DocumentId, GenerationName, Revision
 from schemas.topics import Topic
+from streams.admit.expiry import SubmissionsExpiredError
 from streams.admit.step import event_id_of
 from tests.simulation.evidence import SEARCH_NAMES, Evidence
 from tests.simulation.replica import Answer
 from tests.simulation.truth import decode, may_read
 from tests.simulation.world import STALENESS_BUDGET_S
+
+_EXPIRED = SubmissionsExpiredError.__name__
+_OFFSETS = re.compile(r"offsets (\d+) to (\d+)")
 
 
 class OfEndings(Evidence):
@@ -127,15 +133,34 @@ class OfEndings(Evidence):
         audited = Counter(each.event_id for each in self._truth.audits)
         accepted = {each.event_id for each in self._truth.audits if each.outcome == "accepted"}
         admitted = Counter(each.record.submitted for each in self._truth.log)
-        parked = Counter(each.origin for each in self._truth.letters if each.stage == "admit")
+        parked = Counter(
+            each.origin for each in self._truth.letters if each.stage == "admit" and each.error != _EXPIRED
+        )
+        told_lost = self._told_lost()
         for position, event in self._truth.submissions.items():
             name = f"{event.op} of {event.external_id} at {position.topic}/{position.partition}/{position.offset}"
             audit = event_id_of(position, "audit")
             if admitted[position] != (audit in accepted):
                 yield f"{name}: {admitted[position]} records of the log, accepted: {audit in accepted}"
             ends = audited[audit] + parked[position]
-            if ends > 1 or (ends == 0 and not self._may_be_unchanged(event)):
+            if position in told_lost:
+                yield from self._judge_lost(position, event, name, ends)
+            elif ends > 1 or (ends == 0 and not self._may_be_unchanged(event)):
                 yield f"{name}: ended {ends} times"
+
+    def _told_lost(self) -> set[Position]:
+        """Return the positions of which letters say that they were removed unread, settled ones among them or not."""
+        told: set[Position] = set()
+        for letter in self._truth.letters:
+            if letter.error == _EXPIRED and (found := _OFFSETS.search(letter.reason)):
+                told |= {replace(letter.origin, offset=each) for each in range(int(found[1]), int(found[2]) + 1)}
+        return told
+
+    def _judge_lost(self, position: Position, event: DocumentSubmitted, name: str, ends: int) -> Iterator[str]:
+        if position.offset >= self._world.broker.logs[position.topic, position.partition].start:
+            yield f"{name}: is said to be lost, and is there"
+        if ends > (event.lane is Lane.BACKFILL):  # tenants take turns: some of a range may be settled
+            yield f"{name}: is said to be lost, and ended {ends} times"
 
     def _may_be_unchanged(self, event: DocumentSubmitted) -> bool:
         """Say whether a submission may have found its state there already: of backfill nothing tells of that."""
@@ -161,7 +186,7 @@ class OfEndings(Evidence):
     def _needlessly_parked(self) -> Iterator[str]:
         """What is sound is parked for no other reason than that a store lost its rows, or its worker kept dying."""
         lost = any(service.wiped for service in self._world.services.values())
-        excused = {"WorkerKilledError"} | ({"IncompleteRevisionError"} if lost else set())
+        excused = {"WorkerKilledError", _EXPIRED} | ({"IncompleteRevisionError"} if lost else set())
         for letter in self._truth.letters:
             sound = letter.document_id is None or letter.revision is None
             if not sound and letter.document_id is not None and letter.revision is not None:

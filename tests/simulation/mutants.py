@@ -226,6 +226,13 @@ MUTANTS: Sequence[Mutant] = (
         seed=33,
         apply=defects.ignore_gaps,
     ),
+    Mutant(
+        name="pass-over-expired",
+        defect="admission goes on behind what retention took from it without a word",
+        found_by="c",
+        seed=5,
+        apply=defects.pass_over_what_expired,
+    ),
 )
 
 

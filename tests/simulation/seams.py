@@ -15,6 +15,7 @@ from prometheus_client.metrics import MetricWrapperBase
 import headwater.clients.kafka.transactions
 import headwater.clients.triton.embedder
 import headwater.generations.catching_up
+import headwater.generations.following
 import headwater.heads.follower
 import headwater.retry
 import schemas.codec
@@ -64,7 +65,7 @@ class SimParserPool:
     def __init__(self, policy: ChunkPolicy) -> None:
         self._policy = policy
 
-    async def prepare(self, content: bytes | Path, *, declared: str | None = None, name: str | None = None) -> Prepared:
+    async def prepare(self, content: bytes | Path, **_: object) -> Prepared:
         data = content if isinstance(content, bytes) else content.read_bytes()
         if DEADLY in data:
             CURRENT.get().kill()
@@ -226,6 +227,7 @@ def seams() -> Iterator[None]:
         put(admit.backlog, "QUANTUM_BYTES", 1024)  # a document a turn
         put(admit.agent, "asyncio", SimpleNamespace(run=drive))
         put(headwater.heads.follower, "RecordStream", SimRecordStream)
+        put(headwater.generations.following, "RecordStream", SimRecordStream)
         put(headwater.heads.follower, "KafkaAdmin", SimAdmin)
         put(headwater.heads.follower, "ENDS_INTERVAL_S", 1.0)
         put(headwater.heads.follower, "_READ_WAIT_S", 1.0)  # news ends a wait in any case

@@ -49,6 +49,8 @@ async def run_stage(spec: StageSpec, settings: Settings, journal: MemoryEnvironm
                 if each.done():
                     each.result()
         finally:
+            if not ended.cancel() and not ended.cancelled():
+                ended.exception()  # seen: a kill cancels the work without a release, and nobody is left to be told
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)

@@ -12,6 +12,7 @@ from headwater.local.site import Site
 
 _FORMAT_TIMEOUT_S = 60
 _MEGABYTE = 1024 * 1024
+_YEAR_MINUTES = 365 * 24 * 60
 
 
 def process(site: Site) -> Process:
@@ -52,6 +53,9 @@ def properties(site: Site) -> str:
         "log.dirs": site.places.data("kafka"),
         "auto.create.topics.enable": "false",  # topics are declared in schemas/catalogue
         "group.initial.rebalance.delay.ms": 0,  # a worker gets its partitions at once; there is nobody to wait for
+        # The positions of a group without workers are forgotten after seven days by default. Then nobody can tell what
+        # it has read from what retention has taken, and the stages ask for another generation.
+        "offsets.retention.minutes": _YEAR_MINUTES,
         # One node holds every copy.
         "offsets.topic.replication.factor": 1,
         "offsets.topic.num.partitions": 4,

@@ -57,7 +57,7 @@ def _opened(data: bytes, max_pages: int) -> Iterator[pdfium.PdfDocument]:
         if len(document) > max_pages:
             raise LimitExceededError(
                 f"content: the PDF has {len(document)} pages, more than {max_pages}: split it, or raise the setting "
-                "limits.max_pages"
+                "limits.max_pages, or the tenant's own in limits.tenants"
             )
         yield document
     finally:

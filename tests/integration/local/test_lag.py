@@ -82,6 +82,22 @@ def test_one_waiting_event_is_seen_behind_a_marker(settings: Settings) -> None:
     assert lag.oldest is not None
 
 
+def test_what_retention_took_unread_is_counted_until_the_group_goes_on(settings: Settings) -> None:
+    append(settings, 5)
+    commit(settings, 1)
+    delete_before(settings, 4)
+    assert prepare_stage(settings).expired == 3
+    commit(settings, 4)
+    assert prepare_stage(settings).expired == 0
+
+
+def delete_before(settings: Settings, offset: int) -> None:
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    position = TopicPartition(topic_of(settings, Topic.DOCUMENTS_CHANGED), 0, offset)
+    for removed in admin.delete_records([position]).values():
+        removed.result(30)
+
+
 def test_dead_letters_are_counted(settings: Settings) -> None:
     producer = Producer(producer_config(settings.kafka, client_id="t"))
     for _ in range(2):

@@ -328,8 +328,8 @@ class TestLimits:
     def test_a_tenants_own_limits_go_before_those_of_everybody(self) -> None:
         mine = TenantLimits(max_file_bytes=20)
         limits = LimitSettings(max_file_bytes=9, max_documents=8, tenants={ACME: mine})
-        assert limits.of(ACME) == TenantLimits(max_file_bytes=20, max_documents=8)
-        assert limits.of("other") == TenantLimits(max_file_bytes=9, max_documents=8)
+        assert limits.of(ACME) == TenantLimits(max_file_bytes=20, max_documents=8, max_pages=5_000)
+        assert limits.of("other") == TenantLimits(max_file_bytes=9, max_documents=8, max_pages=5_000)
         full = context(1, limits=limits, usage=lambda tenant, source: Usage(documents=2))
         assert refusal(decide(put(state(content=blob("0123456789"))), None, full)) is Refusal.QUOTA_DOCUMENTS
         roomy = context(1, limits=limits, directory=world(tenant=Tenant(name="A", max_documents=100)), usage=full.usage)

@@ -13,6 +13,7 @@ from headwater.errors import RetryableError
 from headwater.heads.directory_table import DirectoryTable
 from headwater.heads.environment import WritableEnvironment
 from headwater.settings import Settings
+from headwater.telemetry.metrics import SUBMISSIONS_EXPIRED
 from schemas.codec import decode, encode
 from schemas.events.base import Lane, Position, Store
 from schemas.events.directory import DirectoryKind, Group, KnowledgeBase, Source
@@ -22,6 +23,7 @@ from schemas.ids import GenerationName, KnowledgeBaseId, directory_key, document
 from streams.admit.backlog import Place
 from streams.admit.credits import lag
 from streams.admit.erasure import Candidate, Erasure
+from streams.admit.expiry import gaps
 from streams.admit.heads import LAYOUT, AdmissionHeads
 from streams.admit.intake import MAX_PARKED_BYTES
 from streams.admit.topics import AdmissionTopics
@@ -208,6 +210,20 @@ def test_a_letter_fits_into_a_record_and_names_its_reason(bench: Bench) -> None:
     assert topic == "parked"
     assert (letter.origin, letter.error, letter.headers) == (record.position, "UndecodableError", record.headers)
     assert len(letter.value) == MAX_PARKED_BYTES
+
+
+def test_what_expired_is_told_together_with_the_position_behind_it(bench: Bench) -> None:
+    found = gaps({(TOPICS.submitted, 2): Place(offset=5)}, {TOPICS.submitted: {2: 9}})
+    bench.writer.fail_next = True
+    with pytest.raises(RetryableError):
+        bench.worker.tell_expired(found, None)
+    assert (bench.writer.log, bench.writer.positions) == ([], {})
+    before = SUBMISSIONS_EXPIRED._value.get()
+    bench.worker.tell_expired(found, None)
+    assert [topic for topic, _ in bench.writer.log] == ["parked", "audit"]
+    assert decode(bench.writer.log[0][1] or b"", EventParked).error == "SubmissionsExpiredError"
+    assert bench.writer.positions == {(TOPICS.submitted, 2): Place(offset=9)}
+    assert SUBMISSIONS_EXPIRED._value.get() - before == 4
 
 
 def test_lag_is_what_lies_between_read_and_end() -> None:

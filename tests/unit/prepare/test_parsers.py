@@ -217,7 +217,9 @@ def test_a_pdf_without_words_is_empty() -> None:
 def test_a_pdf_above_the_page_limit_names_limit_and_remedy() -> None:
     pages = pdf_of(["One.", "Two.", "Three."])
     assert "Three." in parse_document(pages, max_pages=3).text
-    with pytest.raises(LimitExceededError, match=r"content: the PDF has 3 pages, more than 2: .*limits\.max_pages"):
+    with pytest.raises(
+        LimitExceededError, match=r"content: the PDF has 3 pages, more than 2: .*limits\.max_pages.*limits\.tenants"
+    ):
         parse_document(pages, max_pages=2)
 
 

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from headwater.generations.policy import ChunkPolicy
+from headwater.settings import LimitSettings, TenantLimits
 from schemas.events import ChunksPrepared, DocumentChanged
 from schemas.events.base import Lane, Position
 from schemas.ids import DocumentId, Revision, TenantId
@@ -17,7 +19,8 @@ from streams.harness.dispatcher import Dispatcher, Limits
 from streams.harness.handing_over import position_header
 from streams.harness.watchdog import Progress
 from streams.prepare.agent import PrepareStage
-from streams.prepare.errors import HeavyDocumentError, MalformedDocumentError
+from streams.prepare.configuration import pages_of
+from streams.prepare.errors import HeavyDocumentError, LimitExceededError, MalformedDocumentError
 from streams.prepare.heavy import HeavyLane, position_of
 from streams.prepare.pages import PageRange, join_ranges, load_range
 from streams.prepare.parsed import BlockKind
@@ -45,16 +48,16 @@ class PagedPool:
         self.on_read: Callable[[], None] = lambda: None
         self._heavy_pages = heavy_pages
 
-    async def prepare(self, content: bytes | Path, *, declared: str | None = None, name: str | None = None) -> Prepared:
-        lines = _lines(content)
+    async def prepare(self, content: bytes | Path, *, max_pages: int, **_: object) -> Prepared:
+        lines = _lines(content, max_pages)
         if self._heavy_pages is not None and len(lines) > self._heavy_pages:
             raise HeavyDocumentError("pages")
         return joined([_range(lines, 0, len(lines))])
 
-    async def read_pages(self, content: Path, *, first: int, count: int, **_: object) -> bytes:
+    async def read_pages(self, content: Path, *, first: int, count: int, max_pages: int, **_: object) -> bytes:
         self.read.append(first)
         self.on_read()
-        return _range(_lines(content), first, count).dump()
+        return _range(_lines(content, max_pages), first, count).dump()
 
     async def join(self, ranges: Sequence[bytes]) -> Prepared:
         return joined([load_range(each) for each in ranges])
@@ -63,8 +66,11 @@ class PagedPool:
         self.rested += 1
 
 
-def _lines(content: bytes | Path) -> list[str]:
-    return (content if isinstance(content, bytes) else content.read_bytes()).decode().split("\n")
+def _lines(content: bytes | Path, max_pages: int) -> list[str]:
+    lines = (content if isinstance(content, bytes) else content.read_bytes()).decode().split("\n")
+    if len(lines) > max_pages:
+        raise LimitExceededError(f"more than {max_pages} pages")
+    return lines
 
 
 def _range(lines: list[str], first: int, count: int) -> PageRange:
@@ -84,10 +90,11 @@ class Replica:
 
 
 class Bench:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limits: LimitSettings | None = None) -> None:
         self.blobs, self.cache, self.publisher, self.replica = FakeBlobStore(), FakeCache(), FakePublisher(), Replica()
         self.pool, self.heavy_pool = PagedPool(heavy_pages=3), PagedPool(heavy_pages=None)
         self.folder, self.deliveries = folder, FakeDelivery()
+        self.limits = limits or LimitSettings()
         self.stage = self.worker()
 
     def worker(self) -> PrepareStage:
@@ -108,8 +115,10 @@ class Bench:
                 pages_at_once=2,
                 heavy_bytes=100,
                 progress=Progress(),
+                max_pages=partial(pages_of, self.limits),
             ),
             heads=self.replica,  # type: ignore[arg-type]  # what the stage uses of it
+            max_pages=partial(pages_of, self.limits),
         )
 
     async def document(self, pages: int, *, revision: int = 7) -> DocumentChanged:
@@ -153,11 +162,31 @@ async def test_ranges_give_what_the_whole_would_have_given_and_name_the_log(benc
     event = await bench.document(7)
     await bench.stage.handle(event, bench.deferred())
     assert bench.heavy_pool.read == [0, 2, 4, 6]
-    whole = await PagedPool(heavy_pages=None).prepare("\n".join(f"p{n}" for n in range(7)).encode())
+    whole = await PagedPool(heavy_pages=None).prepare("\n".join(f"p{n}" for n in range(7)).encode(), max_pages=9)
     assert [chunk for batch in bench.sent for chunk in batch.chunks] == list(whole.chunks)
     assert bench.sent[0].trail.changed == IN_THE_LOG
     assert bench.heavy_pool.rested == 1
     assert list(bench.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("pages", [3, 60], ids=["its turn", "the heavy lane"])
+@pytest.mark.parametrize("mine", [None, 2, 100])
+async def test_a_tenant_may_have_its_own_limit_of_pages(tmp_path: Path, pages: int, mine: int | None) -> None:
+    own = {} if mine is None else {TENANT: TenantLimits(max_pages=mine)}
+    bench = Bench(tmp_path, LimitSettings(max_pages=2 if mine == 100 else 50, tenants=own))
+    event = await bench.document(pages)
+    delivery = bench.first_time() if pages == 3 else bench.deferred()
+    if pages <= pages_of(bench.limits, TENANT):
+        assert await bench.stage.handle(event, delivery) is Outcome.DONE
+    else:
+        with pytest.raises(LimitExceededError):
+            await bench.stage.handle(event, delivery)
+
+
+def test_no_limit_of_pages_is_said_by_null() -> None:
+    limits = LimitSettings.model_validate({"tenants": {TENANT: {"max_pages": None}}})
+    assert pages_of(limits, TENANT) > 10**9
+    assert pages_of(limits, TenantId("another")) == 5_000
 
 
 async def test_after_a_crash_a_successor_goes_on_with_the_next_range(bench: Bench) -> None:

@@ -33,7 +33,7 @@ class FakeParserPool:
     def __init__(self) -> None:
         self.parsed: list[bytes] = []
 
-    async def prepare(self, content: bytes | Path, *, declared: str | None = None, name: str | None = None) -> Prepared:
+    async def prepare(self, content: bytes | Path, **_: object) -> Prepared:
         data = content if isinstance(content, bytes) else content.read_bytes()
         if not data.strip():
             raise EmptyDocumentError("no text")
@@ -83,8 +83,10 @@ class Bench:
                 pages_at_once=2,
                 heavy_bytes=2_000_000,
                 progress=Progress(),
+                max_pages=lambda _: 9,
             ),
             heads=NoReplica(),
+            max_pages=lambda _: 9,
         )
 
     async def store(self, content: bytes) -> BlobRef:
