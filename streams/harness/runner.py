@@ -55,6 +55,7 @@ class Keeper:
     def fail(self, error: BaseException) -> None:
         if not self.ended.done():
             self.ended.set_exception(error)
+            self.ended.exception()  # a stage that is ending anyway awaits it no more: no line about that in its log
 
 
 async def run_stage(spec: StageSpec, settings: Settings) -> None:

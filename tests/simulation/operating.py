@@ -64,11 +64,15 @@ class Operator:
             self.serving = wish.generation if wish.command == "switch" else self.settings.generation
 
     def read_of_a_gap(self, worker: str) -> None:
-        """Do what the sentence says that a stage ended with: build another generation from the log, and switch."""
+        """Do what the sentence says that a stage ended with: build another generation from the log, and switch.
+
+        What has lost events will never have caught up: nobody waits for it any more.
+        """
         generation = generation_of(worker, self.settings.generation)
         if generation in self.gaps:
             return
         self.gaps.add(generation)
+        self.wishes = deque(wish for wish in self.wishes if wish.generation != generation)
         following = GenerationName(f"g{len(WORLD.get().builds) + 1}")
         WORLD.get().wish(Wish(command="create", generation=following))
         WORLD.get().wish(Wish(command="switch", generation=following))

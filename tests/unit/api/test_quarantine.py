@@ -1,6 +1,5 @@
 """Deletions that wait, through the API: shown with their reasons, approved one by one, each by name."""
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -93,7 +92,7 @@ async def test_only_those_that_began_to_wait_by_then(api: FakeApi) -> None:
 @pytest.mark.parametrize("body", [{"limit": 0}, {"limit": 1_001}, {"until": "2026-03-02T09:16:00"}, {"all": True}])
 async def test_a_wrong_wish_is_refused(api: FakeApi, body: dict[str, object]) -> None:
     headers = await headers_of(api, deletion(1))
-    assert (await api.client.post(APPROVE, content=json.dumps(body), headers=headers)).status_code == 422
+    assert (await api.client.post(APPROVE, json=body, headers=headers)).status_code == 422
     assert submitted(api) == []
 
 
