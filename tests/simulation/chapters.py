@@ -89,6 +89,20 @@ def unread(random: Random) -> Iterator[Step]:
     yield from _puts(random, at_s + for_s, "live", count=2)
 
 
+def lost_replica(random: Random) -> Iterator[Step]:
+    """A replica loses its folder while callers wait, at slow stores, for what they have just written."""
+    replica, at_s = random.choice(REPLICAS), random.uniform(4.0, 20.0)
+    for store in ("milvus", "elasticsearch"):
+        yield Step(at_s=round(at_s, 3), do="slow", what={"service": store, "for_s": 4.0})
+    for put in _puts(random, at_s - 1.0, "live", count=3):
+        yield put
+        for _ in range(5):
+            asked = _ask(random, put.at_s + random.uniform(0.3, 1.5))
+            what = asked.what | {"replica": replica, "document": put.what["document"], "after": True}
+            yield replace(asked, what=what)
+    yield Step(at_s=round(at_s + random.uniform(1.0, 2.0), 3), do="lose_disk", what={"worker": f"heads-{replica}"})
+
+
 def _away_too_long(random: Random, stage: str, at_s: float) -> Iterator[Step]:
     for_s = random.uniform(5.0, 10.0)
     yield Step(at_s=round(at_s, 3), do="hold", what={"stage": stage, "for_s": round(for_s, 2)})
@@ -146,4 +160,5 @@ CHAPTERS: Sequence[tuple[Callable[[Random], Iterator[Step]], int, int]] = (
     (generations, 10, 9),
     (retention, 20, 13),
     (unread, 20, 5),
+    (lost_replica, 20, 16),
 )

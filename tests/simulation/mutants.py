@@ -122,7 +122,7 @@ MUTANTS: Sequence[Mutant] = (
         name="age-once",
         defect="a replica's age is looked at before the question only (as it was before ADR 0074)",
         found_by="g",
-        seed=116,
+        seed=16,
         apply=defects.look_at_the_age_once,
     ),
     Mutant(
