@@ -12,6 +12,7 @@ from query_api.dependencies import waited_as_of
 from query_api.directory import endpoints as directory
 from query_api.documents import endpoints as documents
 from query_api.documents.schemas import BatchProblem, DocumentPut, Metadata
+from query_api.error_handlers import register_problems
 from query_api.explain import endpoints as explain
 from query_api.feedback import endpoints as feedback
 from query_api.freshness import endpoints as freshness
@@ -19,7 +20,7 @@ from query_api.keys import endpoints as keys
 from query_api.limits import add_limits
 from query_api.openapi import DESCRIPTION, install_openapi
 from query_api.parked import endpoints as parked
-from query_api.problems import COMMON, problems, register_problems
+from query_api.problems import COMMON, problems
 from query_api.quarantine import endpoints as quarantine
 from query_api.refusals import register_refusals
 from query_api.runtime import Runtime

@@ -1,23 +1,17 @@
 """What goes wrong, as problem documents (RFC 9457): a code for programs, the field and the remedy for people."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
-import structlog
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import Response
 from pydantic import BaseModel, Field
-from starlette.exceptions import HTTPException
 
-from headwater.clients.kafka.errors import RecordRefusedError
-from headwater.errors import HeadwaterError, PoisonError, RetryableError
+from headwater.errors import HeadwaterError
 
-log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 REQUEST_ID_HEADER: Final = "Headwater-Request-Id"
 AS_OF_HEADER: Final = "Headwater-As-Of"
-MAX_REPORTED_FIELDS = 20
 
 
 class FieldProblem(BaseModel, frozen=True):
@@ -55,7 +49,7 @@ class ApiError(HeadwaterError):
 
     def problem(self) -> Problem:
         """Return the document that is sent."""
-        return _problem(
+        return problem_document(
             self.status,
             self.code,
             title=self.title,
@@ -182,7 +176,7 @@ def problems(*errors: type[ApiError], document: type[Problem] = Problem) -> dict
             int(error.status),
             {"content": {MEDIA_TYPE: {"schema": schema, "examples": {}}}},
         )
-        example = _problem(error.status, error.code, title=error.title, detail="...", remedy=error.remedy)
+        example = problem_document(error.status, error.code, title=error.title, detail="...", remedy=error.remedy)
         examples = entry["content"][MEDIA_TYPE]["examples"]
         examples[error.code] = {"summary": error.title, "value": example.model_dump(mode="json", exclude_defaults=True)}
         entry["description"] = "; ".join(shown["summary"] for shown in examples.values())
@@ -191,7 +185,7 @@ def problems(*errors: type[ApiError], document: type[Problem] = Problem) -> dict
 
 def problem_response(error: ApiError, problem: Problem | None = None) -> Response:
     """Render an error; `problem` is its own document with members added (RFC 9457, 3.2)."""
-    return _response(problem or error.problem(), headers=error.headers)
+    return rendered(problem or error.problem(), headers=error.headers)
 
 
 def stamps(state: Mapping[str, Any]) -> dict[str, str]:
@@ -199,16 +193,7 @@ def stamps(state: Mapping[str, Any]) -> dict[str, str]:
     return {REQUEST_ID_HEADER: state["request_id"], AS_OF_HEADER: state["as_of"].isoformat()}
 
 
-def register_problems(app: FastAPI) -> None:
-    """Answer every error of this application with a problem document, never with a stack trace."""
-    app.add_exception_handler(ApiError, _on_api_error)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(HeadwaterError, _on_headwater_error)
-    app.add_exception_handler(Exception, _on_bug)
-
-
-def _problem(
+def problem_document(
     status: HTTPStatus,
     code: str,
     *,
@@ -218,6 +203,7 @@ def _problem(
     field: str | None = None,
     errors: tuple[FieldProblem, ...] = (),
 ) -> Problem:
+    """Return the document of an error that has no class of its own here."""
     return Problem(
         type=f"urn:headwater:problem:{code}",
         title=title,
@@ -230,133 +216,7 @@ def _problem(
     )
 
 
-def _response(problem: Problem, *, headers: dict[str, str] | None = None) -> Response:
+def rendered(problem: Problem, *, headers: dict[str, str] | None = None) -> Response:
+    """Return the response that sends a document."""
     body = problem.model_dump_json(exclude_none=True)
     return Response(body, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
-
-
-async def _on_api_error(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, ApiError):
-        raise error
-    return problem_response(error)
-
-
-async def _on_validation_error(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):
-        raise error
-    if isinstance(error.body, bytes) and error.body:  # not read as JSON, for nothing said that it is
-        return problem_response(UnsupportedBodyError("Content-Type: send application/json", field="Content-Type"))
-    return _response(validation_problem(error.errors(), error.body))
-
-
-def validation_problem(errors: Iterable[Any], sent: object = None) -> Problem:
-    """Turn pydantic's errors into a problem. What was sent is never quoted: it may be a secret."""
-    found = tuple(
-        FieldProblem(
-            field="body" if error["type"] == "json_invalid" else field_name(place_of(error, sent)), message=error["msg"]
-        )
-        for error, _ in zip(errors, range(MAX_REPORTED_FIELDS), strict=False)
-    )
-    first = found[0]
-    return _problem(
-        InvalidRequestError.status,
-        InvalidRequestError.code,
-        title=InvalidRequestError.title,
-        detail=f"{first.field}: {first.message}",
-        field=first.field,
-        remedy=InvalidRequestError.remedy,
-        errors=found,
-    )
-
-
-_BESIDE_THE_BODY: Final = frozenset({"path", "query", "header", "cookie"})
-
-
-def place_of(error: Mapping[str, Any], sent: object) -> tuple[str | int, ...]:
-    """Return where in what was sent an error is; pydantic's own words for alternatives that it tried are left out."""
-    location: tuple[str | int, ...] = tuple(error["loc"])
-    if not isinstance(sent, Mapping | list) or location[0] in _BESIDE_THE_BODY:
-        return location
-    kept: list[str | int] = []
-    node: Any = sent
-    for last, part in enumerate(location, start=1 - len(location)):
-        if _holds(node, part):
-            kept.append(part)
-            node = node[part]
-        elif (part == "body" and not kept) or part == "[key]" or (last == 0 and error["type"] == "missing"):
-            kept.append(part)
-    return tuple(kept)
-
-
-def _holds(node: object, part: str | int) -> bool:
-    if isinstance(node, list):
-        return isinstance(part, int) and part < len(node)
-    return isinstance(node, Mapping) and part in node
-
-
-def field_name(location: Iterable[str | int]) -> str:
-    """Write pydantic's location as `access.clauses[0].principals`; where a value came from is left out."""
-    name = ""
-    parts = list(location)
-    for part in parts[1:] if len(parts) > 1 and parts[0] in {"body", "query", "path", "header"} else parts:
-        name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else str(part)
-    return name
-
-
-_BY_STATUS: dict[int, type[ApiError]] = {
-    error.status: error
-    for error in (MalformedBodyError, NotFoundError, UnsupportedBodyError, ContentTooLargeError, HeadersTooLargeError)
-}
-
-
-async def _on_http_exception(_request: Request, error: Exception) -> Response:
-    """Answer what the framework itself raises: an unknown path, a wrong method, a body that is no JSON."""
-    if not isinstance(error, HTTPException):
-        raise error
-    known = _BY_STATUS.get(error.status_code)
-    if known:
-        return _response(known(str(error.detail)).problem(), headers=dict(error.headers or {}))
-    status = HTTPStatus(error.status_code)
-    problem = _problem(
-        status,
-        status.phrase.lower().replace(" ", "_"),
-        title=status.phrase,
-        detail=str(error.detail),
-        remedy="See /docs for the paths and methods there are.",
-    )
-    return _response(problem, headers=dict(error.headers or {}))
-
-
-async def _on_headwater_error(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, HeadwaterError):
-        raise error
-    if not isinstance(error, PoisonError):
-        log.warning("dependency_failed", exc_info=error)
-    return problem_response(as_api_error(error))
-
-
-def as_api_error(error: HeadwaterError) -> ApiError:
-    """Translate what a port raised. Texts of these errors are ours: they name a field, never content or a secret."""
-    match error:
-        case ApiError():
-            return error
-        case RetryableError():
-            return DependencyUnavailableError(str(error))
-        case RecordRefusedError():
-            return ContentTooLargeError(
-                "body: what it says beside the content is more than the log takes in one record",
-                field="body",
-                remedy="Send fewer or shorter links, principals and attributes; text belongs into the content.",
-            )
-        case PoisonError():
-            field, separator, _ = str(error).partition(":")
-            return InvalidRequestError(str(error), field=field if separator else None)
-        case _:  # a setting is wrong: its name is for the operator, not for callers
-            return DependencyUnavailableError("a dependency is not set up; see the server's log")
-
-
-async def _on_bug(request: Request, error: Exception) -> Response:
-    log.error("request_failed", exc_info=error)
-    response = problem_response(InternalError("the request could not be processed"))
-    response.headers.update(stamps(request.scope["state"]))  # sent from around the envelope, which stamps all others
-    return response

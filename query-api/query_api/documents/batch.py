@@ -18,7 +18,8 @@ from query_api.documents.content import ContentStore
 from query_api.documents.schemas import BatchDelete, BatchItem, BatchOutcome, BatchPatch, BatchPut, BatchResult
 from query_api.documents.service import DocumentWriter, Submitted
 from query_api.documents.uploads import parse_json
-from query_api.problems import ApiError, ContentTooLargeError, RequestTimeoutError, as_api_error
+from query_api.error_handlers import as_api_error
+from query_api.problems import ApiError, ContentTooLargeError, RequestTimeoutError
 from schemas.ids import Revision, SourceId
 
 OUTAGE: Final = 500  # statuses from here on are ours: the next line would meet the same

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from query_api.documents.content import ContentStore, StoredContent
 from query_api.documents.multipart import Part, multipart_parts
 from query_api.documents.schemas import DocumentPut, Metadata
-from query_api.problems import ContentTooLargeError, InvalidRequestError, UnsupportedBodyError, field_name, place_of
+from query_api.field_names import field_name, place_of
+from query_api.problems import ContentTooLargeError, InvalidRequestError, UnsupportedBodyError
 from schemas.ids import TenantId
 
 METADATA_PART, CONTENT_PART = "document", "content"
