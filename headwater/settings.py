@@ -136,7 +136,6 @@ class ApiSettings(BaseModel, frozen=True, extra="forbid"):
     max_body_bytes: PositiveInt = 4 * 1024 * 1024  # of a JSON body; uploads have the blob store's limit
     max_batch_bytes: PositiveInt = 64 * 1024 * 1024  # of POST /v1/documents/batch
     max_batch_items: PositiveInt = 1_000
-    max_query_chars: PositiveInt = 4_000
     max_principals: PositiveInt = 500  # a caller with more is refused clearly
     default_tenant: str = "default"
 

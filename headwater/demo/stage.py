@@ -80,7 +80,9 @@ class Stage:
         return found
 
 
-def wait_until(what: str, condition: Callable[[], T | None], *, patience_s: float = PATIENCE_S) -> tuple[T, float]:
+def wait_until(
+    what: str, condition: Callable[[], T | None], *, patience_s: float = PATIENCE_S, every_s: float = POLL_S
+) -> tuple[T, float]:
     """Return the first true value of `condition()` and how many milliseconds that took; fail after `patience_s`.
 
     A dependency that is away for the moment is waited for like anything else.
@@ -100,7 +102,7 @@ def wait_until(what: str, condition: Callable[[], T | None], *, patience_s: floa
             return value, took_s * 1000
         if took_s > patience_s:
             raise ActFailedError(f"{what}: not within {patience_s:.0f} s")
-        time.sleep(POLL_S)
+        time.sleep(every_s)
 
 
 def expect(condition: object, message: str) -> None:

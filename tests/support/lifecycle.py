@@ -73,10 +73,17 @@ def vectors_of(library: Library, document: str, generation: str) -> tuple[int, i
     return step["rows"], step["embedded"], step["reused"]
 
 
-def built(platform: Platform, generation: str) -> bool:
-    """Say whether a generation that is being built has all documents in both stores."""
-    row = listed(platform)[generation]
-    return bool(row["state"] == "building" and row["by_words"] == row["by_meaning"] == row["documents"])
+def wait_until_built(platform: Platform, generation: str) -> None:
+    """Wait until a generation that is being built has all documents in both stores.
+
+    Each look is a process of its own, which takes its time from the workers that build: one a second.
+    """
+
+    def built() -> bool:
+        row = listed(platform)[generation]
+        return bool(row["state"] == "building" and row["by_words"] == row["by_meaning"] == row["documents"])
+
+    wait_until("the generation to be built", built, every_s=1.0)
 
 
 def states(platform: Platform) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from headwater.access.clauses import check_access
 from headwater.ports.read_model import DocumentStatus
+from query_api.documents.links import Url
 from query_api.documents.reading import Wanted
 from query_api.problems import Problem
 from schemas.events import Access, Clause, Lane
@@ -17,7 +18,6 @@ from schemas.ids import DocumentId, KnowledgeBaseId, Principal
 
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
 Title: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
-Url: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
 PrincipalName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=320)]
 ExternalId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=1_024)]
 MAX_ATTRIBUTES: Final = 128  # admission's limit: past it nothing would be admitted

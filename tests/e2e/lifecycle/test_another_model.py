@@ -16,7 +16,7 @@ from headwater.demo.stage import wait_until
 from headwater.local.ports import free_ports
 from schemas.ids import GenerationName
 from tests.support.library import READER, Library
-from tests.support.lifecycle import built, feeding, headwater, listed, states, succeed, vectors_of
+from tests.support.lifecycle import feeding, headwater, listed, states, succeed, vectors_of, wait_until_built
 from tests.support.platform import KEYS_VALID_S, Platform
 from tests.support.second_triton import SMALL, SMALL_DIMENSION, second_triton
 
@@ -77,7 +77,7 @@ def test_a_generation_with_another_model_comes_serves_and_goes(
             library.settled(each)
         succeed(platform, *create, **leads_to)
         with feeding(platform, OTHER, **leads_to):
-            wait_until("the generation to be built", lambda: built(platform, OTHER))
+            wait_until_built(platform, OTHER)
             row = listed(platform)[OTHER]
             assert (row["model"], row["dimension"]) == (SMALL, SMALL_DIMENSION)
             assert dimensions(platform, "g1", OTHER) == [384, SMALL_DIMENSION]

@@ -20,7 +20,7 @@ from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.demo.stage import wait_until
 from schemas.ids import DocumentId, GenerationName, Revision, TenantId
 from tests.support.library import READER, Library
-from tests.support.lifecycle import built, feeding, headwater, listed, states, succeed, vectors_of
+from tests.support.lifecycle import feeding, headwater, listed, states, succeed, vectors_of, wait_until_built
 from tests.support.platform import KEYS_VALID_S, Platform
 
 # The first of these tests in a run waits until the whole product is up: minutes on a machine that many share.
@@ -174,7 +174,7 @@ def test_a_generation_comes_serves_and_goes_while_questions_are_answered(
         refused = headwater(platform, "generations", "switch", SECOND, "--patience", "0")
         assert (refused.returncode, "g2 has not caught up" in refused.stderr) == (1, True), refused.stderr
         with feeding(platform, SECOND, **HURRIED):
-            wait_until("the generation to be built", lambda: built(platform, SECOND))
+            wait_until_built(platform, SECOND)
             assert set(asker.generations) == {"g1"}
             assert vectors_of(library, short["document_id"], SECOND) == (1, 0, 1), "cut as before: not embedded again"
             rows = {name: vectors_of(library, long["document_id"], name)[0] for name in ("g1", SECOND)}

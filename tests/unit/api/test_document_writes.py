@@ -69,6 +69,9 @@ async def test_a_document_without_access_is_for_nobody(api: FakeApi) -> None:
         ({"attributes": {"with space": 1}}, "attributes.with space.[key]"),
         ({"knowledge_base": "nowhere"}, "knowledge_base"),
         ({"retain_until": "2026-01-01T00:00:00"}, "retain_until"),
+        ({"url": "javascript:alert(1)"}, "url"),
+        ({"url": " Java\tScript:alert(1)"}, "url"),
+        ({"links": [{"relation": "see", "target": "data:text/html,hello"}]}, "links[0].target"),
     ],
 )
 async def test_a_wrong_field_is_named_and_nothing_is_submitted(
