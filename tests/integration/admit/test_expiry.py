@@ -73,8 +73,9 @@ async def test_what_expired_under_a_worker_that_reads_is_told_by_its_successor(o
     await own.settle_in()
     await own.settled(*await one_partition(own, count=1))
     worker.process.send_signal(signal.SIGSTOP)
-    positions = await one_partition(own)
-    await remove_before(own, positions[5])
+    # Its last request waits in the broker and is answered with the first of them, or the first few: many are to be left.
+    positions = await one_partition(own, count=20)
+    await remove_before(own, positions[-1])
     worker.process.send_signal(signal.SIGCONT)
     assert await asyncio.to_thread(worker.process.wait, 30) == FATAL, worker.log
     assert "were removed before admission had read them" in worker.log
@@ -84,7 +85,7 @@ async def test_what_expired_under_a_worker_that_reads_is_told_by_its_successor(o
 
     titles = [each.title for each in await own.changes()]
     [letter] = await expired(own)
-    lost = range(letter.origin.offset, positions[5].offset)
+    lost = range(letter.origin.offset, positions[-1].offset)
     told = [f"Draft {number}" for number, each in enumerate(positions) if each.offset not in lost]
     assert titles == [*dict.fromkeys(["Draft 0", *told])]
-    assert len(lost) >= 4
+    assert lost
