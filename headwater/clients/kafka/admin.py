@@ -1,6 +1,7 @@
 """What operators and followers ask of the broker: topics, their settings, ends of logs, positions of groups."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -237,8 +238,11 @@ class KafkaAdmin:
         """
         if self._client is client:
             self._client = AdminClient(self._config)
-            loop = asyncio.get_running_loop()  # what other tasks have asked the old one ends before that one does
-            loop.call_later(self._timeout_s + 2 * _SLACK_S, loop.run_in_executor, None, _close, client)
+            # What others have asked the old one ends before that one does. A loop may end long before: admission runs
+            # one for each question.
+            closing = threading.Timer(self._timeout_s + 2 * _SLACK_S, _close, [client])
+            closing.daemon = True
+            closing.start()
 
     async def _blocking(self, call: Callable[[], R], *, doing: str) -> R:
         try:
