@@ -9,7 +9,8 @@ from streams.prepare.limits import ParserLimits
 
 def pages_of(limits: LimitSettings, tenant: TenantId) -> int:
     """Return how many pages a document of this tenant may have."""
-    return _pages(limits.of(tenant).max_pages)
+    most = limits.of(tenant).max_pages
+    return sys.maxsize if most is None else most  # more than any document has
 
 
 def parser_limits(settings: Settings) -> ParserLimits:
@@ -18,7 +19,6 @@ def parser_limits(settings: Settings) -> ParserLimits:
     return ParserLimits(
         memory_bytes=stages.parse_memory_bytes,
         cpu_s=stages.parse_cpu_s,
-        pages=_pages(settings.limits.max_pages),
         heavy_pages=stages.heavy_pages,
         wall_s=stages.parse_timeout_s,
     )
@@ -30,10 +30,5 @@ def heavy_parser_limits(settings: Settings) -> ParserLimits:
     return ParserLimits(
         memory_bytes=stages.parse_memory_bytes,
         cpu_s=stages.heavy_parse_cpu_s,
-        pages=_pages(settings.limits.max_pages),
         wall_s=stages.heavy_parse_timeout_s,
     )
-
-
-def _pages(limit: int | None) -> int:
-    return sys.maxsize if limit is None else limit  # more than any document has

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-MAX_PAGES = 5_000
+MAX_PAGES = 5_000  # of a paged document, unless its request says otherwise
 _MIB = 1024 * 1024
 
 
@@ -12,7 +12,6 @@ class ParserLimits:
 
     memory_bytes: int = 2048 * _MIB  # address space, which is more than what is resident
     cpu_s: int = 60  # per document
-    pages: int = MAX_PAGES  # of a paged document, unless a request says otherwise
     heavy_pages: int | None = None  # more make a document heavy; None: in a process that serves heavy ones
     wall_s: float = 120.0  # per document; below a stage's budget for one event
     start_s: float = 60.0  # a process that is not ready by then never will be

@@ -20,7 +20,7 @@ from headwater.generations.policy import ChunkPolicy
 from headwater.telemetry.metrics import PARSER_PROCESSES_ENDED
 from streams.prepare.errors import NAMED, LimitExceededError, ParserCrashedError
 from streams.prepare.frames import Frame, Task
-from streams.prepare.limits import ParserLimits
+from streams.prepare.limits import MAX_PAGES, ParserLimits
 from streams.prepare.prepared import Prepared, load_prepared
 from streams.prepare.process import ParserProcess, ProcessDiedError
 from streams.prepare.worker import WorkerSpec
@@ -42,14 +42,14 @@ class ParserPool:
         *,
         declared: str | None = None,
         name: str | None = None,
-        max_pages: int | None = None,
+        max_pages: int = MAX_PAGES,
     ) -> Prepared:
-        """Parse and cut a document; a path is read by the parser process itself. `max_pages`: else the pool's own.
+        """Parse and cut a document; a path is read by the parser process itself.
 
         Raises one of the named errors of `streams.prepare.errors`; LimitExceededError also for a document that ends
         its process. Raises ParserCrashedError for mistakes of ours, FatalError when no process can be started.
         """
-        hints = {"task": Task.PREPARE, "declared": declared, "name": name, "max_pages": self._pages(max_pages)}
+        hints = {"task": Task.PREPARE, "declared": declared, "name": name, "max_pages": max_pages}
         try:
             body = await self._answer(content, hints)
         except LimitExceededError:
@@ -67,7 +67,7 @@ class ParserPool:
         count: int,
         declared: str | None,
         name: str | None,
-        max_pages: int | None = None,
+        max_pages: int = MAX_PAGES,
     ) -> bytes | None:
         """Return a page range as `PageRange.dump` writes it; None for a document without pages. Raises as `prepare`."""
         hints = {
@@ -76,7 +76,7 @@ class ParserPool:
             "name": name,
             "first": first,
             "count": count,
-            "max_pages": self._pages(max_pages),
+            "max_pages": max_pages,
         }
         return await self._answer(content, hints) or None
 
@@ -91,9 +91,6 @@ class ParserPool:
         await self.close()
         for _ in range(places):
             self._idle.put_nowait(None)
-
-    def _pages(self, asked: int | None) -> int:
-        return self._spec.limits.pages if asked is None else asked
 
     async def _answer(self, content: bytes | Path, hints: Mapping[str, Any]) -> bytes:
         place = await self._idle.get()
