@@ -56,7 +56,7 @@ def bench(
     minutes: Annotated[int | None, typer.Option(min=1, help="How long `soak` takes: 20 unless said.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure on an empty stack of its own, then stop it. Exits 1 where a goal is missed."""
+    """Measure on an empty stack of its own, then stop it. Exits 1 where a goal is missed, or one was not completed."""
     if not (CHECKOUT / "tests" / "performance").is_dir():
         raise FatalError("the benchmarks are not part of this installation: run them in a checkout, `make bench`")
     settings = Settings()
@@ -69,9 +69,13 @@ def bench(
     else:
         for result in results:
             _show(result)
+    failed = [f"{result['benchmark']} ({result['error']})" for result in results if result["error"] is not None]
     missed = [figure["name"] for result in results for figure in result["figures"] if figure["met"] is False]
+    if failed:
+        say(f"not completed: {'; '.join(failed)}")
     if missed:
         say(f"goals missed: {'; '.join(missed)}")
+    if failed or missed:
         raise typer.Exit(1)
 
 
@@ -94,7 +98,7 @@ def _measure(arguments: Sequence[str], stack: LocalStack) -> list[dict[str, Any]
             with undisturbed():
                 _end(measuring)
     if measuring.returncode:
-        raise FatalError("a benchmark could not be completed; the lines above say why")
+        raise FatalError("the benchmarks could not be run; the lines above say why")
     results: list[dict[str, Any]] = json.loads(output)
     return results
 

@@ -6,10 +6,12 @@ JSON on standard output, progress beside it.
 import argparse
 import json
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from headwater.errors import HeadwaterError
 from headwater.settings import Settings
 from tests.performance.bench import SIZES, Bench, Components, configure_benchmarks, open_bench, running_components
 from tests.performance.edit import measure_edits
@@ -70,15 +72,22 @@ def main(arguments: list[str]) -> None:
 
 
 def _result(name: str, run: Callable[[], list[Figure]]) -> dict[str, Any]:
+    """Return what a benchmark measured, or its `error`: the figures of all others, taken for an hour, are kept."""
     _say(f"{name}: measuring")
     before = machine()
-    figures = run()
+    figures, error = [], None
+    try:
+        figures = run()
+    except Exception as raised:  # noqa: BLE001 - whatever it is, it is this benchmark's
+        error = f"{type(raised).__name__}: {raised}"
+        _say("".join(traceback.format_exception(raised)) if not isinstance(raised, HeadwaterError) else error)
     for figure in figures:
         _say(f"{name}: {figure.name}: {figure.value:.4g} {figure.unit}")
     return {
         "benchmark": name,
         "machine": before,
         "load_after": machine()["load"],
+        "error": error,
         "figures": [figure.to_json() for figure in figures],
     }
 
