@@ -10,7 +10,7 @@ from headwater.errors import FatalError
 from streams.prepare.atoms import CountTokens
 
 _CACHED_WORDS = 65_536
-_MAX_CACHED_CHARS = 40  # longer words hardly come twice, and would fill the memory
+_MAX_CACHED_CHARS = 200  # addresses among them, which are the slowest to tokenize; longer words would fill the memory
 
 
 def load_counter(tokenizer_file: Path) -> CountTokens:
