@@ -21,6 +21,7 @@ from tests.support.archive import MemoryLog
 from tests.support.archive_bench import ArchiveBench
 from tests.support.blobs import pieces_of
 from tests.support.heads import ACME, FILES
+from tests.support.moto_server import MotoBucket, MotoServer
 from tests.support.s3_server import WRITTEN_AT, S3Server, s3_server
 
 OTHER = TenantId("other")
@@ -149,6 +150,29 @@ class TestBucket(ArchiveContract):
             await archive.put("runs/a", b"")
         with pytest.raises(FatalError, match="HEADWATER_BACKUP__OPTIONS"):
             await archive.names("runs")
+
+
+class TestMoto(ArchiveContract):
+    """The same against moto's server, below a path whose characters must be encoded to be signed."""
+
+    @pytest.fixture
+    def bucket(self, moto: MotoServer) -> Iterator[MotoBucket]:
+        with moto.bucket() as bucket:
+            yield bucket
+
+    @pytest.fixture
+    def archive(self, bucket: MotoBucket) -> ObjectArchive:
+        self.holds_archive = bucket
+        return ObjectArchive(f"s3://{bucket.name}/backups/main+1/", BackupSettings(options=bucket.options))
+
+    def age(self, folder: Path) -> None:
+        self.holds_archive.age(datetime(2026, 3, 1, tzinfo=UTC))
+
+    async def test_everything_lies_below_the_path(self, bucket: MotoBucket, archive: ObjectArchive) -> None:
+        await archive.put("runs/a", b"")
+        ref = await archive.blobs.write(ACME, pieces_of(b"content"))
+        below = "backups/main+1"
+        assert bucket.current().keys() == {f"{below}/runs/a", f"{below}/blobs/{ACME}/{ref.sha256[:2]}/{ref.sha256}"}
 
 
 def _content(ref: BlobRef | None) -> BlobRef:
