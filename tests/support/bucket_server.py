@@ -22,6 +22,7 @@ from headwater.clients.s3.signing import Credentials, signed_headers
 BUCKET, REGION = "papers", "eu-central-1"
 CREDENTIALS = Credentials(access_key_id="AKIDEXAMPLE", secret_access_key=SecretStr("secret"))
 BEGUN = datetime(2026, 3, 2, 12, tzinfo=UTC)
+MAX_REQUEST_BYTES = 16 * 1024 * 1024  # a part is 5 MiB
 TOO_SKEWED = timedelta(minutes=15)
 _XML = "application/xml"
 
@@ -211,7 +212,7 @@ async def bucket_server() -> AsyncIterator[BucketServer]:
 @asynccontextmanager
 async def served(server: BucketServer) -> AsyncIterator[None]:
     """Serve this bucket."""
-    app = web.Application()
+    app = web.Application(client_max_size=MAX_REQUEST_BYTES)
     app.router.add_route("*", r"/{key:[\s\S]*}", server.handle)  # a key may have line ends
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

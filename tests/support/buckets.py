@@ -1,6 +1,5 @@
 """Buckets as sources of the connectors' suite: over S3's protocol with each way to say access, and on obstore."""
 
-import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -174,20 +173,12 @@ class CloudSource(BucketSource):
 
     def connector(self) -> ObjectsConnector:
         settings = self.settings
-        store = open_objects(settings.root, self._options(), setting="url", options_setting="options")
+        store = open_objects(settings.root, self.server.options, setting="url", options_setting="options")
         return ObjectsConnector(
             objects=ObstoreObjects(store, url=settings.url, options_setting="options"),
             settings=settings,
             knowledge_base=KnowledgeBaseId("files"),
         )
-
-    def _options(self) -> dict[str, SecretStr]:
-        """Return what leads obstore here: what a source of the directory may not say."""
-        plain = {"account_name": "acct", "account_key": "a2V5", "endpoint": self.server.url}
-        if self._scheme == "gs":
-            key = {"gcs_base_url": self.server.url, "disable_oauth": True, "private_key": "", "private_key_id": ""}
-            plain = {"service_account_key": json.dumps(key | {"client_email": ""})}
-        return {name: SecretStr(value) for name, value in {**plain, "allow_http": "true"}.items()}
 
 
 class CountingObjects(ObstoreObjects):

@@ -3,8 +3,7 @@
 Objects are written with Amazon's own client, botocore. Where moto 5.2.5 is not as Amazon documents S3, and what is
 therefore left to `bucket_server`:
 - a key with a line end has no address ("Object key names" allows any character);
-- a listing says nothing of restores, though it is asked for them ("ListObjectsV2", RestoreStatus);
-- versions whose key's last one was taken away leave the key behind without any ("Deleting object versions").
+- a listing says nothing of restores, though it is asked for them ("ListObjectsV2", RestoreStatus).
 """
 
 import itertools
@@ -37,18 +36,25 @@ if TYPE_CHECKING:
 REGION: Final = "eu-central-1"
 MIN_PART_BYTES: Final = 5 * 1024 * 1024  # of an upload in parts, but for the last
 _PARTITION: Final = "aws"
+_NOTHING_CHECKED: Final = float("inf")
 _EMPTY: Final = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+_OF_GOOGLE: Final = "HTTP_X_GOOG_"
 _NUMBERS: Final = itertools.count()
 
 
 class Door:
-    """Stands before the server: shows requests of the product to the bucket of the test, which may answer instead."""
+    """Stands before the server: shows requests of the product to the bucket of the test, which may answer instead.
+
+    Google's XML API is S3's with headers of its own name (Cloud Storage, "Interoperability"): they are renamed.
+    """
 
     def __init__(self, app: "WSGIApplication") -> None:
         self._app = app
         self.bucket: MotoBucket | None = None
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        for name in [each for each in environ if each.startswith(_OF_GOOGLE)]:
+            environ[f"HTTP_X_AMZ_{name.removeprefix(_OF_GOOGLE)}"] = environ.pop(name)
         answer = None
         if self.bucket is not None and "Botocore" not in environ.get("HTTP_USER_AGENT", ""):
             answer = self.bucket.answer_instead(environ["REQUEST_METHOD"], environ["RAW_URI"])
@@ -97,7 +103,7 @@ class MotoServer:
     @contextmanager
     def bucket(self) -> Iterator["MotoBucket"]:
         """Make a versioned bucket, and forget it and all it held at the end of the block."""
-        bucket = MotoBucket(self, name=f"papers-{next(_NUMBERS)}")
+        bucket = MotoBucket(self, name=f"papers{next(_NUMBERS)}")
         self.s3.create_bucket(Bucket=bucket.name, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.s3.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
         self.door.bucket = bucket
@@ -106,6 +112,18 @@ class MotoServer:
         finally:
             self.door.bucket = None
             s3_backends[DEFAULT_ACCOUNT_ID][_PARTITION].reset()
+
+    @contextmanager
+    def public_bucket(self) -> Iterator["MotoBucket"]:
+        """Make a bucket that anybody may write: nothing is signed, as Google's API is not."""
+        statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"}
+        with self.bucket() as bucket:
+            self.s3.put_bucket_policy(Bucket=bucket.name, Policy=json.dumps({"Statement": [statement]}))
+            settings.INITIAL_NO_AUTH_ACTION_COUNT = _NOTHING_CHECKED
+            try:
+                yield bucket
+            finally:
+                settings.INITIAL_NO_AUTH_ACTION_COUNT = 0.0
 
 
 class MotoBucket:
@@ -245,11 +263,11 @@ def moto_server() -> Iterator[MotoServer]:
     server = make_server("127.0.0.1", 0, door, threaded=True, request_handler=MotoRequestHandler)
     thread = Thread(target=server.serve_forever, name="moto")
     thread.start()
-    before, settings.INITIAL_NO_AUTH_ACTION_COUNT = settings.INITIAL_NO_AUTH_ACTION_COUNT, 0.0
+    settings.INITIAL_NO_AUTH_ACTION_COUNT = 0.0  # so many requests pass unchecked
     try:
         yield MotoServer(f"http://127.0.0.1:{server.server_port}", door)
     finally:
-        settings.INITIAL_NO_AUTH_ACTION_COUNT = before
+        settings.INITIAL_NO_AUTH_ACTION_COUNT = _NOTHING_CHECKED
         server.shutdown()
         thread.join()
         server.server_close()
