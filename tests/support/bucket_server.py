@@ -6,7 +6,7 @@ signature must be that of the bytes of the request line.
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,7 @@ from headwater.clients.s3.signing import Credentials, signed_headers
 BUCKET, REGION = "papers", "eu-central-1"
 CREDENTIALS = Credentials(access_key_id="AKIDEXAMPLE", secret_access_key=SecretStr("secret"))
 BEGUN = datetime(2026, 3, 2, 12, tzinfo=UTC)
+MAX_REQUEST_BYTES = 16 * 1024 * 1024  # a part is 5 MiB
 TOO_SKEWED = timedelta(minutes=15)
 _XML = "application/xml"
 
@@ -42,6 +43,7 @@ class BucketServer:
     """A versioned bucket and what happens to it. What is set on it holds for the requests that follow."""
 
     url: str = ""
+    name: str = BUCKET
     versions: dict[str, list[Version]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
     page_size: int = 3
@@ -56,6 +58,18 @@ class BucketServer:
     on_read: Callable[[str], None] | None = None  # before an object is answered
     _clock: datetime = BEGUN
 
+    @property
+    def options(self) -> dict[str, SecretStr]:
+        """What a client is opened with."""
+        plain = {
+            "endpoint": self.url,
+            "allow_http": "true",
+            "region": REGION,
+            "access_key_id": CREDENTIALS.access_key_id,
+        }
+        secret = {"secret_access_key": CREDENTIALS.secret_access_key}
+        return {name: SecretStr(value) for name, value in plain.items()} | secret
+
     def put(self, key: str, content: bytes, *, etag: str | None = None, storage_class: str = "STANDARD") -> None:
         """Store a new version."""
         self._clock += timedelta(seconds=1)
@@ -67,6 +81,10 @@ class BucketServer:
         """Put a deletion marker on top."""
         self._clock += timedelta(seconds=1)
         self.versions[key].append(Version(content=None, modified_at=self._clock, etag=""))
+
+    def tag(self, key: str, tags: Mapping[str, str]) -> None:
+        """Tag an object, or what will be stored under its key."""
+        self.tags[key] = dict(tags)
 
     def archive(self, key: str) -> None:
         """Let the current version go to an archive, as a lifecycle rule does: nothing else of it changes."""
@@ -194,7 +212,7 @@ async def bucket_server() -> AsyncIterator[BucketServer]:
 @asynccontextmanager
 async def served(server: BucketServer) -> AsyncIterator[None]:
     """Serve this bucket."""
-    app = web.Application()
+    app = web.Application(client_max_size=MAX_REQUEST_BYTES)
     app.router.add_route("*", r"/{key:[\s\S]*}", server.handle)  # a key may have line ends
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -205,17 +223,6 @@ async def served(server: BucketServer) -> AsyncIterator[None]:
         yield
     finally:
         await runner.cleanup()
-
-
-def options_of(server: BucketServer) -> dict[str, SecretStr]:
-    """Return what a connector is given to reach it."""
-    plain: Sequence[tuple[str, str]] = (
-        ("endpoint", server.url),
-        ("allow_http", "true"),
-        ("region", REGION),
-        ("access_key_id", CREDENTIALS.access_key_id),
-    )
-    return {name: SecretStr(value) for name, value in plain} | {"secret_access_key": CREDENTIALS.secret_access_key}
 
 
 def _xml(root: str, body: str) -> web.Response:

@@ -1,13 +1,14 @@
 """Buckets as sources of the connectors' suite: over S3's protocol with each way to say access, and on obstore."""
 
-import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Generic, Protocol
 
 import httpx
 import yaml
 from pydantic import SecretStr
+from typing_extensions import TypeVar
 
 from connectors.objects.access import READERS_TAG
 from connectors.objects.client import s3_bucket, s3_credentials
@@ -23,18 +24,51 @@ from headwater.ports.objects import ListedObject
 from headwater.retry import RetryPolicy
 from headwater.settings import EgressSettings
 from schemas.ids import KnowledgeBaseId
-from tests.support.bucket_server import BUCKET, BucketServer, bucket_server, options_of
+from tests.support.bucket_server import BUCKET, BucketServer, Version, bucket_server
 from tests.support.cloud_server import AzureServer, GoogleServer, cloud_server
+from tests.support.moto_server import MotoBucket, MotoServer
 
 LOOPBACK = EgressSettings(allowed_hosts=("127.0.0.1",))
 ONCE = RetryPolicy(attempts=1, first_delay_s=0.0)
 PREFIX = "docs/"
+# Below the prefix: all that a key may be.
+ODD_KEYS = [
+    "a b.txt", "ü/é.txt", "a//b.txt", "/lead.txt", "//", "x/../y.txt", "./z", "100%.txt", "100%25.txt", "c\x01.txt",
+    "[test]?*.txt", "Why_is_the_sky_blue?.txt", "plus+x.txt", "#h?x=1&y.txt", "trail/", "\x7f", "~", "b\\s", "n\nx",
+    ".", "..", "&<>\"'", "\U0001f600", "é" * 509, "Silent-Giant-(1).pdf",
+]  # fmt: skip
 
 
-class BucketSource:
+class Bucket(Protocol):
+    """A bucket that a test owns, on whichever server. What is set on it holds for the requests that follow."""
+
+    name: str
+    fails_after_pages: int | None
+    lists_nothing: bool
+    on_read: Callable[[str], None] | None
+
+    @property
+    def options(self) -> dict[str, SecretStr]: ...
+
+    @property
+    def requests(self) -> Sequence[str]: ...
+
+    def put(self, key: str, content: bytes) -> None: ...
+
+    def delete(self, key: str) -> None: ...
+
+    def tag(self, key: str, tags: Mapping[str, str]) -> None: ...
+
+    def current(self) -> Mapping[str, Version]: ...
+
+
+B = TypeVar("B", bound=Bucket, default=BucketServer)
+
+
+class BucketSource(Generic[B]):
     """Implements SourceHarness on a bucket; access by the rules object at the prefix."""
 
-    def __init__(self, server: BucketServer, http: httpx.AsyncClient) -> None:
+    def __init__(self, server: B, http: httpx.AsyncClient) -> None:
         self.server, self._http = server, http
         self.shares: dict[str, tuple[str, ...]] = {}
         self.limits: dict[str, object] = {}  # settings from now on
@@ -48,8 +82,8 @@ class BucketSource:
 
     @property
     def settings(self) -> ObjectsSettings:
-        given = {"url": f"s3://{BUCKET}/{PREFIX}", "options": options_of(self.server), **self.access(), **self.limits}
-        return ObjectsSettings.model_validate(given)
+        given = {"url": f"s3://{self.server.name}/{PREFIX}", "options": self.server.options}
+        return ObjectsSettings.model_validate({**given, **self.access(), **self.limits})
 
     def access(self) -> dict[str, object]:
         return {}
@@ -103,7 +137,7 @@ class BucketSource:
         self._acts.pop(key, lambda: None)()
 
 
-class SidecarSource(BucketSource):
+class SidecarSource(BucketSource[B]):
     """Access by a sidecar an object."""
 
     def access(self) -> dict[str, object]:
@@ -114,7 +148,7 @@ class SidecarSource(BucketSource):
         self.server.put(f"{PREFIX}{SIDECARS}{name}", yaml.safe_dump({"readers": list(readers)}).encode())
 
 
-class TaggedSource(BucketSource):
+class TaggedSource(BucketSource[B]):
     """Access by an object's tags."""
 
     def access(self) -> dict[str, object]:
@@ -122,7 +156,7 @@ class TaggedSource(BucketSource):
 
     def share(self, name: str, readers: Sequence[str]) -> None:
         self.shares[name] = tuple(readers)
-        self.server.tags[PREFIX + name] = {READERS_TAG: " ".join(readers)}
+        self.server.tag(PREFIX + name, {READERS_TAG: " ".join(readers)})
 
 
 class CloudSource(BucketSource):
@@ -139,20 +173,12 @@ class CloudSource(BucketSource):
 
     def connector(self) -> ObjectsConnector:
         settings = self.settings
-        store = open_objects(settings.root, self._options(), setting="url", options_setting="options")
+        store = open_objects(settings.root, self.server.options, setting="url", options_setting="options")
         return ObjectsConnector(
             objects=ObstoreObjects(store, url=settings.url, options_setting="options"),
             settings=settings,
             knowledge_base=KnowledgeBaseId("files"),
         )
-
-    def _options(self) -> dict[str, SecretStr]:
-        """Return what leads obstore here: what a source of the directory may not say."""
-        plain = {"account_name": "acct", "account_key": "a2V5", "endpoint": self.server.url}
-        if self._scheme == "gs":
-            key = {"gcs_base_url": self.server.url, "disable_oauth": True, "private_key": "", "private_key_id": ""}
-            plain = {"service_account_key": json.dumps(key | {"client_email": ""})}
-        return {name: SecretStr(value) for name, value in {**plain, "allow_http": "true"}.items()}
 
 
 class CountingObjects(ObstoreObjects):
@@ -232,6 +258,16 @@ async def bucket_source(kind: type[BucketSource] = BucketSource) -> AsyncIterato
     """Run a server that speaks S3 until the end of the block, and yield a bucket of it."""
     async with bucket_server() as server, open_egress(LOOPBACK) as egress:
         yield kind(server, egress.httpx_client())
+
+
+@asynccontextmanager
+async def moto_source(
+    server: MotoServer, kind: type[BucketSource[MotoBucket]] = BucketSource[MotoBucket]
+) -> AsyncIterator[BucketSource[MotoBucket]]:
+    """Yield a bucket of moto's server, gone at the end of the block."""
+    with server.bucket() as bucket:
+        async with open_egress(LOOPBACK) as egress:
+            yield kind(bucket, egress.httpx_client())
 
 
 @asynccontextmanager

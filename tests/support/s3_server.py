@@ -71,7 +71,7 @@ class S3Server:
 
     def _list(self, query: Mapping[str, str]) -> web.Response:
         prefix, delimiter, after = (query.get(name, "") for name in ("prefix", "delimiter", "continuation-token"))
-        names = sorted({_listed_as(key, prefix, delimiter) for key in self.objects if key.startswith(prefix)})
+        names = sorted({listed_as(key, prefix, delimiter) for key in self.objects if key.startswith(prefix)})
         left = [name for name in names if name > after]
         page, more = left[:LISTED_AT_ONCE], len(left) > LISTED_AT_ONCE
         token = f"<NextContinuationToken>{page[-1]}</NextContinuationToken>" if more else ""
@@ -173,7 +173,7 @@ def s3_server() -> Iterator[S3Server]:
         loop.close()
 
 
-def _listed_as(key: str, prefix: str, delimiter: str) -> str:
+def listed_as(key: str, prefix: str, delimiter: str) -> str:
     """Return what a listing shows for a key: itself, or the folder that it lies in."""
     if not delimiter:
         return key

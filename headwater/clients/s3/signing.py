@@ -32,8 +32,9 @@ def encoded_path(path: str) -> str:
 
 
 def encoded_query(query: Mapping[str, str]) -> str:
-    """Encode a query as S3 signs it: by name, spaces as %20."""
-    return "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in sorted(query.items()))
+    """Encode a query as S3 signs it: in the order of the encoded names, spaces as %20."""
+    pairs = sorted((quote(name, safe="~"), quote(value, safe="~")) for name, value in query.items())
+    return "&".join(f"{name}={value}" for name, value in pairs)
 
 
 def signed_headers(

@@ -1,4 +1,4 @@
-"""One suite for the BlobStore port, on the fake, on a local folder and on S3."""
+"""One suite for the BlobStore port, on the fake, on a local folder, on S3, Google Cloud Storage and Azure Blob."""
 
 import hashlib
 import os
@@ -15,6 +15,8 @@ from headwater.settings import BlobSettings
 from schemas.events.documents import BlobRef
 from schemas.ids import TenantId
 from tests.support.blobs import FakeBlobStore, pieces_of
+from tests.support.cloud_server import AzureServer, GoogleServer, cloud_server, google_options
+from tests.support.moto_server import MotoBucket, MotoServer
 from tests.support.s3_server import S3Server, s3_server
 
 ACME, OTHER = TenantId("acme"), TenantId("other")
@@ -90,6 +92,103 @@ class TestLocalFolder(BlobStoreContract):
         with pytest.raises(BlobTooLargeError):
             await blobs.write(ACME, pieces_of(bytes(LIMIT + 1)))
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+class TestMoto(BlobStoreContract):
+    """`HEADWATER_BLOBS__URL=s3://...` against moto's server, which checks obstore's signatures too."""
+
+    @pytest.fixture
+    def bucket(self, moto: MotoServer) -> Iterator[MotoBucket]:
+        with moto.bucket() as bucket:
+            yield bucket
+
+    @pytest.fixture
+    def blobs(self, bucket: MotoBucket) -> BlobStore:
+        settings = BlobSettings(url=f"s3://{bucket.name}", options=bucket.options, max_content_bytes=LIMIT)
+        return ObjectBlobStore(settings)
+
+    async def test_large_content_is_sent_in_parts_and_appears_whole_under_its_hash(
+        self, bucket: MotoBucket, blobs: BlobStore
+    ) -> None:
+        ref = await blobs.write(ACME, pieces_of(bytes(LIMIT)))
+        sent = [each for each in bucket.requests if each.startswith(f"PUT {ACME}/incoming/")]
+        assert len(sent) == 3
+        assert all(each.endswith("?uploadId") for each in sent)
+        assert list(bucket.current()) == [f"{ACME}/{ref.sha256[:2]}/{ref.sha256}"]
+        assert bucket.uploads() == []
+
+    async def test_a_refused_stream_leaves_nothing_behind(self, bucket: MotoBucket, blobs: BlobStore) -> None:
+        with pytest.raises(BlobTooLargeError):
+            await blobs.write(ACME, pieces_of(bytes(LIMIT + 1)))
+        assert bucket.current() == {}
+        assert bucket.uploads() == [], "parts of an upload that is not aborted are paid for, and seen by nobody"
+
+    async def test_changed_bytes_are_noticed(self, bucket: MotoBucket, blobs: BlobStore) -> None:
+        ref = await blobs.write(ACME, pieces_of(b"genuine"))
+        bucket.put(f"{ACME}/{ref.sha256[:2]}/{ref.sha256}", b"forgery")
+        with pytest.raises(BlobCorruptError):
+            await read(blobs, ACME, ref)
+
+    async def test_a_right_that_is_missing_is_fatal(self, moto: MotoServer, bucket: MotoBucket) -> None:
+        options = bucket.options_for(moto.user("s3:GetObject", "s3:ListBucket"))
+        blobs = ObjectBlobStore(BlobSettings(url=f"s3://{bucket.name}", options=options))
+        with pytest.raises(FatalError, match="HEADWATER_BLOBS__OPTIONS"):
+            await blobs.write(ACME, pieces_of(b"content"))
+
+
+class TestGoogle(BlobStoreContract):
+    """`gs://...`: obstore's client of Google against moto's server, whose headers of Google are renamed to Amazon's."""
+
+    @pytest.fixture
+    def bucket(self, moto: MotoServer) -> Iterator[MotoBucket]:
+        with moto.public_bucket() as bucket:
+            yield bucket
+
+    @pytest.fixture
+    def blobs(self, moto: MotoServer, bucket: MotoBucket) -> BlobStore:
+        settings = BlobSettings(url=f"gs://{bucket.name}", options=google_options(moto.url), max_content_bytes=LIMIT)
+        return ObjectBlobStore(settings)
+
+    async def test_large_content_is_sent_in_parts_and_appears_whole_under_its_hash(
+        self, bucket: MotoBucket, blobs: BlobStore
+    ) -> None:
+        ref = await blobs.write(ACME, pieces_of(bytes(LIMIT)))
+        sent = [each for each in bucket.requests if each.startswith(f"PUT {ACME}/incoming/")]
+        assert len(sent) == 3
+        assert list(bucket.current()) == [f"{ACME}/{ref.sha256[:2]}/{ref.sha256}"]
+
+    async def test_a_refused_stream_leaves_nothing_behind(self, bucket: MotoBucket, blobs: BlobStore) -> None:
+        with pytest.raises(BlobTooLargeError):
+            await blobs.write(ACME, pieces_of(bytes(LIMIT + 1)))
+        assert bucket.current() == {}
+        assert bucket.uploads() == []
+
+
+class TestAzure(BlobStoreContract):
+    """`az://...`: obstore's client of Azure against a server of ours: what else speaks it needs Node (ADR 0183)."""
+
+    @pytest.fixture
+    async def azure(self) -> AsyncIterator[GoogleServer]:
+        async with cloud_server(AzureServer) as server:
+            yield server
+
+    @pytest.fixture
+    def blobs(self, azure: GoogleServer) -> BlobStore:
+        settings = BlobSettings(url=f"az://{azure.name}", options=azure.options, max_content_bytes=LIMIT)
+        return ObjectBlobStore(settings)
+
+    async def test_large_content_is_sent_in_blocks_and_appears_whole_under_its_hash(
+        self, azure: GoogleServer, blobs: BlobStore
+    ) -> None:
+        ref = await blobs.write(ACME, pieces_of(bytes(LIMIT)))
+        assert sum(each.endswith("?block") for each in azure.requests) == 3
+        assert list(azure.current()) == [f"{ACME}/{ref.sha256[:2]}/{ref.sha256}"]
+
+    async def test_a_refused_stream_leaves_nothing_behind(self, azure: GoogleServer, blobs: BlobStore) -> None:
+        """Blocks that no list has named are no blob, and Azure removes them after a week."""
+        with pytest.raises(BlobTooLargeError):
+            await blobs.write(ACME, pieces_of(bytes(LIMIT + 1)))
+        assert azure.current() == {}
 
 
 class TestS3(BlobStoreContract):
