@@ -38,6 +38,7 @@ class Rows(Part):
     """A page of a listing; its items are read one by one, so that one which cannot be understood hides no other."""
 
     results: tuple[dict[str, object], ...]
+    limit: int = 1  # how many rows it stands for: fewer are shown where some may not be viewed
     links: Links = Field(default=Links(), alias="_links")
 
 

@@ -40,6 +40,8 @@ class ConfluenceServer:
     listing_fails_after: int | None = None
     lists_nothing: bool = False
     duplicates_pages: bool = False
+    hidden: set[str] = field(default_factory=set)  # ids that the account may not view; rows stand for them all the same
+    never_ends: bool = False  # contents: past the end the last page comes again, and names a next one (CONFSERVER-95396)
     search_is_behind: set[str] = field(default_factory=set)  # ids that the search index does not have yet
     no_permissions: set[str] = field(default_factory=set)  # keys of spaces, ids of contents, names of groups: 403
     no_ancestors: set[str] = field(default_factory=set)  # names of groups of which it is not told what they are in
@@ -104,10 +106,12 @@ class ConfluenceServer:
         """Answer a page by offset, as `start` and `limit` ask."""
         start = int(request.query.get("start", "0"))
         size = min(self.page_size, int(request.query.get("limit", "25")))
-        page, links = list(items[start : start + size]), {"base": f"{self.url}{self.context}", "context": self.context}
         by_links = request.path != f"{self.context}/rest/api/content"  # contents are asked for by offset
+        start = min(start, max(0, len(items) - size)) if self.never_ends and not by_links else start
+        page = [each for each in items[start : start + size] if each.get("id") not in self.hidden]
+        links = {"base": f"{self.url}{self.context}", "context": self.context}
         again = self.duplicates_pages and by_links and "again" not in request.query
-        if again or start + size < len(items):
+        if again or start + size < len(items) or (self.never_ends and not by_links):
             asked = {**request.query, "start": str(start if again else start + size)}
             asked = {**asked, "again": "1"} if again else {key: it for key, it in asked.items() if key != "again"}
             links["next"] = f"{request.path.removeprefix(self.context)}?{urlencode(asked)}"
@@ -170,7 +174,7 @@ class ConfluenceServer:
         if "body" in expand and self.on_read is not None:
             self.on_read(content_id)
         piece = self.wiki.pieces.get(content_id)
-        if piece is None or piece.status != CURRENT:
+        if piece is None or piece.status != CURRENT or content_id in self.hidden:
             return _refused(404)
         if "body" in expand:
             self.bodies.append(content_id)

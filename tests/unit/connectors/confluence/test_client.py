@@ -6,6 +6,7 @@ import pytest
 
 from connectors.confluence.client import AnswerError, EndlessListingError, Rest
 from headwater.clients.egress.client import Egress
+from tests.support.confluence import SPACE, confluence_source, followed
 from tests.support.egress import FakeClock, ScriptedServer, egress, reply, scripted
 
 
@@ -33,6 +34,25 @@ async def test_what_moves_up_while_it_is_listed_is_not_missed(way_out: Egress) -
         starts = [each.target.rpartition("=")[2] for each in server.asked]
     assert {str(item["id"]) for item in found if isinstance(item, dict)} == {"1", "2", "3", "4", "5", "6"}
     assert starts == ["0", "2", "0", "2"]
+
+
+@pytest.mark.parametrize("page_size", [1, 4])
+@pytest.mark.parametrize("hidden", [set(), {0, 2, 3, 4, 6, 11}, {*range(2, 9)}])
+async def test_what_may_not_be_viewed_leaves_holes_in_pages_and_no_page_out(hidden: set[int], page_size: int) -> None:
+    async with confluence_source() as source:
+        pages = [source.wiki.write(SPACE, f"Page {number}", "text") for number in range(12)]
+        source.server.page_size, source.server.hidden = page_size, {pages[number] for number in hidden}
+        follower = await followed(source)
+        assert follower.documents.keys() == {*pages} - source.server.hidden
+
+
+@pytest.mark.parametrize("many", [2, 7])
+async def test_a_listing_that_names_a_next_page_for_ever_comes_to_an_end(many: int) -> None:
+    async with confluence_source() as source:
+        pages = {source.wiki.write(SPACE, f"Page {number}", "text") for number in range(many)}
+        source.server.never_ends = True
+        follower = await followed(source)
+        assert follower.documents.keys() == pages
 
 
 async def test_a_listing_that_does_not_end_is_not_believed(way_out: Egress, monkeypatch: pytest.MonkeyPatch) -> None:
