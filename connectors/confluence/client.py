@@ -14,8 +14,8 @@ from headwater.errors import PoisonError, RetryableError
 
 P = TypeVar("P", bound=Part)
 MOST_PAGES: Final = 100_000  # of one listing: a site that never comes to an end is not believed
-# Pages on end that show nothing new. Some versions of Data Center name a next page for ever (CONFSERVER-95396); what the
-# account may not view leaves such pages too, and so many pass over some thousand of those.
+# Pages on end that show nothing new. Some versions of Data Center name a next page for ever (CONFSERVER-95396). What
+# the account may not view leaves such pages too: so many pass over some thousand of those.
 FRUITLESS_PAGES: Final = 25
 
 

@@ -111,11 +111,16 @@ class Restrictions(Part):
 
 
 class Version(Part):
-    """A state of a content; numbers grow by one with each edit."""
+    """A state of a content. Numbers grow by one with each edit, and shrink where older versions are removed."""
 
     number: int
     when: datetime
     by: User | None = None
+
+    @property
+    def made_ms(self) -> int:
+        """Return when it was made, in milliseconds."""
+        return round(self.when.timestamp() * 1000)
 
 
 class Stated(Part):

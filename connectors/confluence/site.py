@@ -18,6 +18,7 @@ from connectors.confluence.rest import (
     Stated,
     Subjects,
     User,
+    Version,
 )
 from connectors.confluence.settings import ConfluenceSettings
 from headwater.clients.egress.errors import ForbiddenError, MissingError
@@ -94,7 +95,7 @@ class Site:
         """Return which kinds of contents are connected."""
         return (PAGE, *((BLOG_POST,) if self.settings.blog_posts else ()), *self.part_kinds)
 
-    async def changed(self, minutes: int, spaces: Collection[SpaceRef]) -> AsyncIterator[tuple[str, int]]:
+    async def changed(self, minutes: int, spaces: Collection[SpaceRef]) -> AsyncIterator[tuple[str, Version]]:
         """Yield ids and versions of what was changed in the last minutes, oldest first.
 
         The time is relative: an absolute one would be read in a time zone that the site does not tell.
@@ -104,7 +105,7 @@ class Site:
             where += f" and space in ({', '.join(quoted(space.key) for space in spaces)})"
         async for item in self.search(f"{where} order by lastmodified asc", "version"):
             found = parsed(Stated, item, "content")
-            yield found.id, found.version.number
+            yield found.id, found.version
 
     async def search(self, cql: str, expand: str) -> AsyncIterator[object]:
         """Yield what the search index has."""

@@ -41,7 +41,7 @@ class ConfluenceServer:
     lists_nothing: bool = False
     duplicates_pages: bool = False
     hidden: set[str] = field(default_factory=set)  # ids that the account may not view; rows stand for them all the same
-    never_ends: bool = False  # contents: past the end the last page comes again, and names a next one (CONFSERVER-95396)
+    never_ends: bool = False  # contents: past the end the last page comes again, with a next one (CONFSERVER-95396)
     search_is_behind: set[str] = field(default_factory=set)  # ids that the search index does not have yet
     no_permissions: set[str] = field(default_factory=set)  # keys of spaces, ids of contents, names of groups: 403
     no_ancestors: set[str] = field(default_factory=set)  # names of groups of which it is not told what they are in

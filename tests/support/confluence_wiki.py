@@ -87,6 +87,10 @@ class Wiki:
         piece.version += 1
         piece.modified_at = self._passed()
 
+    def forget(self, piece_id: str) -> None:
+        """Remove an older version, as retention does; the newer ones are numbered anew."""
+        self.pieces[piece_id].version = max(1, self.pieces[piece_id].version - 1)
+
     def move(self, piece_id: str, parent: str | None) -> None:
         """Put a page below another: neither version nor time tell. Refused below itself."""
         above = parent

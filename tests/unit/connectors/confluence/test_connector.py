@@ -166,7 +166,7 @@ async def test_the_cursor_of_an_earlier_version_reads_nothing_anew_and_notes_whe
     top, page = written(wiki, "Top"), written(wiki, "Page")
     follower = await followed(wiki)
     for each in (top, page):
-        version, _, access, _ = follower.cursor[f"c/{each}"].split(b" ")
+        version, _, access, _, _ = follower.cursor[f"c/{each}"].split(b" ")
         follower.cursor[f"c/{each}"] = b" ".join([version, b"of-before", access])
     wiki.wiki.move(page, top)
     assert {each.external_id for each in await follower.follow()} == {top, page}
