@@ -136,6 +136,26 @@ class Existing(Part):
     status: str
 
 
+class Parent(Part):
+    """What a content lies in, by version 2: a page, folder, whiteboard, database or embed."""
+
+    id: str
+    type: str
+
+
+class Lying(Part):
+    """Version 2: where a content lies. Nowhere: at the top of its space."""
+
+    id: str
+    parent_id: str | None = Field(default=None, alias="parentId")
+    parent_type: str | None = Field(default=None, alias="parentType")
+
+    @property
+    def parent(self) -> Parent | None:
+        """Return what it lies in."""
+        return Parent(id=self.parent_id, type=self.parent_type or "") if self.parent_id else None
+
+
 class Label(Part):
     """One label."""
 

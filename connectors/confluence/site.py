@@ -1,6 +1,6 @@
 """What is asked of a site, in Data Center's words (REST version 1). `cloud.py` says what Cloud answers otherwise."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Final
 
 from connectors.confluence.client import AnswerError, Rest, parsed, segment
@@ -13,6 +13,7 @@ from connectors.confluence.rest import (
     Content,
     GroupRef,
     OperationRestriction,
+    Parent,
     SpacePermission,
     SpaceRef,
     Stated,
@@ -128,6 +129,14 @@ class Site:
         path = f"rest/api/content/{segment(content_id)}/restriction/byOperation/read"
         expand = "restrictions.user,restrictions.group"
         return (await self.rest.read(OperationRestriction, path, expand=expand, limit=200)).restrictions
+
+    async def parents(self, _space: SpaceRef) -> Mapping[str, Parent | None]:
+        """Return what the pages of a space lie in, for those that `ancestors` does not tell all of."""
+        return {}
+
+    async def parent(self, _content_id: str, _kind: str) -> Parent | None:
+        """Return what a content lies in; None where `ancestors` tells all that is above it."""
+        return None
 
     async def with_body(self, content: Content) -> tuple[Content, str] | None:
         """Return a content as it is by now with its body in storage format: all of one look. None where it is gone."""

@@ -47,6 +47,7 @@ class Walk:
         """Yield what comparing each content of the spaces comes to. All of them were met when it ends."""
         self._unmet = self._known = len(self.held)
         for space in spaces:
+            await self._judge.enter(space)
             for listing in (self._site.contents(space), self._site.parts(space)):
                 async for item in listing:
                     async for change in self._met(item, compare):

@@ -37,7 +37,7 @@ class Space:
 
 @dataclass(slots=True, kw_only=True)
 class Piece:
-    """A page, blog post, comment or attachment."""
+    """A page, blog post, comment or attachment; in Cloud a folder, whiteboard, database or embed, with pages in it."""
 
     id: str
     kind: str

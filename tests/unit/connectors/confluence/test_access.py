@@ -9,7 +9,7 @@ import pytest
 from connectors.confluence.access import PermissionsUnknownError, Readers, Restrictions, space_group
 from connectors.confluence.cursor import GROUP, Held, group_state, held_contents, held_groups
 from connectors.confluence.judging import Judge
-from connectors.confluence.rest import Content, GroupRef, Subjects, User, Version
+from connectors.confluence.rest import Content, GroupRef, Parent, Subjects, User, Version
 from connectors.confluence.settings import ConfluenceSettings
 from headwater.errors import PoisonError
 from schemas.events.directory import Group
@@ -29,6 +29,9 @@ class Asked:
     async def restriction(self, content_id: str) -> Subjects:
         self.asked.append(content_id)
         return self.restrictions.get(content_id, Subjects())
+
+    async def parent(self, _content_id: str, _kind: str) -> Parent | None:
+        return None
 
     async def content(self, content_id: str) -> Content | None:
         self.asked.append(content_id)
