@@ -45,8 +45,8 @@ class CloudServer(ConfluenceServer):
             (r"/api/v2/spaces/([^/]+)/pages", self._pages2),
             (r"/api/v2/(folders|whiteboards|databases|embeds)/(\w+)", self._lying),
             (r"/api/v2/(pages|blogposts|footer-comments|inline-comments|attachments)/(\w+)", self._existing),
-            (r"/rest/api/content/(\d+)/child/attachment/(\d+)/download", self._redirected),
-            (r"/media/(\d+)", self._download),
+            (r"/rest/api/content/(\d+)/child/attachment/(att\d+)/download", self._redirected),
+            (r"/media/(att\d+)", self._download),
             (r"/download/.*", lambda *_: web.json_response({"message": "for browsers"}, status=401)),
             (r"/rest/api/(?:space|content).*", lambda *_: web.json_response({"message": "gone"}, status=410)),
         )
@@ -120,6 +120,8 @@ class CloudServer(ConfluenceServer):
         return self.cursored(request, granted)
 
     def _existing(self, _: web.Request, user: str | None, folder: str, content_id: str) -> web.Response:
+        if content_id.startswith("att") is not (folder == "attachments"):
+            return web.json_response({}, status=400)  # no number
         piece = self.wiki.pieces.get(content_id)
         kind = {"pages": "page", "blogposts": "blogpost", "attachments": "attachment"}.get(folder, "comment")
         if piece is None or piece.kind != kind or folder == "inline-comments":

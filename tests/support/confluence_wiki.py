@@ -68,7 +68,7 @@ class Wiki:
     def write(self, space: str, title: str, body: str, *, parent: str | None = None, kind: str = "page") -> str:
         """Make a piece; return its id."""
         piece = Piece(
-            id=str(next(self._ids)),
+            id=f"{'att' if kind == 'attachment' else ''}{next(self._ids)}",
             kind=kind,
             space=space,
             title=title,

@@ -73,6 +73,7 @@ def content(content_id: str, *above: str, kind: str = "page", home: str = "", to
         (User(user_key="k1", username="ann"), {"users": "{k1: lee}"}, "user:lee"),
         (User(account_id="a1", email="ann@example.org"), {}, "user:ann@example.org"),
         (User(account_id="a1", email="ann@example.org"), {"by_email": False}, None),
+        (User(account_id="a1", email="ann@example.org"), {"users": "{a1: lee}"}, "user:lee"),
         (User(username=""), {}, None),
     ],
 )

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from connectors.confluence.client import AnswerError, EndlessListingError, Rest
+from connectors.confluence.site import quoted
 from headwater.clients.egress.client import Egress
 from tests.support.confluence import SPACE, confluence_source, followed
 from tests.support.egress import FakeClock, ScriptedServer, egress, reply, scripted
@@ -87,3 +88,7 @@ async def test_what_is_no_answer_of_the_api_is_said(way_out: Egress, body: bytes
             _ = [each async for each in rest(server, way_out).pages("rest/api/group")]
         with pytest.raises(AnswerError, match="Confluence"):
             _ = [each async for each in rest(server, way_out).rows("rest/api/content")]
+
+
+def test_what_is_quoted_ends_no_quotation() -> None:
+    assert quoted('a"b\\c') == '"a\\"b\\\\c"'

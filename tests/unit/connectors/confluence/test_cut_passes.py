@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from connectors.protocol import Deleted
+from headwater.errors import FatalError
 from tests.support.confluence import SPACE, ConfluenceSource, confluence_source, followed
 from tests.support.sources import Follower
 
@@ -24,6 +25,26 @@ async def test_a_listing_that_was_cut_is_made_again(wiki: ConfluenceSource) -> N
     await follower.follow(at_most=2)
     await follower.follow()
     assert follower.documents.keys() == pages
+
+
+@pytest.mark.parametrize("status", [400, 403])
+async def test_a_listing_that_is_refused_half_way_deletes_nothing_and_is_made_again(
+    wiki: ConfluenceSource, status: int
+) -> None:
+    wiki.settings = {}
+    wiki.server.page_size = 2
+    pages = [wiki.wiki.write(SPACE, f"Page {number}", "text") for number in range(4)]
+    follower = await followed(wiki)
+    wiki.wiki.trash(pages[0])
+    wiki.wiki.clock.passed_s += 3600
+    before = dict(follower.cursor)
+    wiki.server.listing_fails_after, wiki.server.listing_refusal = 1, status
+    with pytest.raises(FatalError, match="nothing is deleted"):
+        await follower.follow()
+    assert (follower.deleted, follower.cursor | {"searched": b""}) == ([], before | {"searched": b""})
+    wiki.mend()
+    await follower.follow()
+    assert follower.deleted == [pages[0]]
 
 
 async def test_what_is_edited_during_a_long_listing_is_found_by_the_next_search(wiki: ConfluenceSource) -> None:
