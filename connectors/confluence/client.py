@@ -56,8 +56,9 @@ class Rest:
 
     async def pages(self, path: str, **query: str | int) -> AsyncIterator[list[object]]:
         """Yield a listing page by page, items as they came. Follows `next` as it is told, below the site's address."""
-        url = _url(path, query)
-        for _ in range(MOST_PAGES):
+        url, asked = _url(path, query), set[str]()
+        while url not in asked and len(asked) < MOST_PAGES:
+            asked.add(url)
             answer = _json(await self.fetch(url), path)
             if not isinstance(answer, Mapping) or not isinstance(answer.get("results"), list):
                 raise AnswerError(f"{path}: no listing; is this a Confluence site?")

@@ -47,6 +47,7 @@ class ConfluenceServer:
     no_permissions: set[str] = field(
         default_factory=set
     )  # keys of spaces, ids of contents, names of groups, "groups": 403
+    untold_status: int = 403  # of the spaces among them; those before 9.1 answer 404
     no_ancestors: set[str] = field(default_factory=set)  # names of groups of which it is not told what they are in
     strangers_go_to: str | None = None  # where requests without credentials are sent to log in
     on_read: Callable[[str], None] | None = None  # before a body is answered
@@ -129,7 +130,7 @@ class ConfluenceServer:
 
     def _permissions(self, _: web.Request, user: str | None, key: str) -> web.Response:
         if key in self.no_permissions:
-            return _refused(403)
+            return _refused(self.untold_status)
         space = self.wiki.spaces[key]
         view, other = (
             {"targetType": kind, "operationKey": name} for kind, name in (("space", "read"), ("page", "create"))

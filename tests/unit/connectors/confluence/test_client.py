@@ -65,13 +65,20 @@ async def test_a_listing_that_does_not_end_is_not_believed(way_out: Egress, monk
             _ = [item async for item in rest(server, way_out).pages("rest/api/content")]
 
 
+async def test_a_listing_that_leads_back_to_a_page_is_not_followed_for_ever(way_out: Egress) -> None:
+    async with scripted(page(1, 2)) as server:
+        with pytest.raises(EndlessListingError):
+            _ = [item async for item in rest(server, way_out).pages("rest/api/group")]
+        assert len(server.asked) == 2
+
+
 @pytest.mark.parametrize(
     ("link", "target"),
     [
         ("/rest/api/group?start=2", "/wiki/rest/api/group?start=2"),
         ("/wiki/rest/api/group?start=2", "/wiki/rest/api/group?start=2"),
         ("https://evil.test/wiki/rest/api/group?start=2", "/wiki/rest/api/group?start=2"),
-        ("//evil.test/rest/api/group", "/wiki/rest/api/group"),
+        ("//evil.test/rest/api/group?start=2", "/wiki/rest/api/group?start=2"),
     ],
 )
 async def test_links_lead_nowhere_but_below_the_site(way_out: Egress, link: str, target: str) -> None:

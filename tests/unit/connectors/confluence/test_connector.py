@@ -115,9 +115,10 @@ async def test_a_listing_that_shows_nothing_is_made_again(wiki: ConfluenceSource
     wiki.settings = {"listing_every_s": 3600}
     wiki.server.lists_nothing = True  # nothing may be viewed yet
     page = written(wiki)
+    wiki.wiki.clock.passed_s += 1800  # longer ago than searches look
     follower = await followed(wiki)
     wiki.server.lists_nothing = False
-    wiki.wiki.clock.passed_s += 1800  # longer ago than searches look
+    wiki.wiki.clock.passed_s += 60
     assert [each.external_id for each in await follower.follow()] == [page]
 
 
@@ -263,9 +264,12 @@ async def test_a_search_looks_back_for_what_the_index_wrote_late() -> None:
 
 async def test_check_names_what_is_missing(wiki: ConfluenceSource) -> None:
     await wiki.connector().check()
-    wiki.server.no_permissions = {SPACE}
-    with pytest.raises(UnauthorisedError, match="administrator of the spaces"):
-        await wiki.connector().check()
+    for untold, status in ((SPACE, 403), (SPACE, 404), ("staff", 403)):
+        wiki.server.no_permissions, wiki.server.untold_status = {untold}, status
+        with pytest.raises(
+            UnauthorisedError, match=r"administrator of the spaces .Data Center 9\.1.*let it see groups"
+        ):
+            await wiki.connector().check()
     wiki.server.answers = [(200, {})] * 2  # something else than Confluence answers there
     with pytest.raises(SourceGoneError, match=r"settings\.url: no Confluence"):
         await wiki.connector().check()

@@ -62,6 +62,15 @@ async def test_what_is_edited_during_a_long_listing_is_found_by_the_next_search(
     assert follower.documents[early].text == "edited"
 
 
+async def test_a_comment_goes_with_a_page_that_may_not_be_viewed_any_more(wiki: ConfluenceSource) -> None:
+    page = wiki.wiki.write(SPACE, "A", "text")
+    comment = wiki.wiki.write(SPACE, "Re", "hm", parent=page, kind="comment")
+    follower = await followed(wiki)
+    wiki.server.hidden = {page}
+    await follower.submit(wiki.connector().items([comment], dict(follower.cursor)))
+    assert follower.deleted == [comment]
+
+
 async def test_a_look_that_is_refused_deletes_nothing(wiki: ConfluenceSource) -> None:
     page = wiki.wiki.write(SPACE, "A", "text")
     follower = await followed(wiki)
