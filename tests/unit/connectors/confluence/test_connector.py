@@ -270,6 +270,9 @@ async def test_check_names_what_is_missing(wiki: ConfluenceSource) -> None:
             UnauthorisedError, match=r"administrator of the spaces .Data Center 9\.1.*let it see groups"
         ):
             await wiki.connector().check()
+    wiki.server.answers = [(403, {})]
+    with pytest.raises(UnauthorisedError, match="use Confluence"):
+        await wiki.connector().check()
     wiki.server.answers = [(200, {})] * 2  # something else than Confluence answers there
     with pytest.raises(SourceGoneError, match=r"settings\.url: no Confluence"):
         await wiki.connector().check()
