@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from connectors.confluence.rest import Content, GroupRef, Subjects, User
+from connectors.confluence.rest import PAGE, Content, GroupRef, Parent, SpaceRef, Subjects, User
 from connectors.confluence.settings import ConfluenceSettings
 from connectors.confluence.site import Site
 from headwater.access.clauses import check_access
@@ -79,6 +79,11 @@ class Restrictions:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._known: dict[str, Subjects] = {}
+        self._parents: dict[str, Parent | None] = {}
+
+    async def enter(self, space: SpaceRef) -> None:
+        """Learn what the pages of a space lie in, so that it is not asked for one by one."""
+        self._parents.update(await self._site.parents(space))
 
     async def above_and_of(self, content: Content) -> list[Subjects]:
         """Return the restrictions that a reader of a page or blog post must satisfy, from the top down.
@@ -90,8 +95,44 @@ class Restrictions:
             self._known[content.id] = UNRESTRICTED if told.is_empty else told
         else:
             self._known.pop(content.id, None)
-        chain = [await self._of(each) for each in (*(above.id for above in content.ancestors), content.id)]
+        places = await self._places(content) if content.type == PAGE else []
+        above = [each.id for each in content.ancestors] + [each.id for each in places if each.type == PAGE]
+        chain = [await self._of(each) for each in dict.fromkeys((*above, content.id))]
+        chain += [await self._of_folder(each) for each in places if each.type != PAGE]
         return [restriction for restriction in chain if not restriction.is_empty]
+
+    async def _places(self, content: Content) -> list[Parent]:
+        """Return what a page lies in, from the bottom up, as far as the site tells that beside its ancestors."""
+        found: list[Parent] = []
+        at = Parent(id=content.id, type=PAGE)
+        while (above := await self._parent(at)) is not None:
+            if above in found:
+                raise PermissionsUnknownError(f"content {content.id} lies in itself, as the site tells")
+            found.append(above)
+            at = above
+        return found
+
+    async def _parent(self, at: Parent) -> Parent | None:
+        if at.id not in self._parents:
+            try:
+                self._parents[at.id] = await self._site.parent(at.id, at.type)
+            except PoisonError as error:
+                raise PermissionsUnknownError(
+                    f"what {at.type or 'content'} {at.id} lies in cannot be read ({error}); let the account view it"
+                ) from error
+        return self._parents[at.id]
+
+    async def _of_folder(self, folder: Parent) -> Subjects:
+        """Return the restriction of what is no page. The site tells none of a folder that has one (CONFCLOUD-82920)."""
+        try:
+            known = await self._of(folder.id)
+        except PermissionsUnknownError:  # not told, as an empty one
+            known = UNRESTRICTED
+        if known.is_empty and not self._site.settings.open_folders:
+            raise PermissionsUnknownError(
+                f"who may view {folder.type} {folder.id} is not told; set open_folders where no folder is restricted"
+            )
+        return known
 
     async def _of(self, content_id: str) -> Subjects:
         known = self._known.get(content_id)

@@ -4,7 +4,7 @@ Version 1 lists and gives contents by search alone any more; what is found comes
 whether something is gone is not to be learned there, for the index is written late: version 2 says that.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 from connectors.confluence.client import AnswerError, Rest, parsed, segment
@@ -15,6 +15,8 @@ from connectors.confluence.rest import (
     Content,
     Existing,
     GroupRef,
+    Lying,
+    Parent,
     SpacePermission,
     SpaceRef,
     Subjects,
@@ -25,6 +27,13 @@ from headwater.clients.egress.errors import ForbiddenError, MissingError, Reques
 from headwater.errors import PoisonError
 
 _FOLDERS: Final = ("pages", "blogposts", "footer-comments", "inline-comments", "attachments")
+_PLACES: Final = {
+    PAGE: "pages",
+    "folder": "folders",
+    "whiteboard": "whiteboards",
+    "database": "databases",
+    "embed": "embeds",
+}
 
 
 class NotFoundYetError(PoisonError):
@@ -61,6 +70,18 @@ class CloudSite(Site):
         if found is None and await self._exists(content_id):
             raise NotFoundYetError(f"content {content_id}: the site's search does not find it yet; the next pass does")
         return found
+
+    async def parents(self, space: SpaceRef) -> Mapping[str, Parent | None]:
+        """Return what the pages of a space lie in: version 1 tells of pages alone."""
+        path = f"api/v2/spaces/{segment(space.id or '')}/pages"
+        lying = [parsed(Lying, item, path) async for page in self.rest.pages(path, limit=250) for item in page]
+        return {each.id: each.parent for each in lying}
+
+    async def parent(self, content_id: str, kind: str) -> Parent | None:
+        """Return what a content lies in. Raises PoisonError where that cannot be read."""
+        if kind not in _PLACES:
+            raise AnswerError(f"content {content_id}: lies in a {kind or 'place'} that is not known here")
+        return (await self.rest.read(Lying, f"api/v2/{_PLACES[kind]}/{segment(content_id)}")).parent
 
     async def with_body(self, content: Content) -> tuple[Content, str] | None:
         """Return a content as it is by now with its body in storage format: all of one look. None where it is gone."""

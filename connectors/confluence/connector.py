@@ -146,6 +146,7 @@ class ConfluenceConnector:
             reader=Reader(site=self.site, knowledge_base=self.knowledge_base, names={}),
             groups=GroupMirror(self.site, self.readers, since),
             since=since,
+            clock=self.clock,
         )
 
 

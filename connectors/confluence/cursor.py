@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from connectors.confluence.rest import GroupRef
+from connectors.confluence.rest import GroupRef, Version
 from connectors.protocol import Cursor
 from schemas.events.directory import Group
 
@@ -25,10 +25,21 @@ class Held:
     facts: str  # hash of what is told of it beside its body
     access: str  # hash
     place: str = ""  # hash of where it lies; empty: an earlier version of this connector did not note it
+    made_ms: int = 0  # when the version was made; 0: an earlier version of this connector did not note it
 
     def encoded(self) -> bytes:
         """Return the part of the cursor."""
-        return f"{self.version} {self.facts} {self.access} {self.place}".rstrip().encode()
+        made = str(self.made_ms or "")
+        return f"{self.version} {self.facts} {self.access} {self.place} {made}".rstrip().encode()
+
+    def is_of(self, version: Version) -> bool:
+        """Say whether it is of this very version, whose number shrinks, and comes again, where older ones are removed.
+
+        Sites that tell whole seconds may tell the same one of two edits: then the number is greater.
+        """
+        if not self.made_ms:
+            return self.version == version.number
+        return self.made_ms == version.made_ms and version.number <= self.version
 
 
 def held_contents(since: Cursor) -> dict[str, Held]:
@@ -36,9 +47,10 @@ def held_contents(since: Cursor) -> dict[str, Held]:
     found = {}
     for part, state in since.items():
         if part.startswith(CONTENT):
-            version, facts, access, place = (*state.decode().split(" "), "", "", "")[:4]
+            version, facts, access, place, made = (*state.decode().split(" "), "", "", "", "")[:5]
             if version.isdecimal():
-                held = Held(version=int(version), facts=facts, access=access, place=place)
+                made_ms = int(made) if made.isdecimal() else 0
+                held = Held(version=int(version), facts=facts, access=access, place=place, made_ms=made_ms)
                 found[part.removeprefix(CONTENT)] = held
     return found
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from connectors.confluence.access import PermissionsUnknownError, Readers, Restrictions, access_token, groups_of
-from connectors.confluence.rest import BLOG_POST, PAGE, Content, GroupRef
+from connectors.confluence.rest import BLOG_POST, PAGE, Content, GroupRef, SpaceRef
 from connectors.confluence.site import Site
 from headwater.errors import PoisonError
 from schemas.events.documents import NOBODY, Access
@@ -31,6 +31,10 @@ class Judge:
         self._restrictions = Restrictions(site)
         self._homes: dict[str, Judged] = {}  # by id of a page, for what belongs to it
         self._same: dict[Access, Judged] = {}  # one object for each access that is met: most pages share one
+
+    async def enter(self, space: SpaceRef) -> None:
+        """Prepare for the contents of a space. Raises PoisonError where it cannot be listed."""
+        await self._restrictions.enter(space)
 
     async def judged(self, content: Content) -> Judged | None:
         """Return whose a content is; None where what it belongs to is gone or not to be viewed."""

@@ -38,6 +38,7 @@ class Rows(Part):
     """A page of a listing; its items are read one by one, so that one which cannot be understood hides no other."""
 
     results: tuple[dict[str, object], ...]
+    limit: int = 1  # how many rows it stands for: fewer are shown where some may not be viewed
     links: Links = Field(default=Links(), alias="_links")
 
 
@@ -110,11 +111,16 @@ class Restrictions(Part):
 
 
 class Version(Part):
-    """A state of a content; numbers grow by one with each edit."""
+    """A state of a content. Numbers grow by one with each edit, and shrink where older versions are removed."""
 
     number: int
     when: datetime
     by: User | None = None
+
+    @property
+    def made_ms(self) -> int:
+        """Return when it was made, in milliseconds."""
+        return round(self.when.timestamp() * 1000)
 
 
 class Stated(Part):
@@ -128,6 +134,26 @@ class Existing(Part):
     """Version 2: whether a content is there."""
 
     status: str
+
+
+class Parent(Part):
+    """What a content lies in, by version 2: a page, folder, whiteboard, database or embed."""
+
+    id: str
+    type: str
+
+
+class Lying(Part):
+    """Version 2: where a content lies. Nowhere: at the top of its space."""
+
+    id: str
+    parent_id: str | None = Field(default=None, alias="parentId")
+    parent_type: str | None = Field(default=None, alias="parentType")
+
+    @property
+    def parent(self) -> Parent | None:
+        """Return what it lies in."""
+        return Parent(id=self.parent_id, type=self.parent_type or "") if self.parent_id else None
 
 
 class Label(Part):

@@ -37,6 +37,7 @@ class ConfluenceSettings(BaseModel, frozen=True, extra="forbid"):
     users: Table = Field(default_factory=dict)  # account id, user name or user key -> user of the directory
     by_email: bool = True  # users of the directory have their address as their id
     by_username: bool = False  # Data Center: users of the directory have their Confluence user name as their id
+    open_folders: bool = False  # Cloud: a folder of which no restriction is told has none; else it is nobody's
     nested_groups: bool = True  # Data Center: one request a group of the site and pass
     listing_every_s: NonNegativeInt = 0  # between complete listings in passes over changes; 0: in every one
     overlap_minutes: PositiveInt = 15  # of two searches: the index is written late

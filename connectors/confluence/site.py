@@ -1,6 +1,6 @@
 """What is asked of a site, in Data Center's words (REST version 1). `cloud.py` says what Cloud answers otherwise."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Final
 
 from connectors.confluence.client import AnswerError, Rest, parsed, segment
@@ -13,11 +13,13 @@ from connectors.confluence.rest import (
     Content,
     GroupRef,
     OperationRestriction,
+    Parent,
     SpacePermission,
     SpaceRef,
     Stated,
     Subjects,
     User,
+    Version,
 )
 from connectors.confluence.settings import ConfluenceSettings
 from headwater.clients.egress.errors import ForbiddenError, MissingError
@@ -94,7 +96,7 @@ class Site:
         """Return which kinds of contents are connected."""
         return (PAGE, *((BLOG_POST,) if self.settings.blog_posts else ()), *self.part_kinds)
 
-    async def changed(self, minutes: int, spaces: Collection[SpaceRef]) -> AsyncIterator[tuple[str, int]]:
+    async def changed(self, minutes: int, spaces: Collection[SpaceRef]) -> AsyncIterator[tuple[str, Version]]:
         """Yield ids and versions of what was changed in the last minutes, oldest first.
 
         The time is relative: an absolute one would be read in a time zone that the site does not tell.
@@ -104,7 +106,7 @@ class Site:
             where += f" and space in ({', '.join(quoted(space.key) for space in spaces)})"
         async for item in self.search(f"{where} order by lastmodified asc", "version"):
             found = parsed(Stated, item, "content")
-            yield found.id, found.version.number
+            yield found.id, found.version
 
     async def search(self, cql: str, expand: str) -> AsyncIterator[object]:
         """Yield what the search index has."""
@@ -127,6 +129,14 @@ class Site:
         path = f"rest/api/content/{segment(content_id)}/restriction/byOperation/read"
         expand = "restrictions.user,restrictions.group"
         return (await self.rest.read(OperationRestriction, path, expand=expand, limit=200)).restrictions
+
+    async def parents(self, _space: SpaceRef) -> Mapping[str, Parent | None]:
+        """Return what the pages of a space lie in, for those that `ancestors` does not tell all of."""
+        return {}
+
+    async def parent(self, _content_id: str, _kind: str) -> Parent | None:
+        """Return what a content lies in; None where `ancestors` tells all that is above it."""
+        return None
 
     async def with_body(self, content: Content) -> tuple[Content, str] | None:
         """Return a content as it is by now with its body in storage format: all of one look. None where it is gone."""

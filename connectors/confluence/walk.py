@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import replace
+from datetime import datetime
 from typing import Final, TypeAlias
 
 from connectors.confluence.client import parsed
@@ -25,9 +26,19 @@ _GONE: Final = "gone, or put away, while it was read; the next pass says which"
 class Walk:
     """What one pass has met."""
 
-    def __init__(self, *, site: Site, judge: Judge, reader: Reader, groups: GroupMirror, since: Cursor) -> None:
+    def __init__(
+        self,
+        *,
+        site: Site,
+        judge: Judge,
+        reader: Reader,
+        groups: GroupMirror,
+        since: Cursor,
+        clock: Callable[[], datetime] = now,
+    ) -> None:
         self.groups, self.held = groups, held_contents(since)
         self.seen: set[str] = set()
+        self._clock, self._looked_us = clock, 0  # when the content at hand was looked at
         self._site, self._judge, self._reader = site, judge, reader
         self._unmet = 0  # of what was held when a listing began; what is new is known when it is met
         self._known = 0  # how many these were
@@ -36,6 +47,7 @@ class Walk:
         """Yield what comparing each content of the spaces comes to. All of them were met when it ends."""
         self._unmet = self._known = len(self.held)
         for space in spaces:
+            await self._judge.enter(space)
             for listing in (self._site.contents(space), self._site.parts(space)):
                 async for item in listing:
                     async for change in self._met(item, compare):
@@ -48,12 +60,13 @@ class Walk:
         """Yield what differs of what was edited in the last minutes."""
         async for content_id, version in self._site.changed(minutes, spaces):
             held = self.held.get(content_id)
-            if held is None or held.version != version:
+            if held is None or not held.is_of(version):
                 async for change in self.looked_at(content_id):
                     yield change
 
     async def looked_at(self, content_id: str) -> AsyncIterator[Observed]:
         """Yield what differs of one content; Deleted where it is gone, in the trash, or not connected any more."""
+        self._look()
         try:
             content = await self._site.content(content_id)
             judged = await self._judge.judged(content) if content is not None else None
@@ -63,15 +76,15 @@ class Walk:
         if content is not None and judged is not None and self._takes(content):
             async for change in self.differences(content, judged):
                 yield change
-        elif (held := self.held.pop(content_id, None)) is not None:
-            yield self._change(content_id, Deleted(), held.version, None)
+        elif self.held.pop(content_id, None) is not None:
+            yield self._change(content_id, Deleted(), None)
 
     async def differences(self, content: Content, judged: Judged) -> AsyncIterator[Observed]:
         """Yield what to submit of a content. A change of access never waits for a body that cannot be read."""
         async for change in self.metadata_of_held(content, judged):
             yield change
         held = self.held.get(content.id)
-        if held is None or held.version != content.version.number:
+        if held is None or not held.is_of(content.version):
             async for change in self._read(content, judged):
                 yield change
 
@@ -82,16 +95,16 @@ class Walk:
         """
         async for change in self.access_of_held(content, judged):
             yield change
-        held, version = self.held.get(content.id), content.version.number
-        if held is None or held.version != version:
+        held = self.held.get(content.id)
+        if held is None or not held.is_of(content.version):
             return
-        now = _held(content, judged)
-        if content.type != ATTACHMENT and held.place not in {"", now.place}:
+        is_now = _held(content, judged)
+        if content.type != ATTACHMENT and held.place not in {"", is_now.place}:
             async for change in self._read(content, judged):
                 yield change
-        elif held.facts != now.facts:
+        elif held.facts != is_now.facts:
             patch = metadata_of(self._reader.state(content, judged.access), links=content.type == ATTACHMENT)
-            yield self._change(content.id, Patched(patch=patch), version, now)
+            yield self._change(content.id, Patched(patch=patch), is_now)
 
     async def access_of_held(self, content: Content, judged: Judged) -> AsyncIterator[Observed]:
         """Yield a Patched where the readers of a content that is held differ, and the groups that they name."""
@@ -103,12 +116,13 @@ class Walk:
         if held is not None and held.access != judged.token:
             kept = replace(held, access=judged.token)
             patch = DocumentPatch(access=judged.access)
-            yield self._change(content.id, Patched(patch=patch), content.version.number, kept)
+            yield self._change(content.id, Patched(patch=patch), kept)
 
     async def _met(self, item: object, compare: Compare) -> AsyncIterator[Observed]:
         content_id = str(item.get("id")) if isinstance(item, dict) else ""
         if content_id in self.seen:
             return  # a page of a listing may come twice
+        self._look()
         try:
             content = parsed(Content, item, "content")
             judged = await self._judge.judged(content)
@@ -153,20 +167,21 @@ class Walk:
         async for group in self.groups.met(judged.groups):
             yield group
         kept, held = _held(content, judged), self.held.get(content.id)
-        if held is not None and held.version == kept.version:
+        if held is not None and held.is_of(content.version):
             what = Patched(patch=metadata_of(what.state, links=True))
-        yield self._change(content.id, what, kept.version, kept)
+        yield self._change(content.id, what, kept)
 
-    def _change(
-        self, content_id: str, what: Upserted | Patched | Deleted, version: int, kept: Held | None
-    ) -> SourceChange:
+    def _look(self) -> None:
+        self._looked_us = int(self._clock().timestamp() * 1_000_000)
+
+    def _change(self, content_id: str, what: Upserted | Patched | Deleted, kept: Held | None) -> SourceChange:
         if kept is not None:
             self.held[content_id] = kept
         state = kept.encoded() if kept is not None else None
         return SourceChange(
             external_id=content_id,
             what=what,
-            source_version=version,
+            source_version=self._looked_us,  # versions may be numbered anew: see ADR 0187
             occurred_at=now(),
             cursor={CONTENT + content_id: state},
             left=self._left(),
@@ -182,4 +197,5 @@ def _held(content: Content, judged: Judged) -> Held:
         facts=facts_token(content),
         access=judged.token,
         place=place_token(content),
+        made_ms=content.version.made_ms,
     )

@@ -16,8 +16,11 @@ from headwater.errors import PoisonError
 MAX_DELIVERY_BYTES: Final = 1024 * 1024
 # What a piece belongs to is looked at as well: it may be told under another name.
 _PIECES: Final = ("page", "blog", "blogpost", "comment", "attachment", "attachments", "content")
+_ATTACHMENTS: Final = ("attachment", "attachments")
 _ONE: Final = re.compile(
-    r"(?:page|blog|blogpost|content|comment|attachment)_(?:created|updated|restored|trashed|removed|copied|published)"
+    r"(?:page|blog|blogpost|content|comment|attachment|blueprint_page)_"
+    r"(?:created|updated|restored|trashed|removed|copied|archived|unarchived"
+    r"|initialized|started|snapshotted|published)"  # the last four are of live documents
 )
 _ONE_AND_BELOW: Final = frozenset({"page_moved", "blog_moved", "content_moved", "content_permissions_updated"})
 _WHO: Final = re.compile(
@@ -69,6 +72,8 @@ def _event(headers: Mapping[str, str], told: Mapping[str, Any]) -> str:
 
 def _ids(event: str, told: Mapping[str, Any]) -> frozenset[str]:
     found = {content_id for name in _PIECES for content_id in _named(told.get(name))}
+    # The interface calls attachments by another form of the number that a delivery may tell.
+    found |= {f"att{each}" for name in _ATTACHMENTS for each in _named(told.get(name)) if each.isdecimal()}
     if not found:
         raise DeliveryError(f"delivery: {event} names no content")
     return frozenset(found)

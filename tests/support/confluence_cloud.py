@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from tests.support.confluence_server import BOT, TOKEN, ConfluenceServer
-from tests.support.confluence_wiki import CURRENT
+from tests.support.confluence_wiki import CURRENT, Piece, Restricted
 
 EMAIL: Final = "bot@example.org"
 
@@ -22,6 +22,8 @@ class CloudServer(ConfluenceServer):
     """Answers as Cloud does."""
 
     context: str = "/wiki"
+    tells_folders: bool = False  # of a folder's restriction; Cloud does not (CONFCLOUD-82920)
+    lies: dict[str, dict[str, str | None]] = field(default_factory=dict)  # by id: told of where it lies instead
     group_ids: dict[str, str] = field(default_factory=dict)  # by name, where it matters which
 
     def account(self, request: web.Request) -> str | None:
@@ -40,9 +42,11 @@ class CloudServer(ConfluenceServer):
             (r"/rest/api/group/([^/]+)/membersByGroupId", self._by_group_id),
             (r"/api/v2/spaces", self._spaces2),
             (r"/api/v2/spaces/([^/]+)/permissions", self._permissions2),
+            (r"/api/v2/spaces/([^/]+)/pages", self._pages2),
+            (r"/api/v2/(folders|whiteboards|databases|embeds)/(\w+)", self._lying),
             (r"/api/v2/(pages|blogposts|footer-comments|inline-comments|attachments)/(\w+)", self._existing),
-            (r"/rest/api/content/(\d+)/child/attachment/(\d+)/download", self._redirected),
-            (r"/media/(\d+)", self._download),
+            (r"/rest/api/content/(\d+)/child/attachment/(att\d+)/download", self._redirected),
+            (r"/media/(att\d+)", self._download),
             (r"/download/.*", lambda *_: web.json_response({"message": "for browsers"}, status=401)),
             (r"/rest/api/(?:space|content).*", lambda *_: web.json_response({"message": "gone"}, status=410)),
         )
@@ -116,11 +120,48 @@ class CloudServer(ConfluenceServer):
         return self.cursored(request, granted)
 
     def _existing(self, _: web.Request, user: str | None, folder: str, content_id: str) -> web.Response:
+        if content_id.startswith("att") is not (folder == "attachments"):
+            return web.json_response({}, status=400)  # no number
         piece = self.wiki.pieces.get(content_id)
         kind = {"pages": "page", "blogposts": "blogpost", "attachments": "attachment"}.get(folder, "comment")
         if piece is None or piece.kind != kind or folder == "inline-comments":
             return web.json_response({}, status=404)
-        return web.json_response({"id": content_id, "status": CURRENT if self.wiki.alive(content_id) else "trashed"})
+        status = CURRENT if self.wiki.alive(content_id) else "trashed"
+        return web.json_response({**self._lies(piece), "status": status})
+
+    def _pages2(self, request: web.Request, user: str | None, space_id: str) -> web.Response:
+        key = bytes.fromhex(space_id).decode()
+        return self.cursored(
+            request, [self._lies(each) for each in self.current() if (each.kind, each.space) == ("page", key)]
+        )
+
+    def _lying(self, _: web.Request, user: str | None, folder: str, content_id: str) -> web.Response:
+        piece = self.wiki.pieces.get(content_id)
+        if piece is None or f"{piece.kind}s" != folder:
+            return web.json_response({}, status=404)
+        return web.json_response(self._lies(piece))
+
+    def _lies(self, piece: Piece) -> dict[str, str | None]:
+        home = self.wiki.pieces[piece.parent] if piece.parent is not None else None
+        return self.lies.get(piece.id) or {
+            "id": piece.id,
+            "parentId": home.id if home is not None else None,
+            "parentType": home.kind if home is not None else None,
+        }
+
+    def _restriction(self, request: web.Request, user: str | None, content_id: str) -> web.Response:
+        piece = self.wiki.pieces.get(content_id)
+        if piece is not None and piece.kind not in {"page", "blogpost"} and not self.tells_folders:
+            return web.json_response(self.subjects(Restricted()))
+        return ConfluenceServer._restriction(self, request, user, content_id)
+
+    def told(self, piece: Piece, expand: str) -> dict[str, Any]:
+        """Return a piece as version 1 tells of it, which knows pages above it alone, up to the first folder."""
+        found = ConfluenceServer.told(self, piece, expand)
+        pages: list[dict[str, str]] = []
+        for each in found.get("ancestors", ()):
+            pages = [*pages, each] if each["type"] == "page" else []
+        return {**found, "ancestors": pages} if "ancestors" in found else found
 
     def _by_group_id(self, request: web.Request, user: str | None, group_id: str) -> web.Response:
         group = next((each for name, each in self.wiki.groups.items() if self.group(name)["id"] == group_id), None)

@@ -43,7 +43,8 @@ class GatewayServer(CloudServer):
 
     def below(self, request: web.Request) -> str:
         """Return the path below the site, behind the gateway or not."""
-        return request.rel_url.raw_path.removeprefix(_BEFORE).removeprefix(self.context)
+        path = request.rel_url.raw_path
+        return path.removeprefix(_BEFORE if path.startswith(_BEFORE) else self.context)
 
     def account(self, request: web.Request) -> str | None:
         """Return who asks."""

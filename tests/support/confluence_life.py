@@ -34,6 +34,7 @@ class Life:
             (4, self.write),
             (3, self.edit),
             (1, self.rename),
+            (2, self.forget),
             (3, self.move),
             (4, self.restrict),
             (2, self.label),
@@ -67,6 +68,10 @@ class Life:
     def rename(self) -> None:
         if piece := self.some():
             self.wiki.edit(piece.id, title=f"{piece.kind} {self.dice.random()}")
+
+    def forget(self) -> None:
+        if piece := self.some():
+            self.wiki.forget(piece.id)
 
     def move(self) -> None:
         page, parent = self.some(("page",)), self.some(("page",))

@@ -38,10 +38,16 @@ class ConfluenceServer:
     expires_after: int | None = None  # so many requests, then the token is refused
     limits_every: int = 0  # each so manieth request is too many
     listing_fails_after: int | None = None
+    listing_refusal: int = 500
     lists_nothing: bool = False
     duplicates_pages: bool = False
+    hidden: set[str] = field(default_factory=set)  # ids that the account may not view; rows stand for them all the same
+    never_ends: bool = False  # contents: past the end the last page comes again, with a next one (CONFSERVER-95396)
     search_is_behind: set[str] = field(default_factory=set)  # ids that the search index does not have yet
-    no_permissions: set[str] = field(default_factory=set)  # keys of spaces, ids of contents, names of groups: 403
+    no_permissions: set[str] = field(
+        default_factory=set
+    )  # keys of spaces, ids of contents, names of groups, "groups": 403
+    untold_status: int = 403  # of the spaces among them; those before 9.1 answer 404
     no_ancestors: set[str] = field(default_factory=set)  # names of groups of which it is not told what they are in
     strangers_go_to: str | None = None  # where requests without credentials are sent to log in
     on_read: Callable[[str], None] | None = None  # before a body is answered
@@ -92,25 +98,27 @@ class ConfluenceServer:
             (r"/rest/api/space/([^/]+)/permissions", self._permissions),
             (r"/rest/api/content", self._contents),
             (r"/rest/api/content/search", self._search),
-            (r"/rest/api/content/(\d+)", self._content),
+            (r"/rest/api/content/((?:att)?\d+)", self._content),
             (r"/rest/api/content/(\d+)/restriction/byOperation/read", self._restriction),
             (r"/rest/api/group", self._groups),
             (r"/rest/api/group/([^/]+)/member", self._members),
             (r"/rest/api/group/([^/]+)/groupancestor", self._ancestors),
-            (r"/download/attachments/(\d+)", self._download),
+            (r"/download/attachments/(att\d+)", self._download),
         )
 
     def paged(self, request: web.Request, items: Sequence[Any]) -> web.Response:
         """Answer a page by offset, as `start` and `limit` ask."""
         start = int(request.query.get("start", "0"))
         size = min(self.page_size, int(request.query.get("limit", "25")))
-        page, links = list(items[start : start + size]), {"base": f"{self.url}{self.context}", "context": self.context}
         by_links = request.path != f"{self.context}/rest/api/content"  # contents are asked for by offset
+        start = min(start, max(0, len(items) - size)) if self.never_ends and not by_links else start
+        page = [each for each in items[start : start + size] if each.get("id") not in self.hidden]
+        links = {"base": f"{self.url}{self.context}", "context": self.context}
         again = self.duplicates_pages and by_links and "again" not in request.query
-        if again or start + size < len(items):
+        if again or start + size < len(items) or (self.never_ends and not by_links):
             asked = {**request.query, "start": str(start if again else start + size)}
             asked = {**asked, "again": "1"} if again else {key: it for key, it in asked.items() if key != "again"}
-            links["next"] = f"{request.path.removeprefix(self.context)}?{urlencode(asked)}"
+            links["next"] = f"{self.below(request)}?{urlencode(asked)}"
         return web.json_response({"results": page, "start": start, "limit": size, "size": len(page), "_links": links})
 
     def _spaces(self, request: web.Request, user: str | None) -> web.Response:
@@ -122,7 +130,7 @@ class ConfluenceServer:
 
     def _permissions(self, _: web.Request, user: str | None, key: str) -> web.Response:
         if key in self.no_permissions:
-            return _refused(403)
+            return _refused(self.untold_status)
         space = self.wiki.spaces[key]
         view, other = (
             {"targetType": kind, "operationKey": name} for kind, name in (("space", "read"), ("page", "create"))
@@ -138,7 +146,7 @@ class ConfluenceServer:
         if self.listing_fails_after is not None:
             self.listing_fails_after -= 1
             if self.listing_fails_after < 0:
-                return _refused(500)
+                return _refused(self.listing_refusal)
         kind, space = request.query["type"], request.query["spaceKey"]
         shown = (
             [] if self.lists_nothing else [each for each in self.current() if each.kind == kind and each.space == space]
@@ -170,7 +178,7 @@ class ConfluenceServer:
         if "body" in expand and self.on_read is not None:
             self.on_read(content_id)
         piece = self.wiki.pieces.get(content_id)
-        if piece is None or piece.status != CURRENT:
+        if piece is None or piece.status != CURRENT or content_id in self.hidden:
             return _refused(404)
         if "body" in expand:
             self.bodies.append(content_id)
@@ -183,6 +191,8 @@ class ConfluenceServer:
         return _refused(404) if piece is None else web.json_response(self.subjects(piece.restriction))
 
     def _groups(self, request: web.Request, user: str | None) -> web.Response:
+        if "groups" in self.no_permissions:
+            return _refused(403)
         return self.paged(request, [{"type": "group", "name": name} for name in sorted(self.wiki.groups)])
 
     def _members(self, request: web.Request, user: str | None, name: str) -> web.Response:

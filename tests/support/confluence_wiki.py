@@ -37,7 +37,7 @@ class Space:
 
 @dataclass(slots=True, kw_only=True)
 class Piece:
-    """A page, blog post, comment or attachment."""
+    """A page, blog post, comment or attachment; in Cloud a folder, whiteboard, database or embed, with pages in it."""
 
     id: str
     kind: str
@@ -68,7 +68,7 @@ class Wiki:
     def write(self, space: str, title: str, body: str, *, parent: str | None = None, kind: str = "page") -> str:
         """Make a piece; return its id."""
         piece = Piece(
-            id=str(next(self._ids)),
+            id=f"{'att' if kind == 'attachment' else ''}{next(self._ids)}",
             kind=kind,
             space=space,
             title=title,
@@ -86,6 +86,10 @@ class Wiki:
         piece.title = title or piece.title
         piece.version += 1
         piece.modified_at = self._passed()
+
+    def forget(self, piece_id: str) -> None:
+        """Remove an older version, as retention does; the newer ones are numbered anew."""
+        self.pieces[piece_id].version = max(1, self.pieces[piece_id].version - 1)
 
     def move(self, piece_id: str, parent: str | None) -> None:
         """Put a page below another: neither version nor time tell. Refused below itself."""

@@ -1,5 +1,6 @@
 """Who an account is, which clauses a content gets, and what is asked again: without a site."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from connectors.confluence.access import PermissionsUnknownError, Readers, Restrictions, space_group
 from connectors.confluence.cursor import GROUP, Held, group_state, held_contents, held_groups
 from connectors.confluence.judging import Judge
-from connectors.confluence.rest import Content, GroupRef, Subjects, User
+from connectors.confluence.rest import Content, GroupRef, Parent, Subjects, User, Version
 from connectors.confluence.settings import ConfluenceSettings
 from headwater.errors import PoisonError
 from schemas.events.directory import Group
@@ -28,6 +29,9 @@ class Asked:
     async def restriction(self, content_id: str) -> Subjects:
         self.asked.append(content_id)
         return self.restrictions.get(content_id, Subjects())
+
+    async def parent(self, _content_id: str, _kind: str) -> Parent | None:
+        return None
 
     async def content(self, content_id: str) -> Content | None:
         self.asked.append(content_id)
@@ -69,6 +73,7 @@ def content(content_id: str, *above: str, kind: str = "page", home: str = "", to
         (User(user_key="k1", username="ann"), {"users": "{k1: lee}"}, "user:lee"),
         (User(account_id="a1", email="ann@example.org"), {}, "user:ann@example.org"),
         (User(account_id="a1", email="ann@example.org"), {"by_email": False}, None),
+        (User(account_id="a1", email="ann@example.org"), {"users": "{a1: lee}"}, "user:lee"),
         (User(username=""), {}, None),
     ],
 )
@@ -92,6 +97,18 @@ def test_more_clauses_than_a_rule_may_have_are_not_cut_off() -> None:
 def test_keys_of_spaces_and_names_of_groups_become_ids_that_principals_may_have() -> None:
     assert (space_group("~ann"), space_group("A B/ü")) == ("space:~ann", "space:A%20B%2F%C3%BC")
     assert GroupRef(name="all staff").group_id == "group:all%20staff"
+
+
+@pytest.mark.parametrize(
+    ("number", "second", "same"), [(7, 5, True), (3, 5, True), (8, 5, False), (7, 6, False), (3, 6, False)]
+)
+def test_a_version_is_known_by_its_time_and_two_of_one_second_by_their_numbers(
+    number: int, second: int, *, same: bool
+) -> None:
+    held = Held(version=7, facts="f", access="a", made_ms=5000)
+    told = Version(number=number, when=datetime.fromtimestamp(second, UTC))
+    assert held.is_of(told) is same
+    assert replace(held, made_ms=0).is_of(told) is (number == 7)
 
 
 async def test_a_restriction_is_asked_for_once_unless_it_is_not_told_any_more() -> None:
@@ -137,8 +154,17 @@ async def test_parts_of_what_is_gone_are_gone_and_of_what_cannot_be_read_nobodys
 
 def test_what_is_held_is_read_back_and_a_part_of_another_form_counts_as_nothing() -> None:
     held = Held(version=7, facts="f", access="a")
-    since = {"c/1": held.encoded(), "c/2": b"x f a", "c/3": b"", "listed": b"8 f a", "c/4": b"9"}
-    assert held_contents(since) == {"1": held, "4": Held(version=9, facts="", access="")}
+    noted = Held(version=7, facts="f", access="a", place="p", made_ms=12)
+    since = {
+        "c/1": held.encoded(),
+        "c/2": b"x f a",
+        "c/3": b"",
+        "listed": b"8 f a",
+        "c/4": b"9",
+        "c/5": noted.encoded(),
+    }
+    assert held_contents(since) == {"1": held, "4": Held(version=9, facts="", access=""), "5": noted}
+    assert (held.encoded(), noted.encoded()) == (b"7 f a", b"7 f a p 12")
 
 
 def test_a_group_differs_by_its_name_its_members_and_what_it_is_at_its_site() -> None:

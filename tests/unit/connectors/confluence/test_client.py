@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from connectors.confluence.client import AnswerError, EndlessListingError, Rest
+from connectors.confluence.site import quoted
 from headwater.clients.egress.client import Egress
+from tests.support.confluence import SPACE, confluence_source, followed
 from tests.support.egress import FakeClock, ScriptedServer, egress, reply, scripted
 
 
@@ -35,6 +37,25 @@ async def test_what_moves_up_while_it_is_listed_is_not_missed(way_out: Egress) -
     assert starts == ["0", "2", "0", "2"]
 
 
+@pytest.mark.parametrize("page_size", [1, 4])
+@pytest.mark.parametrize("hidden", [set(), {0, 2, 3, 4, 6, 11}, {*range(2, 9)}])
+async def test_what_may_not_be_viewed_leaves_holes_in_pages_and_no_page_out(hidden: set[int], page_size: int) -> None:
+    async with confluence_source() as source:
+        pages = [source.wiki.write(SPACE, f"Page {number}", "text") for number in range(12)]
+        source.server.page_size, source.server.hidden = page_size, {pages[number] for number in hidden}
+        follower = await followed(source)
+        assert follower.documents.keys() == {*pages} - source.server.hidden
+
+
+@pytest.mark.parametrize("many", [2, 7])
+async def test_a_listing_that_names_a_next_page_for_ever_comes_to_an_end(many: int) -> None:
+    async with confluence_source() as source:
+        pages = {source.wiki.write(SPACE, f"Page {number}", "text") for number in range(many)}
+        source.server.never_ends = True
+        follower = await followed(source)
+        assert follower.documents.keys() == pages
+
+
 async def test_a_listing_that_does_not_end_is_not_believed(way_out: Egress, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("connectors.confluence.client.MOST_PAGES", 5)
     async with scripted(page(1, 2)) as server:
@@ -44,13 +65,20 @@ async def test_a_listing_that_does_not_end_is_not_believed(way_out: Egress, monk
             _ = [item async for item in rest(server, way_out).pages("rest/api/content")]
 
 
+async def test_a_listing_that_leads_back_to_a_page_is_not_followed_for_ever(way_out: Egress) -> None:
+    async with scripted(page(1, 2)) as server:
+        with pytest.raises(EndlessListingError):
+            _ = [item async for item in rest(server, way_out).pages("rest/api/group")]
+        assert len(server.asked) == 2
+
+
 @pytest.mark.parametrize(
     ("link", "target"),
     [
         ("/rest/api/group?start=2", "/wiki/rest/api/group?start=2"),
         ("/wiki/rest/api/group?start=2", "/wiki/rest/api/group?start=2"),
         ("https://evil.test/wiki/rest/api/group?start=2", "/wiki/rest/api/group?start=2"),
-        ("//evil.test/rest/api/group", "/wiki/rest/api/group"),
+        ("//evil.test/rest/api/group?start=2", "/wiki/rest/api/group?start=2"),
     ],
 )
 async def test_links_lead_nowhere_but_below_the_site(way_out: Egress, link: str, target: str) -> None:
@@ -67,3 +95,7 @@ async def test_what_is_no_answer_of_the_api_is_said(way_out: Egress, body: bytes
             _ = [each async for each in rest(server, way_out).pages("rest/api/group")]
         with pytest.raises(AnswerError, match="Confluence"):
             _ = [each async for each in rest(server, way_out).rows("rest/api/content")]
+
+
+def test_what_is_quoted_ends_no_quotation() -> None:
+    assert quoted('a"b\\c') == '"a\\"b\\\\c"'

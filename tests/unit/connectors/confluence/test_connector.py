@@ -115,9 +115,10 @@ async def test_a_listing_that_shows_nothing_is_made_again(wiki: ConfluenceSource
     wiki.settings = {"listing_every_s": 3600}
     wiki.server.lists_nothing = True  # nothing may be viewed yet
     page = written(wiki)
+    wiki.wiki.clock.passed_s += 1800  # longer ago than searches look
     follower = await followed(wiki)
     wiki.server.lists_nothing = False
-    wiki.wiki.clock.passed_s += 1800  # longer ago than searches look
+    wiki.wiki.clock.passed_s += 60
     assert [each.external_id for each in await follower.follow()] == [page]
 
 
@@ -166,7 +167,7 @@ async def test_the_cursor_of_an_earlier_version_reads_nothing_anew_and_notes_whe
     top, page = written(wiki, "Top"), written(wiki, "Page")
     follower = await followed(wiki)
     for each in (top, page):
-        version, _, access, _ = follower.cursor[f"c/{each}"].split(b" ")
+        version, _, access, _, _ = follower.cursor[f"c/{each}"].split(b" ")
         follower.cursor[f"c/{each}"] = b" ".join([version, b"of-before", access])
     wiki.wiki.move(page, top)
     assert {each.external_id for each in await follower.follow()} == {top, page}
@@ -263,8 +264,14 @@ async def test_a_search_looks_back_for_what_the_index_wrote_late() -> None:
 
 async def test_check_names_what_is_missing(wiki: ConfluenceSource) -> None:
     await wiki.connector().check()
-    wiki.server.no_permissions = {SPACE}
-    with pytest.raises(UnauthorisedError, match="administrator of the spaces"):
+    for untold, status in ((SPACE, 403), (SPACE, 404), ("staff", 403)):
+        wiki.server.no_permissions, wiki.server.untold_status = {untold}, status
+        with pytest.raises(
+            UnauthorisedError, match=r"administrator of the spaces .Data Center 9\.1.*let it see groups"
+        ):
+            await wiki.connector().check()
+    wiki.server.answers = [(403, {})]
+    with pytest.raises(UnauthorisedError, match="use Confluence"):
         await wiki.connector().check()
     wiki.server.answers = [(200, {})] * 2  # something else than Confluence answers there
     with pytest.raises(SourceGoneError, match=r"settings\.url: no Confluence"):

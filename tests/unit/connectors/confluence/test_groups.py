@@ -6,6 +6,8 @@ import pytest
 
 from connectors.confluence.rest import Operation
 from tests.support.confluence import SPACE, ConfluenceSource, confluence_source, followed
+from tests.support.confluence_cloud import CloudServer
+from tests.support.confluence_server import ConfluenceServer
 from tests.support.confluence_wiki import Group, Restricted
 
 
@@ -56,6 +58,7 @@ async def test_a_look_at_one_page_leaves_groups_in_groups_as_they_are(wiki: Conf
     follower = await followed(wiki)
     before = dict(follower.groups)
     assert list(before["group:board"]) == ["group:wiki:group:leads", "user:ann"]
+    assert list(before["group:leads"]) == ["user:bob"]  # which nothing else names
     wiki.wiki.edit(page, "anew")
     await follower.submit(wiki.connector().items([page], dict(follower.cursor)))
     assert (follower.documents[page].text, follower.groups) == ("anew", before)
@@ -68,6 +71,27 @@ async def test_a_group_whose_ancestors_are_not_told_takes_them_from_no_other(wik
     wiki.server.no_ancestors = {"all"}
     follower = await followed(wiki)
     assert list(follower.groups["group:zoo"]) == ["group:wiki:group:leads", "user:ann"]
+
+
+async def test_where_nesting_is_not_told_groups_have_their_own_members_alone(wiki: ConfluenceSource) -> None:
+    wiki.wiki.groups["board"] = Group(users={"ann"}, groups={"leads"})
+    page = restricted(wiki, "board")
+    wiki.server.no_permissions = {"groups"}
+    follower = await followed(wiki)
+    assert (list(follower.groups["group:board"]), list(follower.documents)) == (["user:ann"], [page])
+    assert follower.failed.keys() == {"groups"}
+
+
+@pytest.mark.parametrize("kind", [ConfluenceServer, CloudServer])
+async def test_all_members_of_a_group_of_any_name_are_mirrored(kind: type[ConfluenceServer]) -> None:
+    async with confluence_source(kind) as wiki:  # which tells three of them a request
+        people = {f"user{number}" for number in range(7)}
+        wiki.wiki.users |= {each: each for each in people}
+        wiki.wiki.groups["all hands/2"] = Group(users=people)
+        page = restricted(wiki, "all hands/2")
+        follower = await followed(wiki)
+        (named,) = follower.documents[page].access.clauses[1].principals
+        assert {*follower.groups[named.removeprefix("group:wiki:")]} == {f"user:{each}" for each in people}
 
 
 @pytest.mark.parametrize(

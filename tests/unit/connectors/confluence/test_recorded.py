@@ -55,11 +55,11 @@ async def test_recorded_pages_are_reproduced(kind: type[ConfluenceServer]) -> No
         for page_id, told in expected.items():
             _restore(source, told, pages[page_id])
         follower = Follower(source)
-        changes = {each.external_id: each for each in await follower.submit(source.connector().inner.changes({}))}
-        assert changes.keys() == expected.keys()
+        await follower.submit(source.connector().inner.changes({}))
+        assert follower.documents.keys() == expected.keys()
         for page_id, told in expected.items():
-            found, read = changes[page_id], told["metadata"]["permissions_data"][0]["read"]
-            assert found.source_version == int(told["metadata"]["version"])
+            read = told["metadata"]["permissions_data"][0]["read"]
+            assert follower.cursor[f"c/{page_id}"].split(b" ")[0].decode() == told["metadata"]["version"]
             ours = parse_html(follower.documents[page_id].text.encode())
             assert ours.text == parse_html(pages[page_id].encode()).text
             assert ours.title == told["display_name"]

@@ -131,6 +131,11 @@ FILE = '<ri:attachment ri:filename="a.pdf" />'
         ('<ac:link><ri:shortcut ri:key="jira" ri:parameter="ABC-1" /></ac:link>', "ABC-1"),
         ('<td><ac:emoticon ac:name="tick" /></td>', "<td>:tick:</td>"),
         ('<p onclick="x()">a<script>alert(1)</script><style>p{}</style></p>', "<p>a</p>"),
+        ("<p>a<br />b</p><hr />", "<p>a<br>b</p><hr>"),
+        (
+            f"<div>{macro('status', title='A')}</div><blockquote>{macro('status', title='B')}</blockquote>",
+            "<div><p>A</p></div><blockquote><p>B</p></blockquote>",
+        ),
         ("<p>never <strong>closed", "<p>never <strong>closed</strong></p>"),
     ],
 )
