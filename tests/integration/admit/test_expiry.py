@@ -73,7 +73,7 @@ async def test_what_expired_under_a_worker_that_reads_is_told_by_its_successor(o
     await own.settle_in()
     await own.settled(*await one_partition(own, count=1))
     worker.process.send_signal(signal.SIGSTOP)
-    # Its last request waits in the broker and is answered with the first of them, or the first few: many are to be left.
+    # Its last request waits in the broker and is answered with the first of them, or a few: many are to be left.
     positions = await one_partition(own, count=20)
     await remove_before(own, positions[-1])
     worker.process.send_signal(signal.SIGCONT)
