@@ -96,12 +96,16 @@ def explain(
         return
     typer.echo(f"{told['verdict']['cause']}: {told['detail']}")
     typer.echo(told["remedy"])
-    evidence = {name: value for name, value in told["verdict"].items() if name != "cause"}
+    evidence = {name: value for name, value in told["verdict"].items() if name != "cause" and value != []}
     if evidence:
         _print(evidence, as_json=False)
     if refused := told["refused_since"]:
         say(f"a newer submission was refused ({refused['reason']}), so this is the state before it:")
         say(f"  {refused['explanation']}")
+    for lost in told["expired_unread"]:
+        found = f"found at {lost['found_at']}" if lost["found_at"] else "admission has still to come to it"
+        say(f"submissions expired unread in its partition ({lost['partition']}, lane {lost['lane']}; {found}):")
+        say("  a newer one of this document may have been among them; sync its source in full, or submit it again")
     if told["degraded"]:
         say(f"degraded: {', '.join(told['degraded'])}; with all of it the verdict might be another")
 

@@ -37,9 +37,8 @@ def _show(seen: StackStatus) -> None:
         typer.echo("Kafka does not answer: no lag can be read")
         return
     print_table(("stage", "waiting", "oldest", "group"), _stage_rows(seen))
-    for stage in seen.stages:
-        if stage.expired:
-            typer.echo(f"{stage.stage}: EXPIRED UNREAD, at most {stage.expired} events (docs/runbooks/admission.md)")
+    for line in expiry_lines(seen):
+        typer.echo(line)
     typer.echo(f"\nparked events: {seen.parked}" + (" (headwater parked list)" if seen.parked else ""))
     for store in seen.freshness:
         quantiles = f"p50 up to {store.p50_s:g} s, p95 up to {store.p95_s:g} s"
@@ -49,6 +48,28 @@ def _show(seen: StackStatus) -> None:
         typer.echo(
             f"objective {seen_by.objective} ({seen_by.view}): {verdict}, {seen_by.within} of {seen_by.total} within"
         )
+
+
+def expiry_lines(seen: StackStatus) -> Iterator[str]:
+    """Yield what retention took, or is about to take, before it was read; each line with what to do."""
+    for stage in seen.stages:
+        if stage.expired:
+            yield f"{stage.stage}: EXPIRED UNREAD, at most {stage.expired} events (docs/runbooks/admission.md)"
+        if stage.expires:
+            yield (
+                f"{stage.stage}: what waits is removed unread from {_minute(stage.expires)} on; start the stage, or "
+                f"see why it stands: `headwater logs {stage.stage}`"
+            )
+    if seen.expired_found_at:
+        yield (
+            f"submissions had expired unread when admission looked, {_minute(seen.expired_found_at)}: sync every "
+            "source in full, put again what the API wrote (`headwater parked list --all-tenants --error "
+            "SubmissionsExpiredError`, docs/runbooks/admission.md)"
+        )
+
+
+def _minute(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M} UTC"
 
 
 def _process_rows(seen: StackStatus) -> Iterator[tuple[object, ...]]:

@@ -72,12 +72,12 @@ class KafkaBacklogs:
             ),
         )
         return [
-            Backlog(
-                stage=stage,
-                topic=topic,
-                partition=partition,
-                # Without a commit a group begins at the first record that is kept; so it does where its own expired.
-                position=max(committed[names[topic]].get(partition, 0), starts[names[topic]].get(partition, 0)),
+            _backlog(
+                stage,
+                topic,
+                partition,
+                committed=committed[names[topic]].get(partition),
+                oldest=starts[names[topic]].get(partition, 0),
                 end=ends[names[topic]].get(partition, 0),
             )
             for (stage, topics), committed in zip(inputs.items(), positions, strict=True)
@@ -86,3 +86,16 @@ class KafkaBacklogs:
 
     def _group(self, stage: str, generation: GenerationName) -> str:
         return group_of(self._settings, stage, generation=generation if stage in PER_GENERATION else None)
+
+
+def _backlog(stage: str, topic: Topic, partition: int, *, committed: int | None, oldest: int, end: int) -> Backlog:
+    """Without a commit a group begins at the first record that is kept; so it does where its own expired."""
+    own = oldest if committed is None else committed
+    return Backlog(
+        stage=stage,
+        topic=topic,
+        partition=partition,
+        position=max(own, oldest),
+        end=end,
+        expired=max(0, oldest - own),
+    )

@@ -1,12 +1,14 @@
 """How far each consumer group is behind the log, and how old the oldest waiting event is."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TypeAlias
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeAlias
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 
 from headwater.clients.kafka.config import client_config, consumer_config, group_of, topic_of
 from headwater.errors import RetryableError
@@ -37,6 +39,7 @@ Partition: TypeAlias = tuple[str, int]
 _CLIENT = "headwater-status"
 _TIMEOUT_S = 5.0
 _SEEK_TIMEOUT_S = 2.0
+_RETENTIONS_FROM: Final = timedelta(hours=1)  # topics are kept for days: for what is younger the broker is not asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,30 @@ class LagReader:
         oldest = self._first_waiting(behind)
         events = sum(lag.offsets for lag in behind if lag.partition in oldest)
         first, expired = min(oldest.values(), default=None), sum(lag.expired for lag in known)
-        return StageLag(stage=stage, group=group, events=events, oldest=first, expired=expired)
+        expires = self._expires(oldest, now=datetime.now(tz=UTC))
+        return StageLag(stage=stage, group=group, events=events, oldest=first, expired=expired, expires=expires)
+
+    def _expires(self, oldest: Mapping[Partition, datetime], *, now: datetime) -> datetime | None:
+        """Return when the first of the oldest waiting records may be removed, of those with half their time over."""
+        old = [(topic, at) for (topic, _), at in oldest.items() if now - at > _RETENTIONS_FROM]
+        kept = self._retentions({topic for topic, _ in old})
+        return min(
+            (at + kept[topic] for topic, at in old if topic in kept and now - at > kept[topic] / 2), default=None
+        )
+
+    def _retentions(self, topics: Collection[str]) -> Mapping[str, timedelta]:
+        """Return for how long each topic keeps its records, of those that remove what is old."""
+        if not topics:
+            return {}
+        asked = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
+        answers = self._admin.describe_configs(asked, request_timeout=_TIMEOUT_S)
+        configs = {resource.name: answer.result() for resource, answer in answers.items()}
+        return {
+            topic: timedelta(milliseconds=kept_ms)
+            for topic, config in configs.items()
+            if "delete" in str(config["cleanup.policy"].value)
+            and (kept_ms := int(config["retention.ms"].value or -1)) >= 0
+        }
 
     def _partitions(self, group: str, partitions: Sequence[Partition]) -> Iterator[PartitionLag]:
         if not partitions:

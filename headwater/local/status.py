@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -20,6 +21,7 @@ from headwater.settings import Settings
 
 _FRESHNESS = "headwater_freshness_seconds_bucket"
 _JUDGED = "headwater_freshness_judged_total"
+_EXPIRED_AT = "headwater_submissions_expired_timestamp_seconds"
 _UP = frozenset({"STARTING", "RUNNING"})
 
 
@@ -62,6 +64,9 @@ class StackStatus:
     parked: int | None
     freshness: tuple[Freshness, ...]
     objectives: tuple[ObjectiveStatus, ...]
+    expired_found_at: (
+        datetime | None
+    )  # when admission last found submissions expired unread; None: not since it started
 
 
 async def read_status(settings: Settings, table: Sequence[Process], states: Mapping[str, ProcessState]) -> StackStatus:
@@ -79,6 +84,7 @@ async def read_status(settings: Settings, table: Sequence[Process], states: Mapp
         parked=parked,
         freshness=freshness(pages),
         objectives=objectives(pages),
+        expired_found_at=expired_found_at(pages),
     )
 
 
@@ -122,6 +128,18 @@ def objectives(pages: Sequence[str]) -> tuple[ObjectiveStatus, ...]:
         for (objective, view), verdicts in sorted(counts.items())
         if verdicts.total()
     )
+
+
+def expired_found_at(pages: Sequence[str]) -> datetime | None:
+    """Return when some process last found submissions that had expired unread."""
+    found = [
+        sample.value
+        for page in pages
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name == _EXPIRED_AT and sample.value > 0
+    ]
+    return datetime.fromtimestamp(max(found), tz=UTC) if found else None
 
 
 def quantile(cumulative: Mapping[float, float], share: float) -> float:

@@ -17,6 +17,7 @@ class Backlog:
     partition: int
     position: int  # where the stage's group goes on
     end: int  # of what is committed
+    expired: int = 0  # offsets that were removed before the group had read them, and that it has still to pass
 
     @property
     def events(self) -> int:

@@ -100,6 +100,7 @@ class StageLag:
     events: int  # offsets between committed and end; control records of transactions among them
     oldest: datetime | None  # time of the first waiting event, None when nothing waits
     expired: int = 0  # offsets behind its positions that retention has removed: it has not read these
+    expires: datetime | None = None  # when retention may take what waits, where half of its time is over
 
 
 class Lags(Protocol):

@@ -107,6 +107,12 @@ ADMISSION_ABORTS = Counter("headwater_admission_aborts_total", "Admission transa
 # they said is not in the log, sources must be synced in full: runbook admission.
 SUBMISSIONS_EXPIRED = Counter("headwater_submissions_expired_total", "Submissions removed unread.")
 
+# When that was last found, as Unix time; 0: not since this process started. Within a day of now it pages: a count that
+# is there at the first scrape has not increased for whoever scrapes.
+SUBMISSIONS_EXPIRED_AT = Gauge(
+    "headwater_submissions_expired_timestamp_seconds", "When submissions were last found removed unread."
+)
+
 # 1 while backfill waits for the stages. Normal during a first sync; for hours without lag: runbook admission.
 BACKFILL_PAUSED = Gauge("headwater_backfill_paused", "Backfill waits until fewer bytes are in flight.")
 

@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from schemas.events.base import Event, Position
 from schemas.ids import DocumentId, GenerationName, Principal, Revision, TenantId
 from schemas.topics import Topic
+
+# `error` of a letter that stands for submissions which retention took before admission had read them. Its origin is the
+# first of them; it names no tenant and no document, since nobody has read whose they were.
+SUBMISSIONS_EXPIRED: Final = "SubmissionsExpiredError"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

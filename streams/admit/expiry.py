@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from headwater.errors import FatalError
 from schemas.events.base import Position
-from schemas.events.parked import EventParked
+from schemas.events.parked import SUBMISSIONS_EXPIRED, EventParked
 from schemas.events.queries import AuditRecorded
 from schemas.ids import SYSTEM_TENANT, GenerationName, Principal
 from streams.admit.backlog import Place
@@ -65,7 +65,7 @@ def expired_letter(gap: Gap, *, generation: GenerationName, now: datetime) -> Ev
         headers=(),
         stage=STAGE,
         generation=generation,
-        error=SubmissionsExpiredError.__name__,
+        error=SUBMISSIONS_EXPIRED,
         reason=f"{_lost(gap)}; {_REMEDY}",
         attempts=1,
         parked_at=now,

@@ -18,6 +18,7 @@ from headwater.telemetry.metrics import (
     EVENTS_PARKED,
     EVENTS_SETTLED,
     SUBMISSIONS_EXPIRED,
+    SUBMISSIONS_EXPIRED_AT,
 )
 from headwater.telemetry.tracing import inject_headers, span
 from schemas.codec import encode
@@ -145,6 +146,8 @@ class AdmissionWorker:
         for gap in gaps:
             EVENTS_PARKED.labels(STAGE, SubmissionsExpiredError.__name__).inc()
             SUBMISSIONS_EXPIRED.inc(gap.at_most)
+            if gap.at_most:
+                SUBMISSIONS_EXPIRED_AT.set(now.timestamp())
             log.error(
                 "submissions_expired",
                 topic=gap.topic,

@@ -1,4 +1,4 @@
-"""The alerts on freshness, evaluated on series that somebody thought out: `promtool test rules` reads the same file."""
+"""Alerts that look at a window, evaluated on series that somebody thought out: `promtool test rules` reads the same."""
 
 import re
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ FOLDER: Final = Path(__file__).parents[2] / "deploy/observability"
 TESTS: Final = yaml.safe_load((FOLDER / "alerts_test.yml").read_text())
 _SERIES: Final = re.compile(r"(\w+)\{(.*)\}")
 _STRETCH: Final = re.compile(r"(-?\d+)(?:([+-]\d+)x(\d+))?")
+_ABSENT: Final = re.compile(r"_x(\d+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +34,12 @@ def rules() -> dict[str, dict[str, Any]]:
     return {rule["alert"]: rule for group in groups for rule in group["rules"]}
 
 
-def values(text: str) -> Iterator[float]:
-    """Yield the samples that promtool reads of `0+2x30 60 61+0x5`: a start, a step, how many more."""
+def values(text: str) -> Iterator[float | None]:
+    """Yield the samples that promtool reads of `_x3 0+2x30 60`: none so often; a start, a step, how many more."""
     for part in text.split():
+        if absent := _ABSENT.fullmatch(part):
+            yield from (None for _ in range(int(absent[1])))
+            continue
         found = _STRETCH.fullmatch(part)
         assert found, part
         start, step, more = int(found[1]), int(found[2] or 0), int(found[3] or 0)
@@ -46,7 +50,8 @@ def series_of(entry: dict[str, str], interval_s: float) -> Series:
     found = _SERIES.fullmatch(entry["series"])
     assert found, entry
     labels = frozenset(re.findall(r'(\w+)="([^"]*)"', found[2]))
-    samples = tuple((number * interval_s, value) for number, value in enumerate(values(entry["values"])))
+    told = enumerate(values(entry["values"]))
+    samples = tuple((number * interval_s, value) for number, value in told if value is not None)
     return Series(name=found[1], labels=labels, samples=samples)
 
 
@@ -77,12 +82,12 @@ def test_an_alert_fires_when_it_should_and_only_then(case: Case) -> None:
     assert {labels | {severity} for labels in found} == case.expected
 
 
-def test_each_alert_on_freshness_is_seen_to_fire_and_to_be_silent() -> None:
-    of_freshness = {name for name in rules() if re.search("Burns|Canary|Hidden", name)}
+def test_each_of_them_is_seen_to_fire_and_to_be_silent() -> None:
+    with_a_window = {name for name in rules() if re.search("Burns|Canary|Hidden|Expired", name)}
     by_alert: dict[str, set[bool]] = {}
     for case in cases():
         by_alert.setdefault(case.alert, set()).add(bool(case.expected))
-    assert by_alert == {name: {True, False} for name in of_freshness}
+    assert by_alert == {name: {True, False} for name in with_a_window}
 
 
 def test_what_the_summaries_say_is_what_promtool_would_print() -> None:
@@ -110,6 +115,8 @@ STEADY: Final = Series(
         ("rate(edits_total[5m])", 0.2),
         ('sum(increase(edits_total{lane=~"live|bulk"}[1m])) / sum(increase(edits_total{process="a"}[2m]))', 0.5),
         ("sum(rate(edits_total[5m])) > 2 * 0.05", 0.2),
+        ("max(max_over_time(edits_total[5m])) > time() - 500", 120.0),
+        ("max by (lane) (max_over_time(edits_total[1m])) - 2 * 10", 100.0),
     ],
 )
 def test_the_evaluator_reckons_as_prometheus_does(expression: str, value: float) -> None:
@@ -118,7 +125,12 @@ def test_the_evaluator_reckons_as_prometheus_does(expression: str, value: float)
 
 @pytest.mark.parametrize(
     "expression",
-    ['sum(rate(edits_total{lane="bulk"}[5m]))', "rate(edits_total[5m]) > 1", "rate(edits_total[10s]) > 0"],
+    [
+        'sum(rate(edits_total{lane="bulk"}[5m]))',
+        "rate(edits_total[5m]) > 1",
+        "rate(edits_total[10s]) > 0",
+        "max(max_over_time(edits_total[5m])) > time() - 400",
+    ],
 )
 def test_the_evaluator_sees_nothing_where_there_is_nothing(expression: str) -> None:
     assert evaluate(expression, [STEADY], at_s=600.0) == {}

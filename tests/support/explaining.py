@@ -13,10 +13,10 @@ from headwater.ports.rows import StoreHit
 from query_api.answers.context import Reranked, Selection
 from query_api.explain.evidence import ADMIT, Evidence, LegProbe, Question, Trail
 from query_api.explain.filters import FilterMiss
-from query_api.explain.verdicts import Cause, StoredRows
+from query_api.explain.verdicts import Cause, ExpiredUnread, StoredRows
 from query_api.retrieval.passages import Passage
 from query_api.retrieval.retriever import Leg, Retrieval
-from schemas.events.base import Position, Store
+from schemas.events.base import Lane, Position, Store
 from schemas.events.directory import RetrievalProfile
 from schemas.events.documents import Access, Clause, DocumentOp, DocumentProgressed, ProgressOutcome
 from schemas.events.parked import EventParked
@@ -117,6 +117,11 @@ def _refused(evidence: Evidence) -> Evidence:
 def _undecided(evidence: Evidence) -> Evidence:
     backlog = Backlog(stage=ADMIT, topic=Topic.DOCUMENTS_SUBMITTED, partition=2, position=10, end=22)
     return _trail(evidence, head=None, backlogs=(*evidence.trail.backlogs, backlog), question=None)
+
+
+def _expired_unread(evidence: Evidence) -> Evidence:
+    lost = ExpiredUnread(lane=Lane.LIVE, partition=2, found_at=NOON)
+    return _trail(evidence, head=None, expired_unread=(lost,), question=None)
 
 
 def _deleted(evidence: Evidence) -> Evidence:
@@ -227,6 +232,7 @@ INJECTIONS: Final[Mapping[str, tuple[Cause, Injection]]] = {
     "refused": (Cause.REFUSED, _refused),
     "undecided": (Cause.WAITING, _undecided),
     "never_submitted": (Cause.NEVER_SUBMITTED, _never_submitted),
+    "expired_unread": (Cause.NEVER_SUBMITTED, _expired_unread),
     "purged": (Cause.EXPIRED, _purged),
     "deleted": (Cause.DELETED, _deleted),
     "replica_behind": (Cause.WAITING, _replica_behind),

@@ -12,6 +12,7 @@ from query_api.explain.verdicts import Cause
 from schemas.events.base import Position, Store
 from schemas.events.directory import DirectoryKind, RetrievalProfile
 from schemas.events.documents import DocumentChanged, DocumentOp, DocumentProgressed, ProgressOutcome
+from schemas.events.parked import SUBMISSIONS_EXPIRED, EventParked
 from schemas.ids import DocumentId, Principal, Revision, TenantId
 from tests.support.answering import ALL_STAFF, G1, AnsweringApi, for_only
 from tests.support.golden import golden
@@ -19,6 +20,7 @@ from tests.support.golden import golden
 QUESTION: Final = "annual leave roster"
 TEXT: Final = "annual leave begins three weeks later"
 BETTER: Final = "annual leave roster"
+LOST_AT: Final = datetime(2026, 3, 2, 12, tzinfo=UTC)  # when admission found that submissions had expired unread
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,6 +97,27 @@ async def never_submitted(case: Case) -> None:
 async def undecided(case: Case) -> None:
     await never_submitted(case)
     case.replica.api.backlogs.waiting["admit"] = 12
+
+
+async def expired_unread(case: Case) -> None:
+    await never_submitted(case)
+    await lose_unread(case)
+
+
+async def lose_unread(case: Case, *, partition: int = 3, topic: str = "rag.documents.submitted") -> EventParked:
+    """Record that submissions expired before admission had read them, in the document's partition unless told."""
+    letter = replace(
+        golden(EventParked, "decoded"),
+        origin=Position(topic=topic, partition=partition, offset=len(case.replica.api.documents.parked)),
+        stage="admit",
+        error=SUBMISSIONS_EXPIRED,
+        parked_at=LOST_AT,
+        tenant_id=None,
+        document_id=None,
+        revision=None,
+    )
+    await case.replica.api.documents.record_parked([letter])
+    return letter
 
 
 async def refused(case: Case) -> None:
@@ -190,6 +213,7 @@ MISHAPS: Final[Mapping[Mishap, Cause]] = {
     refused: Cause.REFUSED,
     undecided: Cause.WAITING,
     never_submitted: Cause.NEVER_SUBMITTED,
+    expired_unread: Cause.NEVER_SUBMITTED,
     deleted: Cause.DELETED,
     replica_behind: Cause.WAITING,
     expired: Cause.EXPIRED,

@@ -1,4 +1,4 @@
-"""As much of PromQL as alerts on counters need: rate, increase, sum by, arithmetic, comparison, `and`.
+"""As much of PromQL as our tested alerts need: rate, increase, max_over_time, sum and max by, time, arithmetic, `and`.
 
 Ranges are extrapolated to their edges as Prometheus does it, so that an alert is seen here when it is seen there.
 """
@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from operator import eq, gt, mul, truediv
-from typing import Final, TypeAlias
+from operator import add, eq, gt, mul, sub, truediv
+from typing import Final, Protocol, TypeAlias
 
 Labels: TypeAlias = frozenset[tuple[str, str]]
 Vector: TypeAlias = Mapping[Labels, float]
@@ -16,9 +16,10 @@ Value: TypeAlias = Vector | float
 Samples: TypeAlias = Sequence[tuple[float, float]]  # (seconds, value), in order
 
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0}
-_TOKEN: Final = re.compile(r'\s*(=~|!=|==|[A-Za-z_]\w*|\d+(?:\.\d+)?[smh]?|"[^"]*"|[(){}\[\],=*/>])')
+_TOKEN: Final = re.compile(r'\s*(=~|!=|==|[A-Za-z_]\w*|\d+(?:\.\d+)?[smh]?|"[^"]*"|[(){}\[\],=*/>-])')
 _BINDING: Final[tuple[Mapping[str, Callable[[float, float], float]], ...]] = (
     {">": gt, "==": eq},
+    {"-": sub},
     {"*": mul, "/": truediv},
 )
 # A range reaches beyond its samples by at most this share of their distance.
@@ -27,7 +28,7 @@ _REACH: Final = 1.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """One series of a counter."""
+    """One series of a counter or a gauge."""
 
     name: str
     labels: Labels
@@ -102,16 +103,20 @@ class _Parser:
 
     def _operand(self) -> Value:
         token = self.take()
-        if token == "sum":
-            return self._sum()
-        if token in {"rate", "increase"}:
+        if token in _OVER_LABELS:
+            return self._aggregate(_OVER_LABELS[token])
+        if token in _OVER_TIME:
             self.take("(")
-            value = self._range(per_second=token == "rate")
+            value = self._range(_OVER_TIME[token])
             self.take(")")
             return value
+        if token == "time":
+            self.take("(")
+            self.take(")")
+            return self._at_s
         return float(token)
 
-    def _sum(self) -> Vector:
+    def _aggregate(self, combine: Callable[[float, float], float]) -> Vector:
         by: tuple[str, ...] = ()
         if self._next == "by":
             self.take()
@@ -120,11 +125,11 @@ class _Parser:
         value = self.conjunction()
         self.take(")")
         assert not isinstance(value, float)
-        summed: dict[Labels, float] = {}
+        found: dict[Labels, float] = {}
         for labels, each in value.items():
             kept = frozenset(pair for pair in labels if pair[0] in by)
-            summed[kept] = summed.get(kept, 0.0) + each
-        return summed
+            found[kept] = combine(found[kept], each) if kept in found else each
+        return found
 
     def _names(self) -> Iterator[str]:
         self.take("(")
@@ -134,7 +139,7 @@ class _Parser:
                 self.take()
         self.take(")")
 
-    def _range(self, *, per_second: bool) -> Vector:
+    def _range(self, of: "_OfRange") -> Vector:
         name, matchers = self.take(), dict(self._matchers())
         self.take("[")
         window_s = seconds(self.take())
@@ -142,9 +147,9 @@ class _Parser:
         found: dict[Labels, float] = {}
         for series in self._series:
             if series.name == name and all(matches(dict(series.labels)) for matches in matchers.values()):
-                increase = _increase(series.samples, since_s=self._at_s - window_s, until_s=self._at_s)
-                if increase is not None:
-                    found[series.labels] = increase / window_s if per_second else increase
+                value = of(series.samples, since_s=self._at_s - window_s, until_s=self._at_s)
+                if value is not None:
+                    found[series.labels] = value
         return found
 
     def _matchers(self) -> Iterator[tuple[str, Callable[[Mapping[str, str]], bool]]]:
@@ -202,3 +207,22 @@ def _increase(samples: Samples, *, since_s: float, until_s: float) -> float | No
     reach_s = distance_s * _REACH
     extended_s = covered_s + sum(edge_s if edge_s < reach_s else distance_s / 2 for edge_s in (before_s, after_s))
     return grown * extended_s / covered_s
+
+
+def _rate(samples: Samples, *, since_s: float, until_s: float) -> float | None:
+    increase = _increase(samples, since_s=since_s, until_s=until_s)
+    return None if increase is None else increase / (until_s - since_s)
+
+
+def _maximum(samples: Samples, *, since_s: float, until_s: float) -> float | None:
+    return max((value for at_s, value in samples if since_s <= at_s <= until_s), default=None)
+
+
+class _OfRange(Protocol):
+    """What a function over time makes of the samples of one series; None: nothing."""
+
+    def __call__(self, samples: Samples, *, since_s: float, until_s: float) -> float | None: ...
+
+
+_OVER_TIME: Final[Mapping[str, _OfRange]] = {"rate": _rate, "increase": _increase, "max_over_time": _maximum}
+_OVER_LABELS: Final[Mapping[str, Callable[[float, float], float]]] = {"sum": add, "max": max}

@@ -11,7 +11,7 @@ from headwater.ports.read_model import RefusedSubmission
 from headwater.ports.rows import StoreHit
 from query_api.answers.context import Selection
 from query_api.explain.filters import FilterMiss
-from query_api.explain.verdicts import StoredRows
+from query_api.explain.verdicts import ExpiredUnread, StoredRows
 from query_api.retrieval.passages import Passage
 from query_api.retrieval.retriever import Leg
 from schemas.events.base import Position, Store
@@ -45,6 +45,7 @@ class Trail:
     letters: tuple[EventParked, ...] = ()
     changed: Position | None = None  # of the newest revision in the log, where it is recorded
     backlogs: tuple[Backlog, ...] = ()
+    expired_unread: tuple[ExpiredUnread, ...] = ()  # since the newest revision was admitted; newest first
 
     @property
     def revision(self) -> Revision | None:

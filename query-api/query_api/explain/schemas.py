@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from query_api.documents.views import ReadMeta
-from query_api.explain.verdicts import Refused, Verdict
+from query_api.explain.verdicts import ExpiredUnread, Refused, Verdict
 from query_api.retrieval.retriever import Degradation
 from query_api.search.schemas import MAX_TOP_K, QueryModel
 from schemas.events.queries import QueryKind
@@ -40,6 +40,11 @@ class ExplainResponse(BaseModel, frozen=True):
     refused_since: Refused | None = Field(
         description="A newer submission that was not admitted: the verdict is about the state before it. Told to "
         "administrators and to maintainers of the source."
+    )
+    expired_unread: tuple[ExpiredUnread, ...] = Field(
+        description="Submissions in the document's partition that expired before admission had read them, and that "
+        "nobody has dealt with: a newer one of this document may have been among them. Of `never_submitted` they are "
+        "the evidence, and stand there. Told to administrators and to maintainers of the source."
     )
     degraded: tuple[Degradation, ...] = Field(description="What was away: with it the verdict might be another.")
     meta: ReadMeta

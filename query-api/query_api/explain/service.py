@@ -17,7 +17,7 @@ from query_api.explain.evidence import Evidence, Question, Trail
 from query_api.explain.question_gathering import gather_question
 from query_api.explain.schemas import ExplainRequest, ExplainResponse
 from query_api.explain.trail_gathering import gather_trail
-from query_api.explain.verdicts import Refused, Verdict
+from query_api.explain.verdicts import ExpiredUnread, NeverSubmitted, Refused, Verdict
 from query_api.explain.walk import judge
 from query_api.explain.wording import word
 from query_api.identity import Identity
@@ -71,6 +71,7 @@ class ExplainService:
             detail=wording.detail,
             remedy=wording.remedy,
             refused_since=self._refused_since(trail, verdict, source),
+            expired_unread=self._expired_unread(trail, verdict, source),
             degraded=tuple(degraded),
             meta=ReadMeta(as_of=as_of, generation=generation),
         )
@@ -113,6 +114,12 @@ class ExplainService:
         if isinstance(verdict, Refused) or not self._maintains(trail.head, source):
             return None
         return trail_checks.refused_since(trail)
+
+    def _expired_unread(self, trail: Trail, verdict: Verdict, source: SourceId | None) -> tuple[ExpiredUnread, ...]:
+        """Return what else may have been submitted, unless it is the verdict's own evidence."""
+        if isinstance(verdict, NeverSubmitted) or not self._maintains(trail.head, source):
+            return ()
+        return trail.expired_unread
 
     def _is_api_source(self, source: SourceId) -> bool:
         entry = self.runtime.directory.get(self._caller.tenant_id, DirectoryKind.SOURCE, source)

@@ -56,7 +56,7 @@ def not_admitted(trail: Trail) -> Verdict | None:
         return None
     before = [backlog for backlog in trail.backlogs if backlog.stage == ADMIT and backlog.events]
     if not before:
-        return NeverSubmitted()
+        return NeverSubmitted(expired_unread=trail.expired_unread)
     behind = sum(backlog.events for backlog in before)
     place = Place(stage=ADMIT, store=None, partition=before[0].partition, behind=behind)
     return Waiting(places=(place,), answering=None)

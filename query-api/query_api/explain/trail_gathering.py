@@ -10,6 +10,7 @@ from headwater.ports.heads import Head
 from headwater.ports.read_model import DocumentView, LetterFilter
 from headwater.settings import Settings
 from query_api.explain.evidence import ADMIT, STAGES, Trail
+from query_api.explain.expiry_gathering import expired_unread
 from query_api.explain.schemas import ExplainRequest
 from query_api.identity import Identity
 from query_api.retrieval.retriever import legs_of
@@ -57,7 +58,9 @@ async def gather_trail(
         reports={} if recorded is None else _reports(recorded),
     )
     stages = _stages_under_way(head, asked, generation)
-    return trail if not stages else await _with_work(runtime, trail, tenant, stages)
+    if stages:
+        trail = await _with_work(runtime, trail, tenant, stages)
+    return replace(trail, expired_unread=await expired_unread(runtime, trail, tenant=tenant))
 
 
 async def _with_work(runtime: Runtime, trail: Trail, tenant: TenantId, stages: Collection[str]) -> Trail:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from query_api.explain.filters import FilterMiss
-from schemas.events.base import Position, Store
+from schemas.events.base import Lane, Position, Store
 from schemas.ids import KnowledgeBaseId, Principal, Revision
 
 
@@ -69,9 +69,19 @@ class StoredRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiredUnread:
+    """Submissions that were removed before admission had read them: one of this document may have been among them."""
+
+    lane: Lane
+    partition: int  # the document's own
+    found_at: datetime | None  # when admission found them gone; null: it has not come to that place yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NeverSubmitted:
     """Nothing of this document is in the log, nothing waits for admission, and nothing was refused."""
 
+    expired_unread: tuple[ExpiredUnread, ...] = ()  # newest first; with any, it may have been submitted and lost
     cause: Literal[Cause.NEVER_SUBMITTED] = Cause.NEVER_SUBMITTED
 
 

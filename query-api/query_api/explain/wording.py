@@ -1,5 +1,6 @@
 """What a verdict says to people: one sentence with the evidence, one with the remedy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -9,6 +10,7 @@ from query_api.explain.verdicts import (
     Deleted,
     Empty,
     Expired,
+    ExpiredUnread,
     FilteredOut,
     Found,
     Hidden,
@@ -38,10 +40,7 @@ def word(verdict: Verdict) -> Wording:  # noqa: C901, PLR0911, PLR0912 - a table
     """Return what a verdict says."""
     match verdict:
         case NeverSubmitted():
-            return Wording(
-                detail="nothing was ever submitted under this name, or it was forgotten after its deletion",
-                remedy="Check tenant, source and external id; put the document, or sync its source.",
-            )
+            return _never_submitted(verdict)
         case Refused():
             return Wording(
                 detail=f"admission refused the newest submission ({verdict.reason}): {verdict.explanation}",
@@ -125,6 +124,29 @@ def word(verdict: Verdict) -> Wording:  # noqa: C901, PLR0911, PLR0912 - a table
             )
         case _:
             assert_never(verdict)
+
+
+def _never_submitted(verdict: NeverSubmitted) -> Wording:
+    if not verdict.expired_unread:
+        return Wording(
+            detail="nothing was ever submitted under this name, or it was forgotten after its deletion",
+            remedy="Check tenant, source and external id; put the document, or sync its source.",
+        )
+    return Wording(
+        detail="nothing that admission has read was submitted under this name; but submissions expired unread in the "
+        f"document's partition, and one of it may have been among them: {describe(verdict.expired_unread)}",
+        remedy="Submit it again: sync its source in full (`headwater sources sync NAME --mode full`), or put the "
+        "document; check tenant, source and external id.",
+    )
+
+
+def describe(lost: Sequence[ExpiredUnread]) -> str:
+    """Say where submissions expired unread, and when that was found."""
+    return "; ".join(
+        f"partition {each.partition}, lane {each.lane.value}, "
+        + ("admission has still to come to it" if each.found_at is None else f"found at {each.found_at.isoformat()}")
+        for each in lost
+    )
 
 
 def _waiting(verdict: Waiting) -> Wording:

@@ -91,6 +91,34 @@ def test_what_retention_took_unread_is_counted_until_the_group_goes_on(settings:
     assert prepare_stage(settings).expired == 0
 
 
+@pytest.mark.parametrize(
+    ("cleanup", "age_days", "expires_in_days"),
+    [("delete", 6.0, None), ("delete", 8.0, 6.0), ("compact", 8.0, None)],
+    ids=["young", "half its time over", "kept whatever its age"],
+)
+def test_when_retention_takes_what_waits_is_told_once_half_of_its_time_is_over(
+    settings: Settings, cleanup: str, age_days: float, expires_in_days: float | None
+) -> None:
+    topic, now = topic_of(settings, Topic.DOCUMENTS_DEFERRED, generation=settings.generation), datetime.now(tz=UTC)
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    kept = {"cleanup.policy": cleanup, "retention.ms": str(14 * 86_400_000)}
+    for created in admin.create_topics([NewTopic(topic, 1, 1, config=kept)]).values():
+        created.result(30)
+    try:
+        producer = Producer(producer_config(settings.kafka, client_id="t"))
+        at = now - timedelta(days=age_days)
+        producer.produce(topic, key=b"k", value=b"v", timestamp=int(at.timestamp() * 1_000))
+        assert producer.flush(30) == 0
+        lag = prepare_stage(settings)
+    finally:
+        for deleted in admin.delete_topics([topic]).values():
+            deleted.result(30)
+    assert lag.oldest is not None
+    wanted = None if expires_in_days is None else lag.oldest + timedelta(days=14)
+    assert lag.expires == wanted
+    assert wanted is None or abs(wanted - now - timedelta(days=expires_in_days or 0)) < timedelta(seconds=1)
+
+
 def delete_before(settings: Settings, offset: int) -> None:
     admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
     position = TopicPartition(topic_of(settings, Topic.DOCUMENTS_CHANGED), 0, offset)

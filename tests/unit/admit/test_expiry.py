@@ -51,7 +51,7 @@ def test_the_letter_of_a_gap_is_the_same_each_time_and_names_what_to_do() -> Non
     [found] = gap(Place(offset=10), 14)
     letter = expired_letter(found, generation=GenerationName("g1"), now=NOON)
     assert (letter.origin.topic, letter.origin.partition, letter.origin.offset) == (*BACKFILL, 10)
-    assert (letter.error, letter.tenant_id) == ("SubmissionsExpiredError", None)
+    assert (letter.error, letter.tenant_id) == (SubmissionsExpiredError.__name__, None)
     assert "offsets 10 to 13 (at most 4 submissions)" in letter.reason
     assert "headwater sources sync NAME --mode full" in letter.reason
     encode(letter)

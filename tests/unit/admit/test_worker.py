@@ -13,7 +13,7 @@ from headwater.errors import RetryableError
 from headwater.heads.directory_table import DirectoryTable
 from headwater.heads.environment import WritableEnvironment
 from headwater.settings import Settings
-from headwater.telemetry.metrics import SUBMISSIONS_EXPIRED
+from headwater.telemetry.metrics import SUBMISSIONS_EXPIRED, SUBMISSIONS_EXPIRED_AT
 from schemas.codec import decode, encode
 from schemas.events.base import Lane, Position, Store
 from schemas.events.directory import DirectoryKind, Group, KnowledgeBase, Source
@@ -219,11 +219,23 @@ def test_what_expired_is_told_together_with_the_position_behind_it(bench: Bench)
         bench.worker.tell_expired(found, None)
     assert (bench.writer.log, bench.writer.positions) == ([], {})
     before = SUBMISSIONS_EXPIRED._value.get()
+    SUBMISSIONS_EXPIRED_AT.set(0)
     bench.worker.tell_expired(found, None)
     assert [topic for topic, _ in bench.writer.log] == ["parked", "audit"]
     assert decode(bench.writer.log[0][1] or b"", EventParked).error == "SubmissionsExpiredError"
     assert bench.writer.positions == {(TOPICS.submitted, 2): Place(offset=9)}
     assert SUBMISSIONS_EXPIRED._value.get() - before == 4
+    assert (
+        SUBMISSIONS_EXPIRED_AT._value.get() == decode(bench.writer.log[0][1] or b"", EventParked).parked_at.timestamp()
+    )
+
+
+def test_a_gap_of_which_everything_was_settled_pages_nobody(bench: Bench) -> None:
+    SUBMISSIONS_EXPIRED_AT.set(0)
+    bench.worker.tell_expired(
+        gaps({(TOPICS.submitted, 2): Place(offset=5, note="3")}, {TOPICS.submitted: {2: 7}}), None
+    )
+    assert SUBMISSIONS_EXPIRED_AT._value.get() == 0
 
 
 def test_lag_is_what_lies_between_read_and_end() -> None:

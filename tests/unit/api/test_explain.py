@@ -12,13 +12,16 @@ from query_api.explain.verdicts import Cause
 from schemas.events.base import Position, Store
 from schemas.events.directory import DirectoryKind, Source
 from schemas.events.documents import DocumentOp
+from schemas.events.parked import EventResolved, LetterState
 from schemas.events.queries import AuditRecorded, QueryExecuted
 from schemas.ids import SYSTEM_TENANT, DocumentId, GenerationName, KnowledgeBaseId, Revision, TenantId
 from tests.support import mishaps
 from tests.support.answering import AnsweringApi, answering_api, for_only
+from tests.support.golden import golden
 from tests.support.mishaps import MISHAPS, QUESTION, Case, Mishap
 
 ACME = TenantId("acme")
+LOST = {"lane": "live", "partition": 3, "found_at": "2026-03-02T12:00:00Z"}
 
 
 @pytest.fixture
@@ -78,6 +81,58 @@ class TestEvidence:
         await mishaps.never_submitted(case)
         told = await verdict_of(case)
         assert (told["verdict"]["cause"], told["refused_since"]) == ("refused", None)
+
+    async def test_a_document_that_may_have_been_lost_unread_is_told_so_with_the_remedy(self, case: Case) -> None:
+        told = await verdict_of(case, mishaps.expired_unread)
+        assert told["verdict"] == {"cause": "never_submitted", "expired_unread": [LOST]}
+        assert (told["expired_unread"], "found at 2026-03-02T12:00:00" in told["detail"]) == ([], True)
+        assert "headwater sources sync NAME --mode full" in told["remedy"]
+
+    @pytest.mark.parametrize("other", [each for each in MISHAPS if MISHAPS[each] is not Cause.NEVER_SUBMITTED])
+    async def test_what_expired_unread_is_told_beside_every_other_verdict(self, case: Case, other: Mishap) -> None:
+        await mishaps.lose_unread(case)
+        told = await verdict_of(case, other)
+        assert (told["verdict"]["cause"], told["expired_unread"]) == (MISHAPS[other], [LOST])
+
+    @pytest.mark.parametrize(
+        ("place", "lane"),
+        [
+            ({"topic": "rag.documents.backfill"}, "backfill"),
+            ({"topic": "rag.documents.submitted", "partition": 4}, None),  # other documents lie there
+            ({"topic": "rag.directory.submitted"}, None),
+        ],
+    )
+    async def test_only_where_its_own_submissions_lie(
+        self, case: Case, place: dict[str, Any], lane: str | None
+    ) -> None:
+        await mishaps.lose_unread(case, **place)
+        told = await verdict_of(case, mishaps.never_submitted)
+        assert [each["lane"] for each in told["verdict"]["expired_unread"]] == ([] if lane is None else [lane])
+
+    @pytest.mark.parametrize(("admitted_after_ms", "told_of"), [(-1, [LOST]), (+1, [])])
+    async def test_what_was_admitted_since_was_not_lost(
+        self, case: Case, admitted_after_ms: int, told_of: list[Any]
+    ) -> None:
+        await mishaps.lose_unread(case)
+        case.change_head(revision=int(mishaps.LOST_AT.timestamp() * 1_000) + admitted_after_ms)
+        assert (await verdict_of(case))["expired_unread"] == told_of
+
+    async def test_a_letter_that_was_dealt_with_counts_only_for_a_document_that_is_not_there(self, case: Case) -> None:
+        letter = await mishaps.lose_unread(case)
+        dealt_with = replace(golden(EventResolved, "discarded"), letter=letter, state=LetterState.DISCARDED)
+        await case.replica.api.documents.record_resolved([dealt_with])
+        assert (await verdict_of(case))["expired_unread"] == []
+        assert (await verdict_of(case, mishaps.never_submitted))["verdict"]["expired_unread"] == [LOST]
+
+    async def test_what_admission_has_still_to_find_gone_is_told_too(self, case: Case) -> None:
+        case.replica.api.backlogs.expired["admit"] = 4
+        told = await verdict_of(case, mishaps.never_submitted)
+        assert [(each["partition"], each["found_at"]) for each in told["verdict"]["expired_unread"]] == [(3, None)]
+
+    async def test_a_reader_is_not_told_what_expired(self, case: Case) -> None:
+        await mishaps.lose_unread(case)
+        case.headers = await case.replica.api.key("eve", scopes=("read",), tenant=case.tenant)
+        assert (await verdict_of(case))["expired_unread"] == []
 
     async def test_waiting_tells_stage_partition_and_number(self, case: Case) -> None:
         told = await verdict_of(case, mishaps.waiting)
@@ -177,7 +232,7 @@ class TestEvidence:
     async def test_a_document_that_never_came_is_named_by_its_address(self, case: Case) -> None:
         path = "/v1/documents/wiki/bmV2ZXIubWQ/explain"
         response = await case.replica.api.client.post(path, json=case.body, headers=dict(case.headers))
-        assert response.json()["verdict"] == {"cause": "never_submitted"}
+        assert response.json()["verdict"] == {"cause": "never_submitted", "expired_unread": []}
 
     @pytest.mark.parametrize(
         ("body", "field"),

@@ -96,6 +96,7 @@ EXPLAINED = {
     "detail": "it waits at embed, behind at most 17 events of partition 3",
     "remedy": "Wait a moment and ask again.",
     "refused_since": {"reason": "file_too_large", "explanation": "content: 10 bytes, and a file may have 9"},
+    "expired_unread": [{"lane": "live", "partition": 3, "found_at": "2026-03-02T12:00:00Z"}],
     "degraded": ["keywords_only"],
 }
 
@@ -110,6 +111,7 @@ def test_explaining_prints_cause_remedy_and_evidence(api: StubApi) -> None:
     assert "behind: 17" in result.output
     assert "refused (file_too_large)" in result.output
     assert "a file may have 9" in result.output
+    assert "expired unread in its partition (3, lane live; found at 2026-03-02T12:00:00Z)" in result.output
     assert "degraded: keywords_only" in result.output
     (asked,) = api.asked  # with the caller's own key: the verdict may be one that sam must not be told
     assert asked.key == "hw_test"

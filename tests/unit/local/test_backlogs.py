@@ -52,8 +52,8 @@ async def test_each_stage_is_asked_by_its_group_in_the_documents_own_partition()
 async def test_admission_has_a_backlog_for_each_lane_and_one_group_for_all_generations() -> None:
     admin = FakeAdmin({"rag.documents.submitted": 48, "rag.documents.backfill": 2})
     backlogs = await KafkaBacklogs(Settings(), admin).of_document(ACME, DOCUMENT, stages=("admit",), generation=G2)
-    assert [(each.topic, each.position, each.events) for each in backlogs] == [
-        (Topic.DOCUMENTS_SUBMITTED, 48, 2),
-        (Topic.DOCUMENTS_BACKFILL, 5, 45),  # what it had not read has expired
+    assert [(each.topic, each.position, each.events, each.expired) for each in backlogs] == [
+        (Topic.DOCUMENTS_SUBMITTED, 48, 2, 0),
+        (Topic.DOCUMENTS_BACKFILL, 5, 45, 3),  # what it had not read has expired
     ]
     assert admin.groups == ["headwater-admit"]
