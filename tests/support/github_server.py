@@ -7,7 +7,6 @@ import base64
 import hashlib
 import json
 import re
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,47 +16,17 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from tests.support.github_answers import Answer, RefusedError
 from tests.support.github_app import FakeApp
 from tests.support.github_diffs import comparison
 from tests.support.github_graphql import answered
-from tests.support.github_shapes import comment_shape, issue_shape, release_shape
-from tests.support.github_state import (
-    FILE,
-    LINK,
-    ORGANISATION,
-    GithubState,
-    Repo,
-    Tree,
-    stamp,
-    tree_sha,
-)
+from tests.support.github_issues import of_issues
+from tests.support.github_shapes import release_shape, repository_shape
+from tests.support.github_state import ORGANISATION, GithubState, Repo
+from tests.support.github_trees import entry_shape, tree_shape
 
 TOKEN = "ghp_synthetic"
 WIKI = ".wiki.git/git-upload-pack"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """Something to answer instead, once."""
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    message: str = "Said so"
-
-
-def primary_limit(seconds: int) -> Answer:
-    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + seconds)}
-    return Answer(status=403, headers=headers, message="API rate limit exceeded")
-
-
-SECONDARY_LIMIT = Answer(status=403, headers={"Retry-After": "30"}, message="You have exceeded a secondary rate limit")
-
-
-class RefusedError(Exception):
-    """What is answered with a status alone."""
-
-    def __init__(self, status: int, location: str | None = None) -> None:
-        self.status, self.location = status, location
 
 
 @dataclass(slots=True)
@@ -182,11 +151,11 @@ class GithubServer:
             case ["repositories", repository_id] if int(repository_id) in self.state.repos:
                 repo = self.state.repos[int(repository_id)]
                 if self._shown(repo):
-                    return self._described(repo)
+                    return repository_shape(self.state, repo)
             case ["installation" | "app", *_] | ["repos", _, _, "installation"]:
                 return self._of_app(parts)
             case ["repos", _, _]:
-                return self._described(self._repo(parts))
+                return repository_shape(self.state, self._repo(parts))
             case ["repos", _, _, *below]:
                 return self._of_repository(self._repo(parts), below, query)
         raise RefusedError(404)
@@ -194,7 +163,7 @@ class GithubServer:
     def _of_app(self, parts: Sequence[str]) -> Any:
         match parts:
             case ["installation", "repositories"] if self._by_app:
-                return [] if self.lists_nothing else self._described_all(self.app.has)
+                return [] if self.lists_nothing else self._shown_of(self.app.has)
             case ["app", "installations", number, "access_tokens"] if int(number) == self.app.installation:
                 if self.app.suspended:
                     raise RefusedError(403)
@@ -215,7 +184,7 @@ class GithubServer:
             case ["repos"]:
                 if self.fails_after_pages is not None and int(query.get("page", "1")) > self.fails_after_pages:
                     raise RefusedError(502)
-                return [] if self.lists_nothing else self._described_all(lambda each: each.owner == ORGANISATION)
+                return [] if self.lists_nothing else self._shown_of(lambda each: each.owner == ORGANISATION)
             case ["members"]:
                 wanted = query.get("role", "all")
                 logins = [login for login, role in state.members.items() if wanted in {"all", role}]
@@ -252,7 +221,7 @@ class GithubServer:
                 teams = [self.state.teams[each] for each in sorted(repo.teams) if each in self.state.teams]
                 return [{"id": each.id, "slug": each.slug, "name": each.slug} for each in teams]
             case ["issues" | "pulls" as kind, *more]:
-                return self._of_issues(repo, kind, more, query)
+                return of_issues(self.state, repo, (kind, *more), query, url=self.url)
             case ["releases"]:
                 shown = [each for each in reversed(repo.releases.values()) if each.id not in self.hides_releases]
                 return [release_shape(self.state, repo, each) for each in shown]
@@ -267,73 +236,15 @@ class GithubServer:
                     raise RefusedError(409 if repo.head is None else 404)
                 return {"ref": f"refs/heads/{repo.branch}", "object": {"sha": repo.head, "type": "commit"}}
             case ["git", "trees", sha]:
-                return self._tree(repo, sha, recursive="recursive" in query)
+                whole = "recursive" in query
+                return tree_shape(repo, sha, recursive=whole, most=self.tree_entries if whole else self.folder_entries)
             case ["compare", commits]:
                 base, _, head = commits.partition("...")
                 if base in repo.commits and head in repo.commits:
                     return comparison(repo, base, head, limit=self.compared_files)
             case ["contents", *path]:
-                return self._entry(repo, "/".join(path), query["ref"])
+                return entry_shape(repo, "/".join(path), query["ref"])
         raise RefusedError(404)
-
-    def _of_issues(self, repo: Repo, kind: str, more: Sequence[str], query: Mapping[str, str]) -> Any:
-        if not repo.has_issues:
-            raise RefusedError(410)
-        if not more:
-            return self._issues(repo, query)
-        issue = repo.issues.get(int(more[0]))
-        if issue is None:
-            raise RefusedError(410)
-        if more[1:] == ["comments"]:
-            return [comment_shape(self.state, each) for each in issue.comments] if kind == "issues" else []
-        return issue_shape(self.state, self.url, repo, issue)
-
-    def _tree(self, repo: Repo, sha: str, *, recursive: bool) -> dict[str, Any]:
-        tree = self._known_tree(repo, sha)
-        entries = [
-            {"path": path, "mode": mode, "type": "commit" if mode == "160000" else "blob", "sha": blob}
-            | ({"size": len(repo.blobs[blob])} if blob in repo.blobs else {})
-            for path, (mode, blob) in tree.items()
-            if recursive or "/" not in path
-        ]
-        for folder in sorted({path.rpartition("/")[0] for path in tree if "/" in path}):
-            below = {path[len(folder) + 1 :]: entry for path, entry in tree.items() if path.startswith(f"{folder}/")}
-            if recursive or "/" not in folder:
-                entries.append({"path": folder, "mode": "040000", "type": "tree", "sha": tree_sha(below)})
-        entries += [] if recursive else self._upper_folders(tree, entries)
-        entries.sort(key=lambda each: str(each["path"]))
-        most = self.tree_entries if recursive else self.folder_entries
-        return {"sha": sha, "tree": entries[:most], "truncated": len(entries) > most}
-
-    def _upper_folders(self, tree: Tree, entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        named = {each["path"] for each in entries}
-        missing = {path.partition("/")[0] for path in tree if "/" in path} - named
-        found = []
-        for folder in missing:
-            below = {path[len(folder) + 1 :]: entry for path, entry in tree.items() if path.startswith(f"{folder}/")}
-            found.append({"path": folder, "mode": "040000", "type": "tree", "sha": tree_sha(below)})
-        return found
-
-    def _known_tree(self, repo: Repo, sha: str) -> Tree:
-        if sha in repo.commits:
-            return repo.commits[sha].tree
-        for commit in reversed(repo.commits.values()):
-            folders = {path[: at.start()] for path in commit.tree for at in re.finditer("/", path)}
-            for folder in folders:
-                below = {p[len(folder) + 1 :]: entry for p, entry in commit.tree.items() if p.startswith(f"{folder}/")}
-                if tree_sha(below) == sha:
-                    return below
-        raise RefusedError(404)
-
-    def _entry(self, repo: Repo, path: str, commit: str) -> Any:
-        tree = repo.commits[commit].tree if commit in repo.commits else {}
-        if path not in tree:
-            raise RefusedError(404)
-        mode, sha = tree[path]
-        kind = {FILE: "file", LINK: "symlink"}.get(mode, "submodule")
-        content = repo.blobs.get(sha, b"")
-        encoded = base64.b64encode(content).decode()
-        return {"type": kind, "path": path, "sha": sha, "size": len(content), "content": encoded}
 
     def _blob(self, repo: Repo, sha: str) -> bytes:
         if self.on_read is not None:
@@ -342,34 +253,12 @@ class GithubServer:
             raise RefusedError(404)
         return repo.blobs[sha]
 
-    def _issues(self, repo: Repo, query: Mapping[str, str]) -> list[dict[str, Any]]:
-        since, is_created = query.get("since", ""), query.get("sort", "created") == "created"
-        found = sorted(
-            repo.issues.values(), key=lambda each: (each.created_at if is_created else each.updated_at, each.number)
-        )
-        return [issue_shape(self.state, self.url, repo, each) for each in found if stamp(each.updated_at) >= since]
-
-    def _described_all(self, wanted: Callable[[Repo], bool]) -> list[dict[str, Any]]:
-        return [self._described(each) for each in self.state.repos.values() if wanted(each) and self._shown(each)]
-
-    def _described(self, repo: Repo) -> dict[str, Any]:
-        state, is_ours = self.state, repo.owner == ORGANISATION
-        owner = {"login": ORGANISATION, "id": state.organisation_id, "type": "Organization"}
-        return {
-            "id": repo.id,
-            "name": repo.name,
-            "full_name": repo.full_name,
-            "owner": owner if is_ours else state.account(repo.owner),
-            "html_url": f"https://github.test/{repo.full_name}",
-            "private": repo.visibility != "public",
-            "visibility": repo.visibility,
-            "default_branch": repo.branch,
-            "archived": repo.archived,
-            "fork": False,
-            "has_issues": repo.has_issues,
-            "has_discussions": repo.has_discussions,
-            "has_wiki": repo.has_wiki,
-        }
+    def _shown_of(self, wanted: Callable[[Repo], bool]) -> list[dict[str, Any]]:
+        return [
+            repository_shape(self.state, each)
+            for each in self.state.repos.values()
+            if wanted(each) and self._shown(each)
+        ]
 
 
 @asynccontextmanager

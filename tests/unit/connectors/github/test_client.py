@@ -10,7 +10,7 @@ from connectors.protocol import Deleted, SourceGoneError
 from headwater.clients.egress.errors import RateLimitedError, SourceAwayError
 from headwater.errors import UnauthorisedError
 from tests.support.corpora import corpus
-from tests.support.github_server import SECONDARY_LIMIT, Answer, primary_limit
+from tests.support.github_answers import SECONDARY_LIMIT, Answer, primary_limit
 from tests.support.github_source import OrganisationSource
 from tests.support.sources import Follower
 

@@ -11,7 +11,7 @@ from connectors.github.wikis import NoWikiError, WikiTooLargeError
 from connectors.protocol import Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
 from headwater.clients.egress.errors import ForbiddenError, SourceAwayError
 from headwater.errors import PoisonError, UnauthorisedError
-from tests.support.github_server import Answer
+from tests.support.github_answers import Answer
 from tests.support.github_source import OrganisationSource
 from tests.support.github_state import Repo
 from tests.support.sources import Follower
