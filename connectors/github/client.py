@@ -12,7 +12,6 @@ from connectors.github.git import GitClient
 from connectors.github.graphql import GithubGraphQL
 from connectors.github.models import (
     Comparison,
-    Entry,
     InstallationRepositories,
     Issue,
     Organisation,
@@ -133,15 +132,6 @@ class GithubClient:
                 "not compared, and nothing is deleted"
             )
         return found
-
-    async def entry(self, repository: Repository, path: str, commit: str) -> Entry | None:
-        """Return what a path is in a commit; None where it is nothing, or a folder."""
-        url = self.below(repository, f"contents/{quote(path)}?ref={quote(commit, safe='')}")
-        try:
-            body = await self._body(url)
-        except MissingError:
-            return None
-        return None if body.lstrip().startswith(b"[") else read_as(Entry, body)
 
     async def content(self, repository: Repository, sha: str, *, max_bytes: int) -> AsyncIterator[bytes]:
         """Yield a blob's bytes. Raise FileTooLargeError above the limit."""

@@ -138,14 +138,6 @@ class Comparison(Answer, frozen=True):
     files: tuple[Touched, ...] = ()
 
 
-class Entry(Answer, frozen=True):
-    """One path of a commit."""
-
-    type: str
-    sha: str
-    size: int
-
-
 class Label(Answer, frozen=True):
     """A label of an issue."""
 

@@ -23,7 +23,7 @@ from tests.support.github_graphql import answered
 from tests.support.github_issues import of_issues
 from tests.support.github_shapes import release_shape, repository_shape
 from tests.support.github_state import ORGANISATION, GithubState, Repo
-from tests.support.github_trees import entry_shape, tree_shape
+from tests.support.github_trees import tree_shape
 
 TOKEN = "ghp_synthetic"
 WIKI = ".wiki.git/git-upload-pack"
@@ -128,7 +128,7 @@ class GithubServer:
         if parts[:3] and parts[0] == "repos" and parts[3:5] == ["git", "blobs"]:
             return self._blob(self._repo(parts), parts[5]), {}
         found = self._found(parts, request.query)
-        if not isinstance(found, list) or parts[3:4] == ["contents"]:
+        if not isinstance(found, list):
             return json.dumps(found).encode(), {}
         size, page = int(request.query.get("per_page", "30")), int(request.query.get("page", "1"))
         begin = (page - 1) * (size - 1 if self.duplicates_items and size > 1 else size)
@@ -242,8 +242,6 @@ class GithubServer:
                 base, _, head = commits.partition("...")
                 if base in repo.commits and head in repo.commits:
                     return comparison(repo, base, head, limit=self.compared_files)
-            case ["contents", *path]:
-                return entry_shape(repo, "/".join(path), query["ref"])
         raise RefusedError(404)
 
     def _blob(self, repo: Repo, sha: str) -> bytes:

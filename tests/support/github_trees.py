@@ -1,11 +1,10 @@
 """What the API tells of git's trees. Shapes: docs.github.com/rest, version 2022-11-28."""
 
-import base64
 import re
 from typing import Any
 
 from tests.support.github_answers import RefusedError
-from tests.support.github_state import FILE, LINK, SUBMODULE, Repo, Tree, tree_sha
+from tests.support.github_state import SUBMODULE, Repo, Tree, tree_sha
 
 
 def tree_shape(repo: Repo, sha: str, *, recursive: bool, most: int) -> dict[str, Any]:
@@ -21,18 +20,6 @@ def tree_shape(repo: Repo, sha: str, *, recursive: bool, most: int) -> dict[str,
     entries += [_folder(tree, each) for each in folders if recursive or "/" not in each]
     entries.sort(key=lambda each: str(each["path"]))
     return {"sha": sha, "tree": entries[:most], "truncated": len(entries) > most}
-
-
-def entry_shape(repo: Repo, path: str, commit: str) -> dict[str, Any]:
-    """Show what a path is."""
-    tree = repo.commits[commit].tree if commit in repo.commits else {}
-    if path not in tree:
-        raise RefusedError(404)
-    mode, sha = tree[path]
-    kind = {FILE: "file", LINK: "symlink"}.get(mode, "submodule")
-    content = repo.blobs.get(sha, b"")
-    encoded = base64.b64encode(content).decode()
-    return {"type": kind, "path": path, "sha": sha, "size": len(content), "content": encoded}
 
 
 def _folder(tree: Tree, path: str) -> dict[str, Any]:

@@ -135,6 +135,39 @@ async def test_links_and_submodules_are_no_documents(source: OrganisationSource,
     assert follower.view() == source.truth()
 
 
+@pytest.mark.parametrize("named", [False, True])
+async def test_a_file_of_megabytes_that_is_no_text_arrives_whole(
+    source: OrganisationSource, follower: Follower, *, named: bool
+) -> None:
+    """A comparison tells no lines of it."""
+    repo = filled(source)
+    repo.put("docs/1.md", b"%PDF-1.7 " * 200_000)
+    await follower.follow()
+    edited = b"%PDF-2.0 " * 200_000
+    repo.put("docs/1.md", edited)
+    repo.put("new/2.md", edited)
+    connector, since = source.connector(), dict(follower.cursor)
+    files = [f"repo:{repo.id}/file/{path}" for path in ("docs/1.md", "new/2.md")]
+    changes = await follower.submit(connector.items(files, since) if named else connector.changes(since))
+    assert [type(each.what) for each in changes] == [Upserted, Upserted]
+    assert not follower.failed
+    assert follower.view() == source.truth()
+
+
+async def test_what_cannot_be_told_of_a_path_deletes_nothing(source: OrganisationSource, follower: Follower) -> None:
+    repo = filled(source)
+    await follower.follow()
+    source.server.refused = {"git/trees": 404}  # a right that was lost looks like a path that is gone
+    files = [f"repo:{repo.id}/file/docs/1.md"]
+    assert await follower.submit(source.connector().items(files, dict(follower.cursor))) == []
+    assert follower.failed
+    repo.put("docs/1.md", b"\0no text")
+    assert await follower.follow() == []
+    source.server.refused = {}
+    assert [type(each.what) for each in await follower.follow()] == [Upserted]
+    assert follower.view() == source.truth()
+
+
 async def test_a_large_file_is_reported_and_holds_up_nothing(source: OrganisationSource, follower: Follower) -> None:
     source.settings["max_bytes"] = 100
     repo = filled(source)

@@ -42,7 +42,7 @@ async def test_a_rename_costs_no_content(source: OrganisationSource, follower: M
     assert kinds(await follower.follow()) == [Patched, Patched]
     assert ids(follower) == {"text/z.md": "a.md", "b.md": "b.md", "text/c.md": "docs/c.md"}
     assert source.downloads == downloads
-    assert not [each for each in source.server.requests[asked:] if "trees" in each]
+    assert not [each for each in source.server.requests[asked:] if "recursive" in each]
     await follower.settle()
     moved(("text/z.md", "a.md"))(repo)
     assert kinds(await follower.follow()) == [Patched]
