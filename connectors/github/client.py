@@ -21,6 +21,7 @@ from connectors.github.models import (
     Tree,
     read_as,
 )
+from connectors.github.paging import Pages
 from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.conditional import Validators
 from headwater.clients.egress.errors import MissingError, ResponseTooLargeError, SourceAwayError
@@ -187,13 +188,14 @@ class GithubClient:
         return Listing(bodies=tuple(bodies), seen=tuple(seen))
 
     async def pages(self, path: str, query: Mapping[str, str] | None = None) -> AsyncIterator[tuple[str, Fetched]]:
-        """Yield each page of a listing with its URL."""
-        url: str | None = self._url(path, query or {})
+        """Yield each page of a listing with its URL. Raise EndlessListingError where links lead back."""
+        url: str | None = (first := self._url(path, query or {}))
+        pages = Pages(name=path, first=first)
         while url is not None:
             page = await self._fetched(url)
             yield url, page
             found = _NEXT.search(page.headers.get("link", ""))
-            url = found[1] if found else None
+            url = pages.after(found[1]) if found else None
 
     def _url(self, path: str, query: Mapping[str, str]) -> str:
         asked: Sequence[str] = [f"{name}={quote(value, safe='')}" for name, value in query.items()]

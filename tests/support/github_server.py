@@ -52,6 +52,8 @@ class GithubServer:
     on_answer: Callable[[str], object] | None = None  # before anything is answered
     asked_of_git: list[bytes] = field(default_factory=list)
     graph_error: str | None = None  # its type
+    stands_still: str | None = None  # a pattern of paths, or a query's name: each page is the first, and none the last
+    cursor_of_all: str | None = "same"  # of such pages of GraphQL
     token: str = TOKEN
     app: FakeApp = field(default_factory=FakeApp)
     _by_app: bool = False  # the request that is answered shows a token of the app
@@ -109,7 +111,13 @@ class GithubServer:
             nothing = {"discussion": None, "discussions": {"pageInfo": {"hasNextPage": False}, "nodes": []}}
             data = None if self.graph_error == "NOT_FOUND" else {"repository": nothing}
             return web.json_response({"data": data, "errors": [{"type": self.graph_error, "message": "Said so"}]})
-        return web.json_response(answered(self.state, self._shown, asked["query"], asked["variables"]))
+        still = self.stands_still is not None and f"query {self.stands_still}(" in asked["query"]
+        after = {"after": None} if still else {}
+        told = json.dumps(answered(self.state, self._shown, asked["query"], asked["variables"] | after))
+        if still:
+            on = json.dumps({"hasNextPage": True, "endCursor": self.cursor_of_all})
+            told = re.sub(r'(?<="pageInfo": ){[^}]*}', on, told)
+        return web.Response(text=told, content_type="application/json")
 
     def _admits(self, authorization: str, path: str) -> bool:
         if path.startswith("/app/") or path.endswith("/installation"):
@@ -127,10 +135,13 @@ class GithubServer:
     def _body(self, parts: Sequence[str], request: web.Request) -> tuple[bytes, dict[str, str]]:
         if parts[:3] and parts[0] == "repos" and parts[3:5] == ["git", "blobs"]:
             return self._blob(self._repo(parts), parts[5]), {}
-        found = self._found(parts, request.query)
+        still = self.stands_still is not None and re.search(self.stands_still, request.path) is not None
+        found = self._found(parts, {} if still else request.query)
         if not isinstance(found, list):
             return json.dumps(found).encode(), {}
         size, page = int(request.query.get("per_page", "30")), int(request.query.get("page", "1"))
+        if still:
+            return json.dumps(found[:size]).encode(), {"Link": f'<{self.url}{request.path_qs}>; rel="next"'}
         begin = (page - 1) * (size - 1 if self.duplicates_items and size > 1 else size)
         shown = found[begin : begin + size]
         links = {}
