@@ -67,8 +67,9 @@ class Repository(Answer, frozen=True):
 
     @property
     def seen_by(self) -> str:
-        """Return `public`, `internal` or `private`."""
-        return self.visibility or ("private" if self.private else "public")
+        """Return `public`, `internal` or `private`: the last, whatever else is said, for what no one else may see."""
+        told = self.visibility or ("private" if self.private else "public")
+        return told if told == "internal" or (told == "public" and not self.private) else "private"
 
 
 class InstallationRepositories(Answer, frozen=True):

@@ -14,14 +14,13 @@ def repository_shape(state: GithubState, repo: Repo) -> dict[str, Any]:
         "owner": owner if repo.owner == ORGANISATION else state.account(repo.owner),
         "html_url": f"https://github.test/{repo.full_name}",
         "private": repo.visibility != "public",
-        "visibility": repo.visibility,
         "default_branch": repo.branch,
         "archived": repo.archived,
         "fork": False,
         "has_issues": repo.has_issues,
         "has_discussions": repo.has_discussions,
         "has_wiki": repo.has_wiki,
-    }
+    } | ({"visibility": repo.visibility} if state.tells_visibility else {})
 
 
 def issue_shape(state: GithubState, url: str, repo: Repo, issue: FakeIssue) -> dict[str, Any]:

@@ -155,6 +155,7 @@ class GithubState:
 
     organisation_id: int = 900
     base_permission: str = "none"
+    tells_visibility: bool = True  # older servers tell `private` alone
     accounts: dict[str, int] = field(default_factory=dict)
     members: dict[str, str] = field(default_factory=dict)  # login -> role
     teams: dict[int, FakeTeam] = field(default_factory=dict)
