@@ -27,4 +27,9 @@ def _listed(state: GithubState, repo: Repo, query: Mapping[str, str], *, url: st
     found = sorted(
         repo.issues.values(), key=lambda each: (each.created_at if is_created else each.updated_at, each.number)
     )
-    return [issue_shape(state, url, repo, each) for each in found if stamp(each.updated_at) >= since]
+    wanted = query.get("state", "open")
+    return [
+        issue_shape(state, url, repo, each)
+        for each in found
+        if stamp(each.updated_at) >= since and wanted in {"all", each.state} and each.number not in state.unlisted
+    ]

@@ -43,7 +43,6 @@ class GithubServer:
     not_modified: int = 0
     answers: list[Answer] = field(default_factory=list)  # to the next requests, whatever they are
     refused: dict[str, int] = field(default_factory=dict)  # a pattern of paths -> status, until taken away
-    hides_releases: set[int] = field(default_factory=set)  # of the listing alone
     lists_nothing: bool = False
     tells_etags: bool = True  # a proxy may take them away
     fails_after_pages: int | None = None  # of the listing of repositories
@@ -234,7 +233,7 @@ class GithubServer:
             case ["issues" | "pulls" as kind, *more]:
                 return of_issues(self.state, repo, (kind, *more), query, url=self.url)
             case ["releases"]:
-                shown = [each for each in reversed(repo.releases.values()) if each.id not in self.hides_releases]
+                shown = [each for each in reversed(repo.releases.values()) if each.id not in self.state.unlisted]
                 return [release_shape(self.state, repo, each) for each in shown]
             case ["releases", number] if int(number) in repo.releases:
                 return release_shape(self.state, repo, repo.releases[int(number)])

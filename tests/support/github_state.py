@@ -161,6 +161,7 @@ class GithubState:
     teams: dict[int, FakeTeam] = field(default_factory=dict)
     repos: dict[int, Repo] = field(default_factory=dict)
     former_names: dict[str, int] = field(default_factory=dict)
+    unlisted: set[int] = field(default_factory=set)  # issues, releases, discussions: there, and in no listing
     now: datetime = BEGUN
     _ids: int = 1000
 

@@ -177,6 +177,16 @@ async def test_a_collaborator_who_may_not_pull_is_no_reader(source: Organisation
     assert readers(follower, repo) == source.readers(repo) == ("user:ann",)
 
 
+async def test_a_delivery_that_names_a_repository_has_its_readers_read_anew(
+    source: OrganisationSource, follower: Follower
+) -> None:
+    repo = source.state.add_repo("code", direct={"ann-hub", "bob-hub"})
+    await follower.follow()
+    repo.direct.remove("ann-hub")
+    await follower.submit(source.connector().items([f"repo:{repo.id}"], dict(follower.cursor)))
+    assert readers(follower, repo) == ("user:bob",)
+
+
 async def test_a_repository_of_a_user_is_for_its_collaborators(source: OrganisationSource, follower: Follower) -> None:
     repo = source.state.add_repo("dots", owner="lea-hub", direct={"ann-hub"})
     repo.put("a.md", b"text\n")

@@ -1,5 +1,7 @@
 """Files of a default branch: what each kind of change costs, and what it leaves."""
 
+from typing import Any
+
 import pytest
 
 from connectors.protocol import Deleted, Patched, SourceChange, Upserted
@@ -30,6 +32,7 @@ async def test_nothing_new_costs_no_content_and_no_rate_limit(source: Organisati
         await follower.follow()
     before, unmodified = len(source.server.requests), source.server.not_modified
     assert await follower.follow() == []
+    assert not follower.failed
     requests = len(source.server.requests) - before
     # Two pages of repositories, the organisation, its teams; members, owners, one team; then four a repository.
     assert requests == 2 + 1 + 1 + 3 + 4 * 4
@@ -205,6 +208,21 @@ async def test_globs_and_names_that_cannot_be_read(source: OrganisationSource, f
     source.settings["exclude"] = "['docs/*']"
     await follower.follow()
     assert not follower.documents
+
+
+@pytest.mark.parametrize(
+    ("setting", "before", "after"), [("max_bytes", 10, 100), ("include", "[docs/1.md]", "[docs/*]")]
+)
+async def test_a_wider_setting_reads_what_was_left_out(
+    source: OrganisationSource, follower: Follower, setting: str, before: Any, after: Any
+) -> None:
+    source.settings[setting] = before
+    filled(source).put("docs/large.md", b"text of more than ten bytes\n")
+    await follower.follow()
+    assert follower.view() != source.truth()
+    source.settings[setting] = after  # and nothing else has happened
+    await follower.follow()
+    assert follower.view() == source.truth()
 
 
 async def test_a_commit_without_documents_is_compared_once(source: OrganisationSource, follower: Follower) -> None:

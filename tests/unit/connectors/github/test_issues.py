@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from connectors.github.issues import OVERLAP
 from connectors.protocol import Deleted, Observed, Upserted
 from tests.support.github_source import OrganisationSource
 from tests.support.sources import Follower
@@ -125,6 +126,71 @@ async def test_a_deleted_issue_is_missed_by_a_whole_listing(source: Organisation
     del repo.issues[2]
     changes = await follower.submit(source.connector().everything(dict(follower.cursor)))
     assert [(each.external_id[-1], type(each.what)) for each in changes] == [("2", Deleted)]
+
+
+async def test_an_issue_that_a_listing_lacks_is_asked_for(source: OrganisationSource, follower: Follower) -> None:
+    for repo in (source.state.add_repo("code"), source.state.add_repo("docs")):
+        for number in range(4):
+            source.state.new_issue(repo, f"Title {number}", "Body")
+    await follower.follow()
+    source.state.unlisted = {2}  # pages shifted while they were read
+    assert await follower.submit(source.connector().everything(dict(follower.cursor))) == []
+    assert follower.view() == source.truth()
+
+
+async def test_nothing_new_is_asked_for_from_where_the_last_look_ended(
+    source: OrganisationSource, follower: Follower
+) -> None:
+    repo = source.state.add_repo("code")
+    for number in range(2):
+        source.state.new_issue(repo, f"Title {number}", "Body")
+    for _ in range(2):
+        await follower.follow()
+    source.server.answered.clear()
+    for _ in range(3):
+        assert await follower.follow() == []
+    assert not any("/issues" in each for each in source.server.answered)
+    assert not any("since=1970" in each for each in source.server.requests)
+
+
+async def test_closed_ones_are_read_and_a_closing_is_an_edit(source: OrganisationSource, follower: Follower) -> None:
+    state, repo = source.state, source.state.add_repo("code")
+    issues = [state.new_issue(repo, f"Title {number}", "Body") for number in range(5)]
+    issues[1].state = "closed"
+    await follower.follow()
+    assert follower.view() == source.truth()
+    state.tick(600)
+    issues[3].state = "closed"
+    state.edit(issues[3], "Done")
+    assert [each.external_id[-1] for each in await follower.follow()] == ["4"]
+    assert follower.view() == source.truth()
+
+
+async def test_what_github_lists_late_is_found(source: OrganisationSource, follower: Follower) -> None:
+    state, repo = source.state, source.state.add_repo("code")
+    newest = state.new_issue(repo, "Title", "Body")
+    await follower.follow()
+    late = state.new_issue(repo, "Late", "Body")
+    late.created_at = late.updated_at = newest.updated_at - OVERLAP
+    assert len(await follower.follow()) == 1
+    assert follower.view() == source.truth()
+
+
+async def test_comments_that_cannot_be_read_are_asked_for_again(source: OrganisationSource, follower: Follower) -> None:
+    state, repo = source.state, source.state.add_repo("code")
+    issues = [state.new_issue(repo, f"Title {number}", "Body") for number in range(2)]
+    await follower.follow()
+    for issue in issues:
+        state.tick(600)  # farther apart than looks overlap
+        state.comment(issue, "Comment")
+    source.server.refused = {"issues/1/comments$": 403}
+    for _ in range(2):
+        follower.failed.clear()
+        await follower.follow()
+        assert follower.failed.keys() == {f"repo:{repo.id}/issue/1"}
+    source.server.refused = {}
+    assert [each.external_id[-1] for each in await follower.follow()] == ["1"]
+    assert follower.view() == source.truth()
 
 
 async def test_one_issue_is_read_anew_when_it_is_named(source: OrganisationSource, follower: Follower) -> None:
