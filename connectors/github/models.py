@@ -68,7 +68,7 @@ class Repository(Answer, frozen=True):
     @property
     def seen_by(self) -> str:
         """Return `public`, `internal` or `private`: the last, whatever else is said, for what no one else may see."""
-        told = self.visibility or ("private" if self.private else "public")
+        told = self.visibility or "public"
         return told if told == "internal" or (told == "public" and not self.private) else "private"
 
 

@@ -227,6 +227,21 @@ async def test_issues_that_are_switched_off_stay_whatever_looks(source: Organisa
     assert follower.view() == source.truth()
 
 
+@pytest.mark.parametrize("status", [403, 404, 410])
+async def test_issues_that_cannot_be_listed_are_reported_and_stay(
+    source: OrganisationSource, follower: Follower, status: int
+) -> None:
+    repo = source.state.add_repo("code")
+    source.state.new_issue(repo, "Title", "Body")
+    await follower.follow()
+    source.server.refused = {"code/issues": status}
+    for looks in (source.connector().changes, source.connector().everything):
+        follower.failed.clear()
+        assert await follower.submit(looks(dict(follower.cursor))) == []
+        assert follower.failed.keys() == {f"repo:{repo.id}"}
+    assert follower.view() == source.truth()
+
+
 async def test_issues_that_are_not_wanted_any_more_go(source: OrganisationSource, follower: Follower) -> None:
     repo = source.state.add_repo("code")
     repo.put("a.md", b"text\n")
