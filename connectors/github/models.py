@@ -128,7 +128,7 @@ class Touched(Answer, frozen=True):
     status: str
     sha: str | None = None
     previous_filename: str | None = None
-    changes: int = 0
+    additions: int = 0
     patch: str | None = None
 
 

@@ -151,9 +151,11 @@ async def test_a_file_of_megabytes_that_is_no_text_arrives_whole(
     repo.put("new/2.md", edited)
     connector, since = source.connector(), dict(follower.cursor)
     files = [f"repo:{repo.id}/file/{path}" for path in ("docs/1.md", "new/2.md")]
+    before = len(source.server.requests)
     changes = await follower.submit(connector.items(files, since) if named else connector.changes(since))
     assert [type(each.what) for each in changes] == [Upserted, Upserted]
     assert not follower.failed
+    assert asked(source, before).count("trees") == 3  # the root, and each folder once
     assert follower.view() == source.truth()
 
 
@@ -176,6 +178,7 @@ async def test_a_large_file_is_reported_and_holds_up_nothing(source: Organisatio
     repo = filled(source)
     repo.put("big.md", b"x" * 101)
     await follower.follow()
+    assert source.downloads == 5  # its size was told
     assert [each.split("/")[-1] for each in follower.failed] == ["big.md"]
     repo.put("bigger.md", b"line\n" * 21)
     await follower.follow()

@@ -202,6 +202,25 @@ def test_one_that_came_and_one_that_went_are_a_rename(
     assert {path: key for path, (_, key, _) in found.items()} == moved_to
 
 
+def test_newcomers_wait_until_they_are_too_many() -> None:
+    new = Newcomers[str](most=2)
+    for path in ("a.md", "b.md"):
+        assert not new.is_full
+        new.add(path, "1", path)
+    assert new.is_full
+    assert new.drained() == ["a.md", "b.md"]
+    assert not new.is_full
+
+
+def test_a_path_belongs_to_the_document_that_came_last() -> None:
+    places = Places(())
+    for key, path in (("a.md", "p.md"), ("b.md", "p.md"), ("a.md", "q.md")):
+        places.move(key, path)
+    assert (places.key_at("p.md"), places.key_at("q.md"), places.key_at("a.md")) == ("b.md", "a.md", "a.md\x002")
+    places.move("a.md", "a.md")
+    assert places.key_at("a.md") == "a.md"
+
+
 def test_ids_tell_their_keys() -> None:
     for key in ("a.md", "docs/2/a.md", key_again("a/b.md", 2), key_again("a\n.md", 11)):
         found = named(file_id(7, key))
