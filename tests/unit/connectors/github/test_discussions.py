@@ -1,10 +1,10 @@
 """Discussions: by time of update, with all comments and replies, and what GraphQL says with a status of 200."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
-from connectors.github.issues import OVERLAP
 from connectors.github.settings import GithubSettings
 from connectors.github.webhooks import work_of_delivery
 from connectors.protocol import Deleted, ItemFailed, Patched, Upserted
@@ -113,7 +113,7 @@ async def test_what_github_lists_late_is_found(source: OrganisationSource, follo
     newest = source.state.new_discussion(repo, "Title", "Body")
     await follower.follow()
     late = source.state.new_discussion(repo, "Late", "Body")
-    late.at = late.updated_at = newest.updated_at - OVERLAP
+    late.at = late.updated_at = newest.updated_at - timedelta(minutes=2)
     assert len(await follower.follow()) == 1
     assert follower.view() == source.truth()
 

@@ -256,8 +256,14 @@ async def test_one_file_is_looked_at_alone(source: OrganisationSource, follower:
     repo.remove("docs/2.md")
     repo.put("docs/3.md", b"edited too\n")
     named = {f"repo:{repo.id}/file/docs/{number}.md" for number in (1, 2)} | {"repo:7/file/x", "nonsense"}
+    named |= {f"repo:{repo.id}/file/docs/0.md/x", f"repo:{repo.id}/file/docs"}  # below a file, and a folder
     changes = await follower.submit(source.connector().items(named, dict(follower.cursor)))
-    assert {each.external_id[-4:]: type(each.what) for each in changes} == {"1.md": Upserted, "2.md": Deleted}
+    assert {each.external_id[-4:]: type(each.what) for each in changes} == {
+        "1.md": Upserted,
+        "2.md": Deleted,
+        "md/x": Deleted,
+        "docs": Deleted,
+    }
     await follower.follow()
     assert follower.view() == source.truth()
 

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.github.issues import OVERLAP
 from connectors.protocol import Deleted, Observed, Upserted
 from tests.support.github_source import OrganisationSource
 from tests.support.sources import Follower
@@ -171,7 +170,7 @@ async def test_what_github_lists_late_is_found(source: OrganisationSource, follo
     newest = state.new_issue(repo, "Title", "Body")
     await follower.follow()
     late = state.new_issue(repo, "Late", "Body")
-    late.created_at = late.updated_at = newest.updated_at - OVERLAP
+    late.created_at = late.updated_at = newest.updated_at - timedelta(minutes=2)
     assert len(await follower.follow()) == 1
     assert follower.view() == source.truth()
 
