@@ -15,6 +15,8 @@ def of_issues(state: GithubState, repo: Repo, below: Sequence[str], query: Mappi
     if len(below) == 1:
         return _listed(state, repo, query, url=url)
     issue = repo.issues.get(int(below[1]))
+    if issue is None and (moved := state.transferred.get((repo.id, int(below[1])))) is not None:
+        raise RefusedError(301, f"/repos/{moved[0].full_name}/issues/{moved[1].number}")
     if issue is None:
         raise RefusedError(410)
     if tuple(below[2:]) == ("comments",):

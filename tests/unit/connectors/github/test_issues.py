@@ -127,6 +127,25 @@ async def test_a_deleted_issue_is_missed_by_a_whole_listing(source: Organisation
     assert [(each.external_id[-1], type(each.what)) for each in changes] == [("2", Deleted)]
 
 
+@pytest.mark.parametrize("named", [False, True])
+async def test_an_issue_that_was_transferred_is_one_of_the_other_repository(
+    source: OrganisationSource, follower: Follower, *, named: bool
+) -> None:
+    """GitHub leads from the old address to the new one, whose readers are others."""
+    state = source.state
+    code, closed = state.add_repo("code", direct={"ann-hub"}), state.add_repo("closed")
+    issue = state.new_issue(code, "Title", "Body")
+    await follower.follow()
+    state.transfer(code, issue, closed)
+    connector, since = source.connector(), dict(follower.cursor)
+    looked = connector.items([f"repo:{code.id}/issue/1"], since) if named else connector.everything(since)
+    assert f"repo:{code.id}/issue/1" in {
+        each.external_id for each in await follower.submit(looked) if isinstance(each.what, Deleted)
+    }
+    await follower.follow()
+    assert follower.view() == source.truth()
+
+
 async def test_an_issue_that_a_listing_lacks_is_asked_for(source: OrganisationSource, follower: Follower) -> None:
     for repo in (source.state.add_repo("code"), source.state.add_repo("docs")):
         for number in range(4):

@@ -56,7 +56,8 @@ REPOSITORY: dict[str, Any] = {"repository": {"id": 7, "full_name": "acme/other"}
     ],
 )
 def test_what_a_delivery_asks_for(event: str, payload: dict[str, Any], work: Work) -> None:
-    assert work_of_delivery({"x-github-event": event}, json.dumps(payload).encode()) == work
+    for name in ("x-github-event", "X-GitHub-Event"):
+        assert work_of_delivery({name: event}, json.dumps(payload).encode()) == work
 
 
 @pytest.mark.parametrize(
