@@ -228,6 +228,35 @@ async def test_one_issue_is_read_anew_when_it_is_named(source: OrganisationSourc
     assert [type(each.what) for each in changes] == [Deleted]
 
 
+async def test_what_is_named_beside_its_repository_is_looked_at_too(
+    source: OrganisationSource, follower: Follower
+) -> None:
+    """Deliveries of a push and of an edited comment are one sync: no time of update tells of the comment."""
+    source.settings["discussions"] = True
+    state, repo = source.state, source.state.add_repo("code")
+    issues = [state.new_issue(repo, f"Title {number}", "Body") for number in range(3)]
+    state.comment(issues[0], "Comment")
+    discussions = [state.new_discussion(repo, f"Title {number}", "Body") for number in range(2)]
+    await follower.follow()
+    number, author, _, at = issues[0].comments[0]
+    issues[0].comments[0] = (number, author, "Edited, which moves no time", at)
+    del repo.issues[2], repo.discussions[2]
+    discussions[0].body = "Edited, which moves no time"
+    repo.put("a.md", b"text\n")
+    repo.direct.add("ann-hub")
+    things = ("", "/issue/1", "/issue/2", "/discussion/1", "/discussion/2")
+    looked = source.connector().items([f"repo:{repo.id}{each}" for each in things], dict(follower.cursor))
+    changes = await follower.submit(looked)
+    assert {each.external_id.partition("/")[2]: type(each.what) for each in changes} == {
+        "issue/1": Upserted,
+        "issue/2": Deleted,
+        "discussion/1": Upserted,
+        "discussion/2": Deleted,
+        "file/a.md": Upserted,
+    }
+    assert follower.view() == source.truth()
+
+
 async def test_issues_that_are_switched_off_stay_whatever_looks(source: OrganisationSource, follower: Follower) -> None:
     repo = source.state.add_repo("code")
     for number in range(2):
