@@ -185,6 +185,9 @@ async def test_a_large_file_is_reported_and_holds_up_nothing(source: Organisatio
     assert [each.split("/")[-1] for each in follower.failed] == ["bigger.md"]
     repo.put("docs/1.md", b"edited\n")
     assert len(await follower.follow()) == 1
+    follower.failed.clear()
+    assert await follower.follow() == []
+    assert not follower.failed  # said once, for its content is still the same
 
 
 async def test_a_content_that_cannot_be_read_is_tried_again(source: OrganisationSource, follower: Follower) -> None:
@@ -208,6 +211,9 @@ async def test_globs_and_names_that_cannot_be_read(source: OrganisationSource, f
     repo.put("logo.PNG", b"\0")
     await follower.follow()
     assert sorted(each.split("/", 2)[2] for each in follower.documents) == [f"docs/{n}.md" for n in (0, 1, 3, 4)]
+    names = [f"repo:{repo.id}/file/{path}" for path in ("docs/2.md", "logo.PNG")]
+    changes = await follower.submit(source.connector().items(names, dict(follower.cursor)))
+    assert {type(each.what) for each in changes} == {Deleted}
     source.settings["exclude"] = "['docs/*']"
     await follower.follow()
     assert not follower.documents
