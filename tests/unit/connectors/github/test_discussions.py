@@ -98,6 +98,38 @@ async def test_a_deleted_discussion_is_missed_by_a_whole_listing_and_by_its_name
     assert follower.view() == source.truth()
 
 
+async def test_what_moves_no_time_of_update_is_found_by_a_whole_listing(
+    source: OrganisationSource, follower: Follower, repo: Repo
+) -> None:
+    discussions = [source.state.new_discussion(repo, f"Title {number}", "Body") for number in range(3)]
+    source.state.remark(discussions[1], "Remark")
+    await follower.follow()
+    discussions[0].answered = True
+    discussions[1].remarks.clear()
+    changes = await follower.submit(source.connector().everything(dict(follower.cursor)))
+    assert sorted(each.external_id[-1] for each in changes) == ["1", "2"]
+    assert follower.view() == source.truth()
+
+
+@pytest.mark.parametrize("asked", [2, 3])  # what was said, and then the later replies to a comment
+async def test_half_of_what_was_said_is_not_stored(
+    source: OrganisationSource, follower: Follower, repo: Repo, asked: int
+) -> None:
+    discussion = source.state.new_discussion(repo, "Title", "Body")
+    remark = source.state.remark(discussion, "Remark")
+    for number in range(5):
+        source.state.remark(discussion, f"Reply {number}", on=remark)
+
+    def delete(_: str) -> None:
+        if source.server.requests.count("graphql") == asked:
+            repo.discussions.clear()
+
+    source.server.on_answer = delete
+    await follower.follow()
+    assert follower.failed.keys() == {f"repo:{repo.id}/discussion/1"}
+    assert not follower.documents
+
+
 async def test_a_discussion_that_a_listing_lacks_is_asked_for(
     source: OrganisationSource, follower: Follower, repo: Repo
 ) -> None:

@@ -171,6 +171,17 @@ async def test_nothing_new_is_asked_for_from_where_the_last_look_ended(
     assert not any("since=1970" in each for each in source.server.requests)
 
 
+async def test_a_page_that_stays_as_it_was_hides_no_edit(source: OrganisationSource, follower: Follower) -> None:
+    """It is full: what is updated goes behind it."""
+    repo = source.state.add_repo("code")
+    issues = [source.state.new_issue(repo, f"Title {number}", "Body") for number in range(5)]
+    for _ in range(2):
+        await follower.follow()
+    source.state.edit(issues[4], "Edited")
+    assert [each.external_id[-1] for each in await follower.follow()] == ["5"]
+    assert follower.view() == source.truth()
+
+
 async def test_closed_ones_are_read_and_a_closing_is_an_edit(source: OrganisationSource, follower: Follower) -> None:
     state, repo = source.state, source.state.add_repo("code")
     issues = [state.new_issue(repo, f"Title {number}", "Body") for number in range(5)]
