@@ -12,7 +12,6 @@ from connectors.github.git import GitClient
 from connectors.github.graphql import GithubGraphQL
 from connectors.github.models import (
     Comparison,
-    Entry,
     InstallationRepositories,
     Issue,
     Organisation,
@@ -22,6 +21,7 @@ from connectors.github.models import (
     Tree,
     read_as,
 )
+from connectors.github.paging import Pages
 from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.conditional import Validators
 from headwater.clients.egress.errors import MissingError, ResponseTooLargeError, SourceAwayError
@@ -134,15 +134,6 @@ class GithubClient:
             )
         return found
 
-    async def entry(self, repository: Repository, path: str, commit: str) -> Entry | None:
-        """Return what a path is in a commit; None where it is nothing, or a folder."""
-        url = self.below(repository, f"contents/{quote(path)}?ref={quote(commit, safe='')}")
-        try:
-            body = await self._body(url)
-        except MissingError:
-            return None
-        return None if body.lstrip().startswith(b"[") else read_as(Entry, body)
-
     async def content(self, repository: Repository, sha: str, *, max_bytes: int) -> AsyncIterator[bytes]:
         """Yield a blob's bytes. Raise FileTooLargeError above the limit."""
         url = self.below(repository, f"git/blobs/{sha}")
@@ -197,13 +188,14 @@ class GithubClient:
         return Listing(bodies=tuple(bodies), seen=tuple(seen))
 
     async def pages(self, path: str, query: Mapping[str, str] | None = None) -> AsyncIterator[tuple[str, Fetched]]:
-        """Yield each page of a listing with its URL."""
-        url: str | None = self._url(path, query or {})
+        """Yield each page of a listing with its URL. Raise EndlessListingError where links lead back."""
+        url: str | None = (first := self._url(path, query or {}))
+        pages = Pages(name=path, first=first)
         while url is not None:
             page = await self._fetched(url)
             yield url, page
             found = _NEXT.search(page.headers.get("link", ""))
-            url = found[1] if found else None
+            url = pages.after(found[1]) if found else None
 
     def _url(self, path: str, query: Mapping[str, str]) -> str:
         asked: Sequence[str] = [f"{name}={quote(value, safe='')}" for name, value in query.items()]

@@ -25,10 +25,10 @@ def is_surely_a_file(touched: Touched) -> bool:
     """Say whether a difference is that of a file's lines.
 
     A link is one line without an end, a submodule one line that names its commit, and both are told without a patch
-    where only the name or the mode changed.
+    where only the name or the mode changed, or where the whole difference is too large to be shown.
     """
     if touched.patch is None:
-        return touched.changes > 0
+        return touched.additions > 1
     added = [line for line in touched.patch.splitlines() if line.startswith("+")]
     return len(added) > 1 or (
         len(added) == 1

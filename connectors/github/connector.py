@@ -84,7 +84,7 @@ class GithubConnector:
             if repository is None:
                 found = self._revoked(repository_id, since)
             elif any(each.is_all for each in looked):
-                found = self._renewed(repository, since)
+                found = self._renewed(repository, looked, since)
             else:
                 found = self._looked_at(repository, looked, since)
             async for change in found:
@@ -98,10 +98,19 @@ class GithubConnector:
             for change in self._gone(repository_id, since):
                 yield change
 
-    async def _renewed(self, repository: Repository, since: Cursor) -> AsyncIterator[Observed]:
-        """Yield what changed of one repository: its readers first."""
+    async def _renewed(
+        self, repository: Repository, looked: Collection[Named], since: Cursor
+    ) -> AsyncIterator[Observed]:
+        """Yield what changed of one repository: its readers first, then what is named and nothing else may tell of.
+
+        No time of update tells that an issue or a discussion was deleted, or a comment edited.
+        """
         async for group in self._access().of_repository(repository, since):
             yield group
+        said = [each for each in looked if each.number is not None or each.discussion is not None]
+        # Before all the rest: what that notes must not be overwritten, for it tells where the next pass goes on.
+        async for change in self._looked_at(repository, said, since):
+            yield change
         async for change in self._repository(repository, since, whole=False):
             yield change
 

@@ -11,6 +11,7 @@ from connectors.github.client import FileTooLargeError, GithubClient
 from connectors.github.comparing import by_path, is_left, is_surely_a_file
 from connectors.github.cursor import FILES, Shelf
 from connectors.github.documents import UNREADABLE, Home
+from connectors.github.folders import Folders
 from connectors.github.ids import file_id, is_path
 from connectors.github.models import Comparison, Touched
 from connectors.github.places import Newcomers, Places, Row
@@ -58,6 +59,7 @@ class Files:
     is_clean: bool = True  # no look was cut off: all that was submitted is held
     _ledger: Ledger = field(init=False)
     _places: Places = field(init=False)
+    _folders: Folders = field(init=False)
     _is_open: bool = field(init=False, default=False)
 
     def _open(self) -> None:
@@ -65,6 +67,7 @@ class Files:
         if not self._is_open:
             self._ledger, self._is_open = self.shelf.ledger(FILES), True
             self._places = Places(self._ledger.placed())
+            self._folders = Folders(client=self.client, repository=self.home.repository)
 
     async def whole(self, commit: str) -> AsyncIterator[Observed]:
         """Compare all files of a commit with what is held; deletions come last, when the whole tree was read."""
@@ -224,8 +227,8 @@ class Files:
         return await self._entry(touched.filename, commit)
 
     async def _entry(self, path: str, commit: str) -> Blob | None:
-        entry = await self.client.entry(self.home.repository, path, commit)
-        return Blob(sha=entry.sha, size_bytes=entry.size) if entry is not None and entry.type == "file" else None
+        entry = await self._folders.entry(path, commit)
+        return Blob(sha=entry.sha, size_bytes=entry.size) if entry is not None and entry.mode in _FILE_MODES else None
 
     def _is_document(self, path: str) -> bool:
         return PurePosixPath(path).suffix.lower() not in UNREADABLE and self.keys.takes(path)

@@ -16,6 +16,7 @@ from connectors.github.graphql_models import (
     Told,
 )
 from connectors.github.models import Repository, read_as
+from connectors.github.paging import Pages
 from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.errors import ForbiddenError, MissingError, SourceAwayError
 from headwater.clients.egress.requests import EgressRequest, NotModified
@@ -60,7 +61,7 @@ class GithubGraphQL:
 
     async def discussions(self, repository: Repository) -> AsyncIterator[Discussion]:
         """Yield the discussions of a repository, the one that was updated last first."""
-        after: str | None = None
+        after, pages = None, Pages(name=f"discussions of {repository.full_name}")
         while True:
             asked = {"first": self._page_items, "after": after}
             page = (await self._of_repository(AnsweredPage, repository, _LIST, asked)).discussions
@@ -68,7 +69,7 @@ class GithubGraphQL:
                 yield each
             if not page.page_info.has_next_page:
                 return
-            after = page.page_info.end_cursor
+            after = pages.after(page.page_info.end_cursor or "")
 
     async def discussion(self, repository: Repository, number: int) -> Discussion | None:
         """Return a discussion; None where it is gone."""
@@ -79,7 +80,7 @@ class GithubGraphQL:
 
         Raises MissingError where it is gone.
         """
-        after: str | None = None
+        after, pages = None, Pages(name=f"comments on discussion {number} of {repository.full_name}")
         while True:
             asked = {"number": number, "first": self._page_items, "after": after}
             part = (await self._of_repository(AnsweredPart, repository, _COMMENTS, asked)).discussion
@@ -90,14 +91,13 @@ class GithubGraphQL:
             yield part
             if not part.comments.page_info.has_next_page:
                 return
-            after = part.comments.page_info.end_cursor
+            after = pages.after(part.comments.page_info.end_cursor or "")
 
     async def _later_replies(self, comment_id: str, first: Replies) -> AsyncIterator[Reply]:
-        page = first
+        page, pages = first, Pages(name="replies to a comment on a discussion")
         while page.page_info.has_next_page:
-            told = await self._told(
-                _REPLIES, {"id": comment_id, "first": self._page_items, "after": page.page_info.end_cursor}
-            )
+            after = pages.after(page.page_info.end_cursor or "")
+            told = await self._told(_REPLIES, {"id": comment_id, "first": self._page_items, "after": after})
             node = (told.data or {}).get("node")
             if node is None:
                 raise MissingError("a comment is not there any more")

@@ -10,6 +10,7 @@ from connectors.github.cursor import ISSUES, RepositoryState, Shelf
 from connectors.github.documents import Home, issue_text
 from connectors.github.ids import issue_id
 from connectors.github.models import Comment, Issue, read_as
+from connectors.github.paging import Pages
 from connectors.leaves import Held, Leaf, Ledger, Note
 from connectors.protocol import Deleted, Observed, Patched, SourceChange, Upserted
 
@@ -104,7 +105,7 @@ class Issues:
         if page is None:
             self.etag = state.issues_etag
             return
-        number = 1
+        number, pages = 1, Pages(name=self._path("issues"), first=mark)
         while page is not None:
             found = read_as(tuple[Issue, ...], page.content)
             if number == 1 and len(found) < self.client.page_items:
@@ -116,6 +117,7 @@ class Issues:
             last = _stamp(found[-1].updated_at)
             number = number + 1 if last == mark else 1  # a whole page of one second: only then by number
             mark = last
+            pages.after(f"{mark} {found[-1].number}" if number > 1 else mark)
             query = {**_CHANGED, "since": mark, "page": str(number)}
             page = await self.client.conditional(self._path("issues"), query, None)
 

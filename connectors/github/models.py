@@ -67,8 +67,9 @@ class Repository(Answer, frozen=True):
 
     @property
     def seen_by(self) -> str:
-        """Return `public`, `internal` or `private`."""
-        return self.visibility or ("private" if self.private else "public")
+        """Return `public`, `internal` or `private`: the last, whatever else is said, for what no one else may see."""
+        told = self.visibility or "public"
+        return told if told == "internal" or (told == "public" and not self.private) else "private"
 
 
 class InstallationRepositories(Answer, frozen=True):
@@ -127,7 +128,7 @@ class Touched(Answer, frozen=True):
     status: str
     sha: str | None = None
     previous_filename: str | None = None
-    changes: int = 0
+    additions: int = 0
     patch: str | None = None
 
 
@@ -136,14 +137,6 @@ class Comparison(Answer, frozen=True):
 
     status: str
     files: tuple[Touched, ...] = ()
-
-
-class Entry(Answer, frozen=True):
-    """One path of a commit."""
-
-    type: str
-    sha: str
-    size: int
 
 
 class Label(Answer, frozen=True):

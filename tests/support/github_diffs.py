@@ -37,19 +37,19 @@ def _files(repo: Repo, old: Mapping[str, tuple[str, str]], new: Mapping[str, tup
     for path, (mode, sha) in sorted(new.items()):
         if old.get(path) == (mode, sha):
             continue
-        said: dict[str, Any] = {"filename": path, "sha": sha, "status": "modified", "changes": 1}
+        said: dict[str, Any] = {"filename": path, "sha": sha, "status": "modified", "additions": 1}
         if path in sources:
             exact = gone.pop(sources[path]) == (mode, sha)
-            said |= {"status": "renamed", "previous_filename": sources[path], "changes": 0 if exact else 1}
+            said |= {"status": "renamed", "previous_filename": sources[path], "additions": 0 if exact else 1}
         elif path not in old:
             said["status"] = "added"
         elif old[path][1] == sha:
-            said |= {"status": "changed", "changes": 0}
-        if said["changes"]:
+            said |= {"status": "changed", "additions": 0}
+        if said["additions"]:
             said |= _patch(repo, mode, sha)
         found.append(said)
     removed = [
-        {"filename": path, "sha": sha, "status": "removed", "changes": 1} | _patch(repo, mode, sha, sign="-")
+        {"filename": path, "sha": sha, "status": "removed", "additions": 1} | _patch(repo, mode, sha, sign="-")
         for path, (mode, sha) in sorted(gone.items())
     ]
     return sorted(found + removed, key=lambda each: str(each["filename"]))
@@ -81,8 +81,8 @@ def _patch(repo: Repo, mode: str, sha: str, sign: str = "+") -> dict[str, Any]:
         return {"patch": f"@@ -0,0 +1 @@\n{sign}Subproject commit {sha}"}
     content = repo.blobs[sha]
     if b"\0" in content:
-        return {"changes": 0}
+        return {"additions": 0}
     lines = content.decode().split("\n")
     ended = content.endswith(b"\n") and mode != LINK
     shown = [sign + line for line in (lines[:-1] if ended else lines)]
-    return {"patch": "@@ -0,0 +1 @@\n" + "\n".join(shown) + ("" if ended else NO_END), "changes": len(shown)}
+    return {"patch": "@@ -0,0 +1 @@\n" + "\n".join(shown) + ("" if ended else NO_END), "additions": len(shown)}

@@ -22,7 +22,8 @@ def answered(
     if repo is None or not shown(repo):
         return {"data": {"repository": None}, "errors": [NOT_FOUND]}
     if named[1] == "Discussions":
-        newest = sorted(repo.discussions.values(), key=_order, reverse=True)
+        listed = (each for each in repo.discussions.values() if each.number not in state.unlisted)
+        newest = sorted(listed, key=_order, reverse=True)
         page = _page([(_order(each), _head(repo, each)) for each in newest], variables)
         return {"data": {"repository": {"discussions": page}}}
     discussion = repo.discussions.get(variables["number"])

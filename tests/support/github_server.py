@@ -7,7 +7,6 @@ import base64
 import hashlib
 import json
 import re
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,47 +16,17 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from tests.support.github_answers import Answer, RefusedError
 from tests.support.github_app import FakeApp
 from tests.support.github_diffs import comparison
 from tests.support.github_graphql import answered
-from tests.support.github_shapes import comment_shape, issue_shape, release_shape
-from tests.support.github_state import (
-    FILE,
-    LINK,
-    ORGANISATION,
-    GithubState,
-    Repo,
-    Tree,
-    stamp,
-    tree_sha,
-)
+from tests.support.github_issues import of_issues
+from tests.support.github_shapes import release_shape, repository_shape
+from tests.support.github_state import ORGANISATION, GithubState, Repo
+from tests.support.github_trees import tree_shape
 
 TOKEN = "ghp_synthetic"
 WIKI = ".wiki.git/git-upload-pack"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """Something to answer instead, once."""
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    message: str = "Said so"
-
-
-def primary_limit(seconds: int) -> Answer:
-    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + seconds)}
-    return Answer(status=403, headers=headers, message="API rate limit exceeded")
-
-
-SECONDARY_LIMIT = Answer(status=403, headers={"Retry-After": "30"}, message="You have exceeded a secondary rate limit")
-
-
-class RefusedError(Exception):
-    """What is answered with a status alone."""
-
-    def __init__(self, status: int, location: str | None = None) -> None:
-        self.status, self.location = status, location
 
 
 @dataclass(slots=True)
@@ -74,7 +43,6 @@ class GithubServer:
     not_modified: int = 0
     answers: list[Answer] = field(default_factory=list)  # to the next requests, whatever they are
     refused: dict[str, int] = field(default_factory=dict)  # a pattern of paths -> status, until taken away
-    hides_releases: set[int] = field(default_factory=set)  # of the listing alone
     lists_nothing: bool = False
     tells_etags: bool = True  # a proxy may take them away
     fails_after_pages: int | None = None  # of the listing of repositories
@@ -83,6 +51,8 @@ class GithubServer:
     on_answer: Callable[[str], object] | None = None  # before anything is answered
     asked_of_git: list[bytes] = field(default_factory=list)
     graph_error: str | None = None  # its type
+    stands_still: str | None = None  # a pattern of paths, or a query's name: each page is the first, and none the last
+    cursor_of_all: str | None = "same"  # of such pages of GraphQL
     token: str = TOKEN
     app: FakeApp = field(default_factory=FakeApp)
     _by_app: bool = False  # the request that is answered shows a token of the app
@@ -140,7 +110,13 @@ class GithubServer:
             nothing = {"discussion": None, "discussions": {"pageInfo": {"hasNextPage": False}, "nodes": []}}
             data = None if self.graph_error == "NOT_FOUND" else {"repository": nothing}
             return web.json_response({"data": data, "errors": [{"type": self.graph_error, "message": "Said so"}]})
-        return web.json_response(answered(self.state, self._shown, asked["query"], asked["variables"]))
+        still = self.stands_still is not None and f"query {self.stands_still}(" in asked["query"]
+        after = {"after": None} if still else {}
+        told = json.dumps(answered(self.state, self._shown, asked["query"], asked["variables"] | after))
+        if still:
+            on = json.dumps({"hasNextPage": True, "endCursor": self.cursor_of_all})
+            told = re.sub(r'(?<="pageInfo": ){[^}]*}', on, told)
+        return web.Response(text=told, content_type="application/json")
 
     def _admits(self, authorization: str, path: str) -> bool:
         if path.startswith("/app/") or path.endswith("/installation"):
@@ -158,10 +134,13 @@ class GithubServer:
     def _body(self, parts: Sequence[str], request: web.Request) -> tuple[bytes, dict[str, str]]:
         if parts[:3] and parts[0] == "repos" and parts[3:5] == ["git", "blobs"]:
             return self._blob(self._repo(parts), parts[5]), {}
-        found = self._found(parts, request.query)
-        if not isinstance(found, list) or parts[3:4] == ["contents"]:
+        still = self.stands_still is not None and re.search(self.stands_still, request.path) is not None
+        found = self._found(parts, {} if still else request.query)
+        if not isinstance(found, list):
             return json.dumps(found).encode(), {}
         size, page = int(request.query.get("per_page", "30")), int(request.query.get("page", "1"))
+        if still:
+            return json.dumps(found[:size]).encode(), {"Link": f'<{self.url}{request.path_qs}>; rel="next"'}
         begin = (page - 1) * (size - 1 if self.duplicates_items and size > 1 else size)
         shown = found[begin : begin + size]
         links = {}
@@ -182,11 +161,11 @@ class GithubServer:
             case ["repositories", repository_id] if int(repository_id) in self.state.repos:
                 repo = self.state.repos[int(repository_id)]
                 if self._shown(repo):
-                    return self._described(repo)
+                    return repository_shape(self.state, repo)
             case ["installation" | "app", *_] | ["repos", _, _, "installation"]:
                 return self._of_app(parts)
             case ["repos", _, _]:
-                return self._described(self._repo(parts))
+                return repository_shape(self.state, self._repo(parts))
             case ["repos", _, _, *below]:
                 return self._of_repository(self._repo(parts), below, query)
         raise RefusedError(404)
@@ -194,7 +173,7 @@ class GithubServer:
     def _of_app(self, parts: Sequence[str]) -> Any:
         match parts:
             case ["installation", "repositories"] if self._by_app:
-                return [] if self.lists_nothing else self._described_all(self.app.has)
+                return [] if self.lists_nothing else self._shown_of(self.app.has)
             case ["app", "installations", number, "access_tokens"] if int(number) == self.app.installation:
                 if self.app.suspended:
                     raise RefusedError(403)
@@ -215,7 +194,7 @@ class GithubServer:
             case ["repos"]:
                 if self.fails_after_pages is not None and int(query.get("page", "1")) > self.fails_after_pages:
                     raise RefusedError(502)
-                return [] if self.lists_nothing else self._described_all(lambda each: each.owner == ORGANISATION)
+                return [] if self.lists_nothing else self._shown_of(lambda each: each.owner == ORGANISATION)
             case ["members"]:
                 wanted = query.get("role", "all")
                 logins = [login for login, role in state.members.items() if wanted in {"all", role}]
@@ -252,9 +231,9 @@ class GithubServer:
                 teams = [self.state.teams[each] for each in sorted(repo.teams) if each in self.state.teams]
                 return [{"id": each.id, "slug": each.slug, "name": each.slug} for each in teams]
             case ["issues" | "pulls" as kind, *more]:
-                return self._of_issues(repo, kind, more, query)
+                return of_issues(self.state, repo, (kind, *more), query, url=self.url)
             case ["releases"]:
-                shown = [each for each in reversed(repo.releases.values()) if each.id not in self.hides_releases]
+                shown = [each for each in reversed(repo.releases.values()) if each.id not in self.state.unlisted]
                 return [release_shape(self.state, repo, each) for each in shown]
             case ["releases", number] if int(number) in repo.releases:
                 return release_shape(self.state, repo, repo.releases[int(number)])
@@ -267,73 +246,13 @@ class GithubServer:
                     raise RefusedError(409 if repo.head is None else 404)
                 return {"ref": f"refs/heads/{repo.branch}", "object": {"sha": repo.head, "type": "commit"}}
             case ["git", "trees", sha]:
-                return self._tree(repo, sha, recursive="recursive" in query)
+                whole = "recursive" in query
+                return tree_shape(repo, sha, recursive=whole, most=self.tree_entries if whole else self.folder_entries)
             case ["compare", commits]:
                 base, _, head = commits.partition("...")
                 if base in repo.commits and head in repo.commits:
                     return comparison(repo, base, head, limit=self.compared_files)
-            case ["contents", *path]:
-                return self._entry(repo, "/".join(path), query["ref"])
         raise RefusedError(404)
-
-    def _of_issues(self, repo: Repo, kind: str, more: Sequence[str], query: Mapping[str, str]) -> Any:
-        if not repo.has_issues:
-            raise RefusedError(410)
-        if not more:
-            return self._issues(repo, query)
-        issue = repo.issues.get(int(more[0]))
-        if issue is None:
-            raise RefusedError(410)
-        if more[1:] == ["comments"]:
-            return [comment_shape(self.state, each) for each in issue.comments] if kind == "issues" else []
-        return issue_shape(self.state, self.url, repo, issue)
-
-    def _tree(self, repo: Repo, sha: str, *, recursive: bool) -> dict[str, Any]:
-        tree = self._known_tree(repo, sha)
-        entries = [
-            {"path": path, "mode": mode, "type": "commit" if mode == "160000" else "blob", "sha": blob}
-            | ({"size": len(repo.blobs[blob])} if blob in repo.blobs else {})
-            for path, (mode, blob) in tree.items()
-            if recursive or "/" not in path
-        ]
-        for folder in sorted({path.rpartition("/")[0] for path in tree if "/" in path}):
-            below = {path[len(folder) + 1 :]: entry for path, entry in tree.items() if path.startswith(f"{folder}/")}
-            if recursive or "/" not in folder:
-                entries.append({"path": folder, "mode": "040000", "type": "tree", "sha": tree_sha(below)})
-        entries += [] if recursive else self._upper_folders(tree, entries)
-        entries.sort(key=lambda each: str(each["path"]))
-        most = self.tree_entries if recursive else self.folder_entries
-        return {"sha": sha, "tree": entries[:most], "truncated": len(entries) > most}
-
-    def _upper_folders(self, tree: Tree, entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        named = {each["path"] for each in entries}
-        missing = {path.partition("/")[0] for path in tree if "/" in path} - named
-        found = []
-        for folder in missing:
-            below = {path[len(folder) + 1 :]: entry for path, entry in tree.items() if path.startswith(f"{folder}/")}
-            found.append({"path": folder, "mode": "040000", "type": "tree", "sha": tree_sha(below)})
-        return found
-
-    def _known_tree(self, repo: Repo, sha: str) -> Tree:
-        if sha in repo.commits:
-            return repo.commits[sha].tree
-        for commit in reversed(repo.commits.values()):
-            folders = {path[: at.start()] for path in commit.tree for at in re.finditer("/", path)}
-            for folder in folders:
-                below = {p[len(folder) + 1 :]: entry for p, entry in commit.tree.items() if p.startswith(f"{folder}/")}
-                if tree_sha(below) == sha:
-                    return below
-        raise RefusedError(404)
-
-    def _entry(self, repo: Repo, path: str, commit: str) -> Any:
-        tree = repo.commits[commit].tree if commit in repo.commits else {}
-        if path not in tree:
-            raise RefusedError(404)
-        mode, sha = tree[path]
-        kind = {FILE: "file", LINK: "symlink"}.get(mode, "submodule")
-        content = repo.blobs.get(sha, b"")
-        encoded = base64.b64encode(content).decode()
-        return {"type": kind, "path": path, "sha": sha, "size": len(content), "content": encoded}
 
     def _blob(self, repo: Repo, sha: str) -> bytes:
         if self.on_read is not None:
@@ -342,34 +261,12 @@ class GithubServer:
             raise RefusedError(404)
         return repo.blobs[sha]
 
-    def _issues(self, repo: Repo, query: Mapping[str, str]) -> list[dict[str, Any]]:
-        since, is_created = query.get("since", ""), query.get("sort", "created") == "created"
-        found = sorted(
-            repo.issues.values(), key=lambda each: (each.created_at if is_created else each.updated_at, each.number)
-        )
-        return [issue_shape(self.state, self.url, repo, each) for each in found if stamp(each.updated_at) >= since]
-
-    def _described_all(self, wanted: Callable[[Repo], bool]) -> list[dict[str, Any]]:
-        return [self._described(each) for each in self.state.repos.values() if wanted(each) and self._shown(each)]
-
-    def _described(self, repo: Repo) -> dict[str, Any]:
-        state, is_ours = self.state, repo.owner == ORGANISATION
-        owner = {"login": ORGANISATION, "id": state.organisation_id, "type": "Organization"}
-        return {
-            "id": repo.id,
-            "name": repo.name,
-            "full_name": repo.full_name,
-            "owner": owner if is_ours else state.account(repo.owner),
-            "html_url": f"https://github.test/{repo.full_name}",
-            "private": repo.visibility != "public",
-            "visibility": repo.visibility,
-            "default_branch": repo.branch,
-            "archived": repo.archived,
-            "fork": False,
-            "has_issues": repo.has_issues,
-            "has_discussions": repo.has_discussions,
-            "has_wiki": repo.has_wiki,
-        }
+    def _shown_of(self, wanted: Callable[[Repo], bool]) -> list[dict[str, Any]]:
+        return [
+            repository_shape(self.state, each)
+            for each in self.state.repos.values()
+            if wanted(each) and self._shown(each)
+        ]
 
 
 @asynccontextmanager

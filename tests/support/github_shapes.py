@@ -1,8 +1,26 @@
-"""How the API shows an issue, a comment and a release. Shapes: docs.github.com/rest, version 2022-11-28."""
+"""How the API shows a repository, an issue, a comment, a release. Shapes: docs.github.com/rest, version 2022-11-28."""
 
 from typing import Any
 
-from tests.support.github_state import FakeIssue, FakeRelease, GithubState, Repo, stamp
+from tests.support.github_state import ORGANISATION, FakeIssue, FakeRelease, GithubState, Repo, stamp
+
+
+def repository_shape(state: GithubState, repo: Repo) -> dict[str, Any]:
+    owner = {"login": ORGANISATION, "id": state.organisation_id, "type": "Organization"}
+    return {
+        "id": repo.id,
+        "name": repo.name,
+        "full_name": repo.full_name,
+        "owner": owner if repo.owner == ORGANISATION else state.account(repo.owner),
+        "html_url": f"https://github.test/{repo.full_name}",
+        "private": repo.visibility != "public",
+        "default_branch": repo.branch,
+        "archived": repo.archived,
+        "fork": False,
+        "has_issues": repo.has_issues,
+        "has_discussions": repo.has_discussions,
+        "has_wiki": repo.has_wiki,
+    } | ({"visibility": repo.visibility} if state.tells_visibility else {})
 
 
 def issue_shape(state: GithubState, url: str, repo: Repo, issue: FakeIssue) -> dict[str, Any]:

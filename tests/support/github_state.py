@@ -155,11 +155,14 @@ class GithubState:
 
     organisation_id: int = 900
     base_permission: str = "none"
+    tells_visibility: bool = True  # older servers tell `private` alone
     accounts: dict[str, int] = field(default_factory=dict)
     members: dict[str, str] = field(default_factory=dict)  # login -> role
     teams: dict[int, FakeTeam] = field(default_factory=dict)
     repos: dict[int, Repo] = field(default_factory=dict)
     former_names: dict[str, int] = field(default_factory=dict)
+    transferred: dict[tuple[int, int], tuple[Repo, FakeIssue]] = field(default_factory=dict)  # a repository's issue
+    unlisted: set[int] = field(default_factory=set)  # issues, releases, discussions: there, and in no listing
     now: datetime = BEGUN
     _ids: int = 1000
 
@@ -220,6 +223,11 @@ class GithubState:
         issue = FakeIssue(number, title, body, "ann-hub", at, at, pull=pull)
         repo.issues[number] = issue
         return issue
+
+    def transfer(self, repo: Repo, issue: FakeIssue, other: Repo) -> None:
+        del repo.issues[issue.number]
+        moved = self.new_issue(other, issue.title, issue.body)
+        self.transferred[repo.id, issue.number] = (other, moved)
 
     def new_release(
         self, repo: Repo, tag: str, body: str, *, name: str | None = None, draft: bool = False

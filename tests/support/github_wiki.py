@@ -87,8 +87,16 @@ class FakeWiki:
             return pkt_line(b"ERR upload-pack: not our ref " + wanted) + pkt_line(None)
         shallow = b"deepen 1" in words
         head = [pkt_line(b"shallow-info\n"), pkt_line(b"shallow " + wanted), b"0001"] if shallow else []
-        sent = list(self._sent(wanted, without_contents=self.filters and b"filter blob:none" in words))
+        history = [wanted] if shallow else self._history(wanted)
+        filtered = self.filters and b"filter blob:none" in words
+        sent = [each for commit in history for each in self._sent(commit, without_contents=filtered)]
         return b"".join([*head, pkt_line(b"packfile\n"), *_banded(_packed(sent)), pkt_line(None)])
+
+    def _history(self, wanted: bytes) -> Iterator[bytes]:
+        yield wanted
+        found = self.objects[wanted]
+        for parent in found.parents if isinstance(found, Commit) else ():
+            yield from self._history(parent)
 
     def _sent(self, wanted: bytes, *, without_contents: bool) -> Iterator[ShaFile]:
         found = self.objects[wanted]

@@ -57,6 +57,25 @@ async def test_a_public_repository_is_for_members_unless_it_is_said(
     assert readers(follower, repo) == ()
 
 
+@pytest.mark.parametrize(
+    ("visibility", "public", "found"),
+    [
+        ("private", "everyone", ("user:ann",)),
+        ("internal", "everyone", ("user:ann",)),  # such a server says that it is private, and no more
+        ("public", "members", ("user:ann", "user:bob")),  # public there is for who has signed in, not for everybody
+        ("public", "everyone", ("everyone",)),
+    ],
+)
+async def test_a_server_that_tells_no_visibility_opens_what_the_source_says(
+    source: OrganisationSource, follower: Follower, visibility: str, public: str, found: tuple[str, ...]
+) -> None:
+    source.settings["public"], source.state.tells_visibility = public, False
+    source.state.members = {"bob-hub": "member"}
+    repo = source.state.add_repo("code", visibility=visibility, direct={"ann-hub"})
+    await mirror(source, follower)
+    assert readers(follower, repo) == found
+
+
 @pytest.mark.parametrize("path", ["collaborators", "repos/acme/code/teams"])
 async def test_where_readers_cannot_be_read_nobody_is_let_in(
     source: OrganisationSource, follower: Follower, path: str
@@ -156,6 +175,16 @@ async def test_a_collaborator_who_may_not_pull_is_no_reader(source: Organisation
     repo.barred.add("bob-hub")
     await mirror(source, follower)
     assert readers(follower, repo) == source.readers(repo) == ("user:ann",)
+
+
+async def test_a_delivery_that_names_a_repository_has_its_readers_read_anew(
+    source: OrganisationSource, follower: Follower
+) -> None:
+    repo = source.state.add_repo("code", direct={"ann-hub", "bob-hub"})
+    await follower.follow()
+    repo.direct.remove("ann-hub")
+    await follower.submit(source.connector().items([f"repo:{repo.id}"], dict(follower.cursor)))
+    assert readers(follower, repo) == ("user:bob",)
 
 
 async def test_a_repository_of_a_user_is_for_its_collaborators(source: OrganisationSource, follower: Follower) -> None:

@@ -73,6 +73,15 @@ async def test_a_token_serves_until_shortly_before_its_end(
     assert source.server.app.given == 2
 
 
+@pytest.mark.usefixtures("repo")
+async def test_an_installation_is_listed_to_its_last_page(source: OrganisationSource, follower: Follower) -> None:
+    for number in range(7):
+        source.state.add_repo(f"r{number}").put("a.md", b"text\n")
+    await follower.follow()
+    assert len(follower.view()) == 8
+    assert follower.view() == source.truth()
+
+
 async def test_a_source_of_the_directory_goes_by_the_clock_of_its_worker(
     source: OrganisationSource, repo: Repo
 ) -> None:

@@ -10,7 +10,7 @@ from connectors.protocol import Deleted, SourceGoneError
 from headwater.clients.egress.errors import RateLimitedError, SourceAwayError
 from headwater.errors import UnauthorisedError
 from tests.support.corpora import corpus
-from tests.support.github_server import SECONDARY_LIMIT, Answer, primary_limit
+from tests.support.github_answers import SECONDARY_LIMIT, Answer, primary_limit
 from tests.support.github_source import OrganisationSource
 from tests.support.sources import Follower
 
@@ -176,6 +176,25 @@ def test_what_was_recorded_is_read(recorded: str, path: str, form: Any) -> None:
     assert found
     if form is Repository:
         assert found[0].seen_by == "public"
+
+
+@pytest.mark.parametrize(
+    ("private", "visibility", "seen_by"),
+    [
+        (True, None, "private"),
+        (False, None, "public"),
+        (False, "public", "public"),
+        (True, "internal", "internal"),
+        (True, "public", "private"),
+        (True, "of a later day", "private"),
+        (False, "of a later day", "private"),
+        (False, "private", "private"),
+    ],
+)
+def test_in_doubt_a_repository_is_private(private: bool, visibility: str | None, seen_by: str) -> None:
+    owner = {"id": 1, "login": "acme", "type": "Organization"}
+    told = {"id": 2, "full_name": "acme/code", "owner": owner, "html_url": "x", "private": private}
+    assert read_as(Repository, json.dumps(told | {"visibility": visibility}).encode()).seen_by == seen_by
 
 
 def test_another_shape_is_named() -> None:

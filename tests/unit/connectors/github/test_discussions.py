@@ -1,6 +1,7 @@
 """Discussions: by time of update, with all comments and replies, and what GraphQL says with a status of 200."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -97,9 +98,85 @@ async def test_a_deleted_discussion_is_missed_by_a_whole_listing_and_by_its_name
     assert follower.view() == source.truth()
 
 
-@pytest.mark.parametrize("error", ["FORBIDDEN", "INTERNAL", "NOT_FOUND"])
+async def test_what_moves_no_time_of_update_is_found_by_a_whole_listing(
+    source: OrganisationSource, follower: Follower, repo: Repo
+) -> None:
+    discussions = [source.state.new_discussion(repo, f"Title {number}", "Body") for number in range(3)]
+    source.state.remark(discussions[1], "Remark")
+    await follower.follow()
+    discussions[0].answered = True
+    discussions[1].remarks.clear()
+    changes = await follower.submit(source.connector().everything(dict(follower.cursor)))
+    assert sorted(each.external_id[-1] for each in changes) == ["1", "2"]
+    assert follower.view() == source.truth()
+
+
+@pytest.mark.parametrize("asked", [2, 3])  # what was said, and then the later replies to a comment
+async def test_half_of_what_was_said_is_not_stored(
+    source: OrganisationSource, follower: Follower, repo: Repo, asked: int
+) -> None:
+    discussion = source.state.new_discussion(repo, "Title", "Body")
+    remark = source.state.remark(discussion, "Remark")
+    for number in range(5):
+        source.state.remark(discussion, f"Reply {number}", on=remark)
+
+    def delete(_: str) -> None:
+        if source.server.requests.count("graphql") == asked:
+            repo.discussions.clear()
+
+    source.server.on_answer = delete
+    await follower.follow()
+    assert follower.failed.keys() == {f"repo:{repo.id}/discussion/1"}
+    assert not follower.documents
+
+
+async def test_a_discussion_that_a_listing_lacks_is_asked_for(
+    source: OrganisationSource, follower: Follower, repo: Repo
+) -> None:
+    for number in range(4):
+        source.state.new_discussion(repo, f"Title {number}", "Body")
+    await follower.follow()
+    source.state.unlisted = {2}  # it moved while pages were read
+    assert await follower.submit(source.connector().everything(dict(follower.cursor))) == []
+    assert follower.view() == source.truth()
+
+
+async def test_what_github_lists_late_is_found(source: OrganisationSource, follower: Follower, repo: Repo) -> None:
+    newest = source.state.new_discussion(repo, "Title", "Body")
+    await follower.follow()
+    late = source.state.new_discussion(repo, "Late", "Body")
+    late.at = late.updated_at = newest.updated_at - timedelta(minutes=2)
+    assert len(await follower.follow()) == 1
+    assert follower.view() == source.truth()
+
+
+async def test_what_was_said_and_cannot_be_read_is_asked_for_again(
+    source: OrganisationSource, follower: Follower, repo: Repo
+) -> None:
+    state = source.state
+    discussions = [state.new_discussion(repo, f"Title {number}", "Body") for number in range(3)]
+    await follower.follow()
+    for discussion in discussions:
+        state.tick(600)  # farther apart than looks overlap
+        state.remark(discussion, "Remark")
+    source.server.requests.clear()
+
+    def refuse(_: str) -> None:  # after the listing and what was said in the newest: neither the first nor the last
+        source.server.graph_error = "INTERNAL" if source.server.requests.count("graphql") == 3 else None
+
+    source.server.on_answer = refuse
+    await follower.follow()
+    assert follower.failed.keys() == {f"repo:{repo.id}/discussion/2"}
+    source.server.on_answer = None
+    assert [each.external_id[-1] for each in await follower.follow()] == ["2"]
+    assert follower.view() == source.truth()
+
+
+@pytest.mark.parametrize(
+    ("error", "text"), [("FORBIDDEN", "grant the right"), ("INTERNAL", "INTERNAL"), ("NOT_FOUND", "not there")]
+)
 async def test_an_error_of_graphql_deletes_nothing_and_is_told(
-    source: OrganisationSource, follower: Follower, repo: Repo, error: str
+    source: OrganisationSource, follower: Follower, repo: Repo, error: str, text: str
 ) -> None:
     source.state.new_discussion(repo, "Title", "Body")
     await follower.follow()
@@ -107,6 +184,7 @@ async def test_an_error_of_graphql_deletes_nothing_and_is_told(
     for looks in (source.connector().everything, source.connector().changes):
         found = [each async for each in looks(dict(follower.cursor))]
         assert [each.external_id for each in found if isinstance(each, ItemFailed)] == [f"repo:{repo.id}"]
+        assert all(text in str(each.error) for each in found if isinstance(each, ItemFailed))
         assert not any(isinstance(getattr(each, "what", None), Deleted) for each in found)
 
 

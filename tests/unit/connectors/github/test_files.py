@@ -1,5 +1,7 @@
 """Files of a default branch: what each kind of change costs, and what it leaves."""
 
+from typing import Any
+
 import pytest
 
 from connectors.protocol import Deleted, Patched, SourceChange, Upserted
@@ -30,6 +32,7 @@ async def test_nothing_new_costs_no_content_and_no_rate_limit(source: Organisati
         await follower.follow()
     before, unmodified = len(source.server.requests), source.server.not_modified
     assert await follower.follow() == []
+    assert not follower.failed
     requests = len(source.server.requests) - before
     # Two pages of repositories, the organisation, its teams; members, owners, one team; then four a repository.
     assert requests == 2 + 1 + 1 + 3 + 4 * 4
@@ -135,17 +138,56 @@ async def test_links_and_submodules_are_no_documents(source: OrganisationSource,
     assert follower.view() == source.truth()
 
 
+@pytest.mark.parametrize("named", [False, True])
+async def test_a_file_of_megabytes_that_is_no_text_arrives_whole(
+    source: OrganisationSource, follower: Follower, *, named: bool
+) -> None:
+    """A comparison tells no lines of it."""
+    repo = filled(source)
+    repo.put("docs/1.md", b"%PDF-1.7 " * 200_000)
+    await follower.follow()
+    edited = b"%PDF-2.0 " * 200_000
+    repo.put("docs/1.md", edited)
+    repo.put("new/2.md", edited)
+    connector, since = source.connector(), dict(follower.cursor)
+    files = [f"repo:{repo.id}/file/{path}" for path in ("docs/1.md", "new/2.md")]
+    before = len(source.server.requests)
+    changes = await follower.submit(connector.items(files, since) if named else connector.changes(since))
+    assert [type(each.what) for each in changes] == [Upserted, Upserted]
+    assert not follower.failed
+    assert asked(source, before).count("trees") == 3  # the root, and each folder once
+    assert follower.view() == source.truth()
+
+
+async def test_what_cannot_be_told_of_a_path_deletes_nothing(source: OrganisationSource, follower: Follower) -> None:
+    repo = filled(source)
+    await follower.follow()
+    source.server.refused = {"git/trees": 404}  # a right that was lost looks like a path that is gone
+    files = [f"repo:{repo.id}/file/docs/1.md"]
+    assert await follower.submit(source.connector().items(files, dict(follower.cursor))) == []
+    assert follower.failed
+    repo.put("docs/1.md", b"\0no text")
+    assert await follower.follow() == []
+    source.server.refused = {}
+    assert [type(each.what) for each in await follower.follow()] == [Upserted]
+    assert follower.view() == source.truth()
+
+
 async def test_a_large_file_is_reported_and_holds_up_nothing(source: OrganisationSource, follower: Follower) -> None:
     source.settings["max_bytes"] = 100
     repo = filled(source)
     repo.put("big.md", b"x" * 101)
     await follower.follow()
+    assert source.downloads == 5  # its size was told
     assert [each.split("/")[-1] for each in follower.failed] == ["big.md"]
     repo.put("bigger.md", b"line\n" * 21)
     await follower.follow()
     assert [each.split("/")[-1] for each in follower.failed] == ["bigger.md"]
     repo.put("docs/1.md", b"edited\n")
     assert len(await follower.follow()) == 1
+    follower.failed.clear()
+    assert await follower.follow() == []
+    assert not follower.failed  # said once, for its content is still the same
 
 
 async def test_a_content_that_cannot_be_read_is_tried_again(source: OrganisationSource, follower: Follower) -> None:
@@ -169,9 +211,27 @@ async def test_globs_and_names_that_cannot_be_read(source: OrganisationSource, f
     repo.put("logo.PNG", b"\0")
     await follower.follow()
     assert sorted(each.split("/", 2)[2] for each in follower.documents) == [f"docs/{n}.md" for n in (0, 1, 3, 4)]
+    names = [f"repo:{repo.id}/file/{path}" for path in ("docs/2.md", "logo.PNG")]
+    changes = await follower.submit(source.connector().items(names, dict(follower.cursor)))
+    assert {type(each.what) for each in changes} == {Deleted}
     source.settings["exclude"] = "['docs/*']"
     await follower.follow()
     assert not follower.documents
+
+
+@pytest.mark.parametrize(
+    ("setting", "before", "after"), [("max_bytes", 10, 100), ("include", "[docs/1.md]", "[docs/*]")]
+)
+async def test_a_wider_setting_reads_what_was_left_out(
+    source: OrganisationSource, follower: Follower, setting: str, before: Any, after: Any
+) -> None:
+    source.settings[setting] = before
+    filled(source).put("docs/large.md", b"text of more than ten bytes\n")
+    await follower.follow()
+    assert follower.view() != source.truth()
+    source.settings[setting] = after  # and nothing else has happened
+    await follower.follow()
+    assert follower.view() == source.truth()
 
 
 async def test_a_commit_without_documents_is_compared_once(source: OrganisationSource, follower: Follower) -> None:
@@ -202,8 +262,14 @@ async def test_one_file_is_looked_at_alone(source: OrganisationSource, follower:
     repo.remove("docs/2.md")
     repo.put("docs/3.md", b"edited too\n")
     named = {f"repo:{repo.id}/file/docs/{number}.md" for number in (1, 2)} | {"repo:7/file/x", "nonsense"}
+    named |= {f"repo:{repo.id}/file/docs/0.md/x", f"repo:{repo.id}/file/docs"}  # below a file, and a folder
     changes = await follower.submit(source.connector().items(named, dict(follower.cursor)))
-    assert {each.external_id[-4:]: type(each.what) for each in changes} == {"1.md": Upserted, "2.md": Deleted}
+    assert {each.external_id[-4:]: type(each.what) for each in changes} == {
+        "1.md": Upserted,
+        "2.md": Deleted,
+        "md/x": Deleted,
+        "docs": Deleted,
+    }
     await follower.follow()
     assert follower.view() == source.truth()
 

@@ -102,6 +102,13 @@ async def test_contents_do_not_come_along_with_names(wiki: FakeWiki, git: GitCli
     assert len(await git.content(repository, file.sha, max_bytes=1_024_000)) == 1_024_000
 
 
+async def test_history_does_not_come_along(wiki: FakeWiki, git: GitClient, repository: Repository) -> None:
+    for number in range(20):
+        wiki.put(f"{number}.md", b"Page\n")
+    head = await git.head(repository)
+    assert len(await git.files(repository, head or "", max_bytes=1500)) == 20
+
+
 async def test_what_is_not_there_is_refused(wiki: FakeWiki, git: GitClient, repository: Repository) -> None:
     with pytest.raises(MissingError):
         await git.head(repository)
@@ -226,6 +233,39 @@ def test_what_is_no_packet_is_refused(body: bytes) -> None:
 
 def _line(content: bytes) -> bytes:
     return b"%04x" % (len(content) + 4) + content
+
+
+async def test_another_name_than_head_is_not_believed(
+    source: OrganisationSource, git: GitClient, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked for by a prefix is a hint: a server may name more."""
+    _served(source, FakeWiki()).is_written = True
+    names = (b"refs/heads/draft", b"HEADS", b"HEAD symref-target:refs/heads/master")
+    said = b"".join(_line(b"%d" % number * 40 + b" " + name + b"\n") for number, name in enumerate(names, 1)) + b"0000"
+    monkeypatch.setattr(FakeWiki, "answer", lambda *_: said)
+    assert await git.head(repository) == "3" * 40
+
+
+@pytest.mark.parametrize(("packets_of_progress", "refused"), [(1, False), (4, True)])
+async def test_an_answer_is_limited_whatever_is_in_it(
+    source: OrganisationSource,
+    git: GitClient,
+    repository: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    packets_of_progress: int,
+    refused: bool,
+) -> None:
+    _served(source, FakeWiki()).is_written = True
+    progress = _line(b"\x02" + b"x" * 60_000) * packets_of_progress
+    said = _line(b"packfile\n") + progress + _line(b"\x01" + _pack(_stored(BLOB, b"x"))) + b"0000"
+    monkeypatch.setattr(FakeWiki, "answer", lambda *_: said)
+    asked = git.content(repository, _id(b"blob", b"x").hex(), max_bytes=LIMIT)
+    if refused:
+        with pytest.raises(PackTooLargeError):
+            await asked
+    else:
+        assert await asked == b"x"
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,101 @@ async def test_a_deleted_issue_is_missed_by_a_whole_listing(source: Organisation
     assert [(each.external_id[-1], type(each.what)) for each in changes] == [("2", Deleted)]
 
 
+@pytest.mark.parametrize("named", [False, True])
+async def test_an_issue_that_was_transferred_is_one_of_the_other_repository(
+    source: OrganisationSource, follower: Follower, *, named: bool
+) -> None:
+    """GitHub leads from the old address to the new one, whose readers are others."""
+    state = source.state
+    code, closed = state.add_repo("code", direct={"ann-hub"}), state.add_repo("closed")
+    issue = state.new_issue(code, "Title", "Body")
+    await follower.follow()
+    state.transfer(code, issue, closed)
+    connector, since = source.connector(), dict(follower.cursor)
+    looked = connector.items([f"repo:{code.id}/issue/1"], since) if named else connector.everything(since)
+    assert f"repo:{code.id}/issue/1" in {
+        each.external_id for each in await follower.submit(looked) if isinstance(each.what, Deleted)
+    }
+    await follower.follow()
+    assert follower.view() == source.truth()
+
+
+async def test_an_issue_that_a_listing_lacks_is_asked_for(source: OrganisationSource, follower: Follower) -> None:
+    for repo in (source.state.add_repo("code"), source.state.add_repo("docs")):
+        for number in range(4):
+            source.state.new_issue(repo, f"Title {number}", "Body")
+    await follower.follow()
+    source.state.unlisted = {2}  # pages shifted while they were read
+    assert await follower.submit(source.connector().everything(dict(follower.cursor))) == []
+    assert follower.view() == source.truth()
+
+
+async def test_nothing_new_is_asked_for_from_where_the_last_look_ended(
+    source: OrganisationSource, follower: Follower
+) -> None:
+    repo = source.state.add_repo("code")
+    for number in range(2):
+        source.state.new_issue(repo, f"Title {number}", "Body")
+    for _ in range(2):
+        await follower.follow()
+    source.server.answered.clear()
+    for _ in range(3):
+        assert await follower.follow() == []
+    assert not any("/issues" in each for each in source.server.answered)
+    assert not any("since=1970" in each for each in source.server.requests)
+
+
+async def test_a_page_that_stays_as_it_was_hides_no_edit(source: OrganisationSource, follower: Follower) -> None:
+    """It is full: what is updated goes behind it."""
+    repo = source.state.add_repo("code")
+    issues = [source.state.new_issue(repo, f"Title {number}", "Body") for number in range(5)]
+    for _ in range(2):
+        await follower.follow()
+    source.state.edit(issues[4], "Edited")
+    assert [each.external_id[-1] for each in await follower.follow()] == ["5"]
+    assert follower.view() == source.truth()
+
+
+async def test_closed_ones_are_read_and_a_closing_is_an_edit(source: OrganisationSource, follower: Follower) -> None:
+    state, repo = source.state, source.state.add_repo("code")
+    issues = [state.new_issue(repo, f"Title {number}", "Body") for number in range(5)]
+    issues[1].state = "closed"
+    await follower.follow()
+    assert follower.view() == source.truth()
+    state.tick(600)
+    issues[3].state = "closed"
+    state.edit(issues[3], "Done")
+    assert [each.external_id[-1] for each in await follower.follow()] == ["4"]
+    assert follower.view() == source.truth()
+
+
+async def test_what_github_lists_late_is_found(source: OrganisationSource, follower: Follower) -> None:
+    state, repo = source.state, source.state.add_repo("code")
+    newest = state.new_issue(repo, "Title", "Body")
+    await follower.follow()
+    late = state.new_issue(repo, "Late", "Body")
+    late.created_at = late.updated_at = newest.updated_at - timedelta(minutes=2)
+    assert len(await follower.follow()) == 1
+    assert follower.view() == source.truth()
+
+
+async def test_comments_that_cannot_be_read_are_asked_for_again(source: OrganisationSource, follower: Follower) -> None:
+    state, repo = source.state, source.state.add_repo("code")
+    issues = [state.new_issue(repo, f"Title {number}", "Body") for number in range(2)]
+    await follower.follow()
+    for issue in issues:
+        state.tick(600)  # farther apart than looks overlap
+        state.comment(issue, "Comment")
+    source.server.refused = {"issues/1/comments$": 403}
+    for _ in range(2):
+        follower.failed.clear()
+        await follower.follow()
+        assert follower.failed.keys() == {f"repo:{repo.id}/issue/1"}
+    source.server.refused = {}
+    assert [each.external_id[-1] for each in await follower.follow()] == ["1"]
+    assert follower.view() == source.truth()
+
+
 async def test_one_issue_is_read_anew_when_it_is_named(source: OrganisationSource, follower: Follower) -> None:
     state, repo = source.state, source.state.add_repo("code")
     issue = state.new_issue(repo, "Title", "Body")
@@ -144,6 +239,35 @@ async def test_one_issue_is_read_anew_when_it_is_named(source: OrganisationSourc
     assert [type(each.what) for each in changes] == [Deleted]
 
 
+async def test_what_is_named_beside_its_repository_is_looked_at_too(
+    source: OrganisationSource, follower: Follower
+) -> None:
+    """Deliveries of a push and of an edited comment are one sync: no time of update tells of the comment."""
+    source.settings["discussions"] = True
+    state, repo = source.state, source.state.add_repo("code")
+    issues = [state.new_issue(repo, f"Title {number}", "Body") for number in range(3)]
+    state.comment(issues[0], "Comment")
+    discussions = [state.new_discussion(repo, f"Title {number}", "Body") for number in range(2)]
+    await follower.follow()
+    number, author, _, at = issues[0].comments[0]
+    issues[0].comments[0] = (number, author, "Edited, which moves no time", at)
+    del repo.issues[2], repo.discussions[2]
+    discussions[0].body = "Edited, which moves no time"
+    repo.put("a.md", b"text\n")
+    repo.direct.add("ann-hub")
+    things = ("", "/issue/1", "/issue/2", "/discussion/1", "/discussion/2")
+    looked = source.connector().items([f"repo:{repo.id}{each}" for each in things], dict(follower.cursor))
+    changes = await follower.submit(looked)
+    assert {each.external_id.partition("/")[2]: type(each.what) for each in changes} == {
+        "issue/1": Upserted,
+        "issue/2": Deleted,
+        "discussion/1": Upserted,
+        "discussion/2": Deleted,
+        "file/a.md": Upserted,
+    }
+    assert follower.view() == source.truth()
+
+
 async def test_issues_that_are_switched_off_stay_whatever_looks(source: OrganisationSource, follower: Follower) -> None:
     repo = source.state.add_repo("code")
     for number in range(2):
@@ -158,6 +282,21 @@ async def test_issues_that_are_switched_off_stay_whatever_looks(source: Organisa
     ):
         assert await follower.submit(found) == []
     assert not follower.failed
+    assert follower.view() == source.truth()
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+async def test_issues_that_cannot_be_listed_are_reported_and_stay(
+    source: OrganisationSource, follower: Follower, status: int
+) -> None:
+    repo = source.state.add_repo("code")
+    source.state.new_issue(repo, "Title", "Body")
+    await follower.follow()
+    source.server.refused = {"code/issues": status}
+    for looks in (source.connector().changes, source.connector().everything):
+        follower.failed.clear()
+        assert await follower.submit(looks(dict(follower.cursor))) == []
+        assert follower.failed.keys() == {f"repo:{repo.id}"}
     assert follower.view() == source.truth()
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from headwater.errors import HeadwaterError
-from tests.support.github_server import SECONDARY_LIMIT, Answer, primary_limit
+from tests.support.github_answers import SECONDARY_LIMIT, Answer, primary_limit
 from tests.support.github_source import OrganisationFollower, OrganisationSource
 from tests.support.github_state import FILE, LINK, SUBMODULE, FakeTeam, Repo
 

@@ -50,6 +50,10 @@ async def test_a_pass_over_changes_does_not_pretend_to_know(source: Organisation
     await follower.follow()
     repo.put("0.md", b"edited\n")
     assert [each.left for each in await follower.follow()] == [None]
+    source.state.rename(repo, "renamed")  # all that is held is met
+    changes = [each async for each in source.connector().changes(dict(follower.cursor))]
+    assert not [each for each in changes if isinstance(each, Left)]
+    assert {each.left for each in changes if isinstance(each, SourceChange)} == {None}
 
 
 async def test_releases_that_may_not_be_read_cost_one_request_and_nothing_else(

@@ -75,7 +75,7 @@ async def test_a_listing_that_lacks_a_release_is_not_believed(
 ) -> None:
     releases = [source.state.new_release(repo, f"v{number}", "Notes") for number in range(4)]
     await follower.follow()
-    source.server.hides_releases = {releases[1].id}  # pages shifted while they were read
+    source.state.unlisted = {releases[1].id}  # pages shifted while they were read
     assert await follower.follow() == []
     del repo.releases[releases[1].id]
     assert [type(each.what) for each in await follower.follow()] == [Deleted]

@@ -4,6 +4,7 @@ import pytest
 
 from connectors.github.ids import file_id, key_again, named
 from connectors.github.places import Newcomers, Places
+from connectors.leaves import Held, Leaf
 from connectors.protocol import Deleted, Patched, Upserted
 from tests.support.github_direct import direct_source
 from tests.support.github_renames import (
@@ -42,7 +43,7 @@ async def test_a_rename_costs_no_content(source: OrganisationSource, follower: M
     assert kinds(await follower.follow()) == [Patched, Patched]
     assert ids(follower) == {"text/z.md": "a.md", "b.md": "b.md", "text/c.md": "docs/c.md"}
     assert source.downloads == downloads
-    assert not [each for each in source.server.requests[asked:] if "trees" in each]
+    assert not [each for each in source.server.requests[asked:] if "recursive" in each]
     await follower.settle()
     moved(("text/z.md", "a.md"))(repo)
     assert kinds(await follower.follow()) == [Patched]
@@ -169,6 +170,55 @@ async def test_a_repository_that_comes_back_while_it_is_deleted(
     assert kinds(await follower.follow(at_most=2)) == [Deleted, Deleted]
     source.state.rename(repo, "code", owner="acme")
     await follower.settle()
+
+
+@pytest.mark.parametrize(
+    ("came", "gone", "moved_to"),
+    [
+        (  # the name tells, and of what is left the content
+            {"x/a.md": "1", "y/b.md": "1"},
+            {"a.md": ("1", ""), "c.md": ("1", "")},
+            {"x/a.md": "a.md", "y/b.md": "c.md"},
+        ),
+        ({"x/a.md": "1", "y/b.md": "1"}, {"a.md": ("1", "")}, {"x/a.md": "a.md"}),  # no document is at two paths
+        ({"x/a.md": "1"}, {"a.md": ("1", ""), "c.md": ("1", "")}, {"x/a.md": "a.md"}),
+        ({"x/new.md": "1"}, {"old.md": ("1", "new.md"), "b.md": ("1", "")}, {"x/new.md": "old.md"}),  # renamed before
+        ({"x/a.md": "2"}, {"a.md": ("1", "")}, {}),
+        ({"x/a.md": "1"}, {"y/a.md": ("1", ""), "z/a.md": ("1", "")}, {}),
+        ({"x/a.md": "1", "y/a.md": "1"}, {"a.md": ("1", "")}, {}),
+    ],
+)
+def test_one_that_came_and_one_that_went_are_a_rename(
+    came: dict[str, str], gone: dict[str, tuple[str, str]], moved_to: dict[str, str]
+) -> None:
+    rows = [
+        (Leaf(lower="", upper=None, base=b""), key, Held(content=each, access="", place=place))
+        for key, (each, place) in gone.items()
+    ]
+    new = Newcomers[None]()
+    for path, content in came.items():
+        new.add(path, content, None)
+    found = new.renamed(lambda: rows, Places((key, held) for _, key, held in rows if held.place))
+    assert {path: key for path, (_, key, _) in found.items()} == moved_to
+
+
+def test_newcomers_wait_until_they_are_too_many() -> None:
+    new = Newcomers[str](most=2)
+    for path in ("a.md", "b.md"):
+        assert not new.is_full
+        new.add(path, "1", path)
+    assert new.is_full
+    assert new.drained() == ["a.md", "b.md"]
+    assert not new.is_full
+
+
+def test_a_path_belongs_to_the_document_that_came_last() -> None:
+    places = Places(())
+    for key, path in (("a.md", "p.md"), ("b.md", "p.md"), ("a.md", "q.md")):
+        places.move(key, path)
+    assert (places.key_at("p.md"), places.key_at("q.md"), places.key_at("a.md")) == ("b.md", "a.md", "a.md\x002")
+    places.move("a.md", "a.md")
+    assert places.key_at("a.md") == "a.md"
 
 
 def test_ids_tell_their_keys() -> None:

@@ -39,6 +39,12 @@ REPOSITORY: dict[str, Any] = {"repository": {"id": 7, "full_name": "acme/other"}
             REPOSITORY | {"discussion": {"number": 6}},
             Work(items=frozenset({"repo:7/discussion/6"})),
         ),
+        (
+            "pull_request_review_comment",
+            REPOSITORY | {"pull_request": {"number": 4}},
+            Work(items=frozenset({"repo:7/issue/4"})),
+        ),
+        ("create", REPOSITORY | {"ref_type": "branch"}, Work(items=frozenset({"repo:7"}))),
         ("gollum", REPOSITORY | {"pages": []}, Work(items=frozenset({"repo:7/wiki"}))),
         ("team", {"action": "edited"}, Work(permissions=True)),
         ("organization", {"action": "member_removed"}, Work(permissions=True)),
@@ -50,7 +56,8 @@ REPOSITORY: dict[str, Any] = {"repository": {"id": 7, "full_name": "acme/other"}
     ],
 )
 def test_what_a_delivery_asks_for(event: str, payload: dict[str, Any], work: Work) -> None:
-    assert work_of_delivery({"x-github-event": event}, json.dumps(payload).encode()) == work
+    for name in ("x-github-event", "X-GitHub-Event"):
+        assert work_of_delivery({name: event}, json.dumps(payload).encode()) == work
 
 
 @pytest.mark.parametrize(
@@ -61,6 +68,9 @@ def test_what_a_delivery_asks_for(event: str, payload: dict[str, Any], work: Wor
         ({"X-GitHub-Event": "push"}, b"[]"),
         ({"X-GitHub-Event": "push"}, b'{"repository": {"id": "7/file/x"}}'),
         ({"X-GitHub-Event": "push"}, b'{"repository": {"id": true}}'),
+        ({"X-GitHub-Event": "push"}, b'{"repository": {"id": 0}}'),
+        ({"X-GitHub-Event": "push"}, b'{"repository": {"id": 1000000000000000000}}'),
+        ({"X-GitHub-Event": "push"}, b"[" * 100_000),
         ({"X-GitHub-Event": "issues"}, b'{"repository": {"id": 7}}'),
         ({"X-GitHub-Event": "ping"}, b"["),
     ],

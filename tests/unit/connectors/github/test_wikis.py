@@ -11,7 +11,7 @@ from connectors.github.wikis import NoWikiError, WikiTooLargeError
 from connectors.protocol import Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
 from headwater.clients.egress.errors import ForbiddenError, SourceAwayError
 from headwater.errors import PoisonError, UnauthorisedError
-from tests.support.github_server import Answer
+from tests.support.github_answers import Answer
 from tests.support.github_source import OrganisationSource
 from tests.support.github_state import Repo
 from tests.support.sources import Follower
@@ -141,15 +141,19 @@ async def test_a_wiki_that_git_does_not_show_any_more_is_kept_and_told(
     assert not follower.failed
 
 
+@pytest.mark.parametrize("named", ["", "wiki", "wiki/Home.md"])
 async def test_a_wiki_that_is_switched_off_goes_and_comes_back(
-    source: OrganisationSource, follower: Follower, repo: Repo
+    source: OrganisationSource, follower: Follower, repo: Repo, named: str
 ) -> None:
     repo.wiki.put("Home.md", b"Welcome\n")
     await follower.follow()
     repo.has_wiki = False
     asked(source)
-    assert [type(each.what) for each in await follower.follow()] == [Deleted]
+    looks, since = source.connector(), dict(follower.cursor)
+    looked = looks.items([f"repo:{repo.id}/{named}"], since) if named else looks.changes(since)
+    assert [type(each.what) for each in await follower.submit(looked)] == [Deleted]
     assert asked(source) == []
+    assert await follower.follow() == []
     repo.has_wiki = True
     assert [type(each.what) for each in await follower.follow()] == [Upserted]
     assert follower.view() == source.truth()

@@ -1,0 +1,32 @@
+"""Where a listing goes on, and that it comes to an end. Pure."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from headwater.errors import RetryableError
+
+MOST_PAGES: Final = 100_000  # of one listing: ten million items
+
+
+class EndlessListingError(RetryableError):
+    """A listing that does not come to an end. Nothing is deleted on its word."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Pages:
+    """The pages of one listing so far. `first`: what asks for the first one."""
+
+    name: str
+    first: str = ""
+    most: int = MOST_PAGES
+    _seen: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._seen = {self.first}
+
+    def after(self, page: str) -> str:
+        """Return what asks for the next page. Raise EndlessListingError where that is one of those before."""
+        if page in self._seen or len(self._seen) >= self.most:
+            raise EndlessListingError(f"{self.name}: the listing does not end; nothing is deleted on its word")
+        self._seen.add(page)
+        return page
