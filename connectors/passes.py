@@ -34,8 +34,10 @@ def passes_of(connector: Connector, work: Work) -> Sequence[Pass]:
         if not isinstance(connector, PermissionsConnector):
             return [everything]
         passes.append(Pass(of=connector.permissions, complete=False))
-    if work.items:
-        if not isinstance(connector, ItemConnector):
-            return [changes, *passes]
-        passes.append(Pass(of=partial(connector.items, work.items), complete=False))
+    if work.items and isinstance(connector, ItemConnector):
+        # A source that tells its changes may tell no deletion; a listing that is compared sees each item.
+        if not work.changes or isinstance(connector, FullConnector):
+            passes.append(Pass(of=partial(connector.items, work.items), complete=False))
+    elif work.items and not work.changes:
+        passes = [changes, *passes]
     return passes

@@ -6,7 +6,7 @@ from typing import Final
 
 from schemas.events.syncs import SyncMode, SyncRequested
 
-# Past this many named items a pass over what changed costs less than looking at each, and memory stays bounded.
+# Past this many named items a pass over what changed is made instead of looking at each: memory stays bounded.
 MAX_ITEMS: Final = 1_000
 
 
@@ -17,7 +17,8 @@ class Work:
     changes: bool = False  # what changed since the cursor
     permissions: bool = False
     full: bool = False  # everything; the others and the items are part of it
-    items: frozenset[str] = frozenset()
+    items: frozenset[str] = frozenset()  # looked at beside what changed, which may not tell of deletions
+    unnamed: bool = False  # too many were named to be kept: what changed is all that is looked at
 
     def __or__(self, other: "Work") -> "Work":
         return _normal(
@@ -25,7 +26,12 @@ class Work:
             changes=self.changes or other.changes,
             permissions=self.permissions or other.permissions,
             items=self.items | other.items,
+            unnamed=self.unnamed or other.unnamed,
         )
+
+    def without_names(self) -> "Work":
+        """Return the work that a pass over what changed does of it, where its items are too many to be told."""
+        return self | Work(changes=True, unnamed=True)
 
     def covers(self, other: "Work") -> bool:
         """Say whether nothing of the other is left to do once this is done."""
@@ -57,12 +63,18 @@ def work_of(request: SyncRequested) -> Work:
             return _normal(items=request.items)
 
 
-def _normal(*, full: bool = False, changes: bool = False, permissions: bool = False, items: Iterable[str] = ()) -> Work:
+def _normal(
+    *,
+    full: bool = False,
+    changes: bool = False,
+    permissions: bool = False,
+    items: Iterable[str] = (),
+    unnamed: bool = False,
+) -> Work:
     """Return the one form of equal works: what is part of something wider is not named beside it."""
     if full:
         return Work(full=True)
     named = frozenset(items)
-    if changes or len(named) > MAX_ITEMS:
-        # A pass over what changed sees each of the items; it need not see who may read them.
-        return Work(changes=True, permissions=permissions)
-    return Work(permissions=permissions, items=named)
+    if unnamed or len(named) > MAX_ITEMS:
+        return Work(changes=True, permissions=permissions, unnamed=True)
+    return Work(changes=changes, permissions=permissions, items=named)

@@ -17,7 +17,7 @@ from connectors.secrets import WEBHOOK_SECRETS, secret_of
 from connectors.webhooks.deliveries import RecentDeliveries
 from connectors.webhooks.kinds import Kind, kind_of
 from connectors.webhooks.signatures import Headers, Scheme, is_signed
-from connectors.work import CHANGES, Work
+from connectors.work import Work
 from connectors.worker.ports import Key, Sources
 from headwater.errors import FatalError, HeadwaterError, RetryableError
 from headwater.settings import Settings
@@ -140,7 +140,7 @@ def requests_of(work: Work, key: Key, now: datetime) -> tuple[SyncRequested, ...
     """Return the requests that together ask for some work; the worker makes one run of them."""
     tenant, source = key
     if sum(len(each.encode()) for each in work.items) > _MAX_NAMED_BYTES:
-        work |= CHANGES
+        work = work.without_names()
     wanted = {
         SyncMode.FULL: work.full,
         SyncMode.INCREMENTAL: work.changes,

@@ -30,9 +30,12 @@ def request(mode: SyncMode, *items: str, cancels: bool = False) -> SyncRequested
     )
 
 
+# Any two of them are more than are kept.
+_HALVES = {some: [f"{some}{n}" for n in range(MAX_ITEMS // 2 + 1)] for some in ("ab", "bc", "cd")}
 WISHES = st.one_of(
     st.sampled_from([SyncMode.FULL, SyncMode.INCREMENTAL, SyncMode.PERMISSIONS]).map(request),
     st.sets(st.sampled_from("abcd"), min_size=1).map(lambda items: request(SyncMode.ITEMS, *sorted(items))),
+    st.sampled_from(["ab", "bc", "cd"]).map(lambda some: request(SyncMode.ITEMS, *_HALVES[some])),
 )
 WORKS = st.lists(WISHES, min_size=1, max_size=4).map(lambda wishes: _joined([work_of(wish) for wish in wishes]))
 CANCEL = request(SyncMode.INCREMENTAL, cancels=True)
@@ -75,10 +78,19 @@ def test_permissions_are_not_forgotten_beside_what_changed() -> None:
     assert (both.changes, both.permissions) == (True, True)
 
 
+def test_what_was_named_is_not_forgotten_beside_what_changed() -> None:
+    both = work_of(request(SyncMode.INCREMENTAL)) | work_of(request(SyncMode.ITEMS, "deleted"))
+    assert (both.changes, both.items) == (True, frozenset({"deleted"}))
+    assert not work_of(request(SyncMode.INCREMENTAL)).covers(work_of(request(SyncMode.ITEMS, "deleted")))
+
+
 def test_too_many_items_become_a_pass_over_what_changed() -> None:
     few = work_of(request(SyncMode.ITEMS, *(f"{n}" for n in range(MAX_ITEMS))))
     assert few.mode is SyncMode.ITEMS
-    assert few | work_of(request(SyncMode.ITEMS, "one more")) == Work(changes=True)
+    many = few | work_of(request(SyncMode.ITEMS, "one more"))
+    assert many == Work(changes=True, unnamed=True)
+    assert many | work_of(request(SyncMode.ITEMS, "and another")) == many  # whatever the order of joining
+    assert few.without_names() == many
 
 
 @dataclass

@@ -246,6 +246,7 @@ class Able(Plain):
         (Work(permissions=True), ["changes"], ["permissions"]),
         (Work(permissions=True, items=frozenset("a")), ["changes"], ["permissions", "items"]),
         (Work(changes=True, permissions=True), ["changes"], ["changes", "permissions"]),
+        (Work(changes=True, items=frozenset("a")), ["changes"], ["changes", "items"]),
     ],
 )
 def test_what_a_connector_cannot_do_alone_is_part_of_a_wider_reading(
@@ -254,6 +255,12 @@ def test_what_a_connector_cannot_do_alone_is_part_of_a_wider_reading(
     for connector, names in ((Plain(), plain), (Able(), able)):
         found = [getattr(each.of, "func", each.of).__name__ for each in passes_of(connector, work)]
         assert found == names
+
+
+def test_a_listing_that_is_compared_sees_the_named_items_too(tmp_path: Path) -> None:
+    connector = FilesystemConnector(root=tmp_path, knowledge_base=KnowledgeBaseId("handbook"))
+    found = passes_of(connector, Work(changes=True, items=frozenset("a")))
+    assert [each.of for each in found] == [connector.changes]
 
 
 async def test_one_item_of_a_folder_is_looked_at_alone(tmp_path: Path) -> None:
