@@ -1,13 +1,11 @@
-"""Carries out a story's steps."""
+"""Carries out a story's steps: what sources, callers and operators want; what goes wrong is `fate.py`."""
 
 import asyncio
 import hashlib
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from headwater.heads.replica import replica_folder
 from query_api.retrieval.retriever import Mode
 from schemas.codec import encode
 from schemas.events.base import Lane, Position
@@ -35,9 +33,9 @@ from schemas.ids import (
 )
 from schemas.topics import Topic
 from tests.simulation.builds import FINER, USUAL
+from tests.simulation.fate import Fate
 from tests.simulation.loop import wall_ms
 from tests.simulation.operating import Wish
-from tests.simulation.process import Process
 from tests.simulation.replica import Answer
 from tests.simulation.seams import DEADLY
 from tests.simulation.steps import DOCUMENTS, USERS, Step
@@ -97,10 +95,11 @@ def text_of(document: int, draft: int, paragraphs: int, flaw: str | None = None)
 
 
 class Actions:
-    """The hands of sources, callers, operators and fate."""
+    """The hands of sources, callers and operators."""
 
     def __init__(self, world: World, truth: Truth, on_answer: Callable[[Answer], None]) -> None:
         self._world, self._truth, self._on_answer = world, truth, on_answer
+        self._fate = Fate(world)
         self._numbers = 0
         self._newest: dict[int, Position] = {}
         self.asking: set[asyncio.Task[Answer]] = set()
@@ -122,11 +121,11 @@ class Actions:
 
     def do(self, step: Step) -> None:
         """Carry out a step."""
-        if step.do not in _WISHES:
+        if step.do in _WISHES:
+            getattr(self, f"_do_{step.do}")(**step.what)
+        else:
             self._world.faults += 1
-        getattr(self, f"_do_{step.do}")(**step.what)
-
-    # --- sources and callers
+            getattr(self._fate, step.do)(**step.what)
 
     def _do_put(
         self,
@@ -174,6 +173,10 @@ class Actions:
 
     def _do_knowledge_base(self, *, name: str, present: bool) -> None:
         self._direct(DirectoryKind.KNOWLEDGE_BASE, name, KnowledgeBase(name="Archive") if present else None)
+
+    def _do_generation(self, *, command: str, name: str, finer: bool = False) -> None:
+        policy = FINER if finer else USUAL
+        self._world.wish(Wish(command=command, generation=GenerationName(name), policy=policy))
 
     def _do_ask(self, *, replica: str, user: str, document: int, mode: str, after: bool) -> None:
         task = self._world.apis[replica].ask(
@@ -246,119 +249,3 @@ class Actions:
         from datetime import UTC, datetime
 
         return datetime.fromtimestamp(wall_ms() / 1000 + self._world.loop.time(), tz=UTC)
-
-    # --- fate
-
-    def _process(self, worker: str) -> Process | None:
-        found = self._world.workers.get(worker)  # of a generation that is not there yet: nobody
-        return None if found is None else found.process
-
-    def _later(self, for_s: float, undo: Callable[[], object]) -> None:
-        self._world.loop.call_later(for_s, undo)
-
-    def _do_kill(self, *, worker: str) -> None:
-        if (process := self._process(worker)) is not None:
-            process.kill()
-
-    def _do_kill_soon(self, *, worker: str, calls: int) -> None:
-        if (process := self._process(worker)) is not None:
-            process.at_call(calls, process.kill)
-
-    def _do_freeze(self, *, worker: str, for_s: float, replace: bool) -> None:
-        process = self._process(worker)
-        if process is None:
-            return
-        process.freeze()
-        if replace and not worker.startswith("heads-"):  # a lock on its folder keeps a second follower out
-            self._world.workers[worker].replace()
-        self._later(for_s, process.thaw)
-
-    def _do_freeze_soon(self, *, worker: str, calls: int, for_s: float) -> None:
-        process = self._process(worker)
-        if process is None:
-            return
-
-        def freeze() -> None:
-            process.freeze()
-            self._later(for_s, process.thaw)
-
-        process.at_call(calls, freeze)
-
-    def _do_cut_off(self, *, worker: str, for_s: float) -> None:
-        if (process := self._process(worker)) is not None:
-            process.cut(for_s)
-
-    def _do_away(self, *, service: str, for_s: float) -> None:
-        found = self._world.services[service]
-        found.away = True
-        self._later(for_s, lambda: setattr(found, "away", False))
-
-    def _do_slow(self, *, service: str, for_s: float) -> None:
-        found = self._world.services[service]
-        found.slowness = 60.0
-        self._later(for_s, lambda: setattr(found, "slowness", 1.0))
-
-    def _do_hide(self, *, service: str, for_s: float, hides_s: float) -> None:
-        found = self._world.services[service]
-        found.hides_s = hides_s
-        self._later(for_s, lambda: setattr(found, "hides_s", 0.0))
-
-    def _do_wipe(self, *, service: str, for_s: float) -> None:
-        self._world.wipe(service)
-        self._later(for_s, lambda: self._world.rebuild(service))
-
-    def _do_wipe_cache(self) -> None:
-        self._world.cache.clear()
-
-    def _do_clock(self, *, host: str, ms: int) -> None:
-        self._world.hosts[host].offset_ms += ms
-
-    def _do_broker_away(self, *, for_s: float) -> None:
-        self._world.broker_away = True
-        self._later(for_s, lambda: setattr(self._world, "broker_away", False))
-
-    def _do_compact(self) -> None:
-        for topic in self._world.broker.compacted:
-            self._world.broker.compact(topic, min_age_s=2.0)
-
-    def _do_rewind(self, *, group: str) -> None:
-        self._world.rewind(group)
-
-    def _do_hold(self, *, stage: str, for_s: float) -> None:
-        """Nobody starts a stage for some time, now or when its generation is created."""
-        self._world.hold(stage)
-        self._later(for_s, lambda: self._world.release(stage))
-
-    def _do_withhold(self, *, replica: str, topic: str, for_s: float) -> None:
-        world, follower, name = self._world, f"heads-{replica}", self._world.topic(Topic(topic))
-        world.withhold(follower, name, 1)
-        self._later(for_s, lambda: world.withhold(follower, name, -1))
-
-    def _do_expire(self, *, min_age_s: float) -> None:
-        """Let the retention of a generation's topics end: what is read again from the log is kept for days only."""
-        for topic in self._world.broker.expiring:
-            self._world.broker.expire(topic, min_age_s=min_age_s)
-
-    def _do_expire_unread(self, *, min_age_s: float) -> None:
-        """Let the retention of submissions end, whether admission has read them or not."""
-        for topic in (Topic.DOCUMENTS_SUBMITTED, Topic.DOCUMENTS_BACKFILL):
-            self._world.broker.expire(self._world.topic(topic), min_age_s=min_age_s)
-
-    def _do_generation(self, *, command: str, name: str, finer: bool = False) -> None:
-        policy = FINER if finer else USUAL
-        self._world.wish(Wish(command=command, generation=GenerationName(name), policy=policy))
-
-    def _do_scarce_credits(self, *, for_s: float) -> None:
-        self._world.credits_are_scarce = True
-        self._later(for_s, lambda: setattr(self._world, "credits_are_scarce", False))
-
-    def _do_mishaps(self, *, chance: float, for_s: float) -> None:
-        self._world.chances = {"answer_lost": chance, "acknowledgement_lost": chance}
-        self._later(for_s, self._world.chances.clear)
-
-    def _do_lose_disk(self, *, worker: str) -> None:
-        self._do_kill(worker=worker)
-        place = self._world.workers[worker]
-        place.fresh_disk += 1
-        if worker.startswith("heads-"):
-            self._world.empty(Path(place.host.name) / replica_folder(self._world.settings.heads))

@@ -9,10 +9,11 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, TIMESTAMP_CREATE_TIME, KafkaError, KafkaException, TopicPartition
 
 from headwater.clients.kafka.records import Headers, Record
-from tests.simulation.broker import FencedProducerError, Partition, StaleMemberError
 from tests.simulation.groups import Member, by_range
 from tests.simulation.kafka_clients import news
+from tests.simulation.partition_log import Partition
 from tests.simulation.process import CURRENT, WORLD, ask, drive
+from tests.simulation.transactions import FencedProducerError, StaleMemberError
 
 _FETCH = 40
 _GROUP = "headwater-admit"
@@ -225,7 +226,7 @@ class SimProducer:
         self._queued: list[tuple[Partition, bytes, bytes | None, Headers, Callable[..., None]]] = []
 
     def init_transactions(self, timeout: float) -> None:
-        epoch = network_call(lambda: self._broker.init_transactions(self._name))
+        epoch = network_call(lambda: self._broker.transactions.init(self._name))
         if epoch is None:
             ask(lambda: asyncio.sleep(0.02))
             raise KafkaException(KafkaError(KafkaError.CONCURRENT_TRANSACTIONS, "still ending", retriable=True))
@@ -262,7 +263,7 @@ class SimProducer:
         while self._is_ending():  # positions alone wait for the transaction before, as records do
             ask(lambda: asyncio.sleep(0.01))
         self._call(
-            lambda: self._broker.add_offsets(
+            lambda: self._broker.transactions.add_offsets(
                 self._name,
                 self._epoch,
                 positions,
@@ -275,13 +276,13 @@ class SimProducer:
 
     def commit_transaction(self, timeout: float) -> None:
         self._flush()
-        self._call(lambda: self._broker.end_transaction(self._name, self._epoch, commit=True))
+        self._call(lambda: self._broker.transactions.end(self._name, self._epoch, commit=True))
         if WORLD.get().happens("acknowledgement_lost"):
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer", retriable=True))
 
     def abort_transaction(self, timeout: float) -> None:
         self._queued = []
-        self._call(lambda: self._broker.end_transaction(self._name, self._epoch, commit=False))
+        self._call(lambda: self._broker.transactions.end(self._name, self._epoch, commit=False))
 
     def _flush(self) -> None:
         queued = list(self._queued)
@@ -289,7 +290,7 @@ class SimProducer:
             return
         self._until_begun()
         batch = [(partition, key, value, headers) for partition, key, value, headers, _ in queued]
-        behind = self._call(lambda: self._broker.write_in_transaction(self._name, self._epoch, batch, self._timeout_s))
+        behind = self._call(lambda: self._broker.transactions.write(self._name, self._epoch, batch, self._timeout_s))
         del self._queued[: len(queued)]
         for partition, offset in behind.items():
             tell = next(on_delivery for where, *_, on_delivery in queued if where == partition)
@@ -297,11 +298,11 @@ class SimProducer:
 
     def _is_ending(self) -> bool:
         with suppress(FencedProducerError):  # the call that follows says so
-            return not self._broker.can_begin(self._name, self._epoch)
+            return not self._broker.transactions.can_begin(self._name, self._epoch)
         return False
 
     def _until_begun(self) -> None:
-        while not self._call(lambda: self._broker.can_begin(self._name, self._epoch)):
+        while not self._call(lambda: self._broker.transactions.can_begin(self._name, self._epoch)):
             ask(lambda: asyncio.sleep(0.01))
 
     def _call(self, effect: Callable[[], Any]) -> Any:

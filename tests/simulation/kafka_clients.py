@@ -15,8 +15,9 @@ from schemas.codec import encode
 from schemas.events.base import Position
 from schemas.topics import Topic
 from streams.harness.publishing import Emission
-from tests.simulation.broker import Broker, Partition
+from tests.simulation.broker import Broker
 from tests.simulation.groups import Member
+from tests.simulation.partition_log import Partition
 from tests.simulation.process import CURRENT, WORLD, ask, call, is_blocking, pause
 
 T = TypeVar("T")

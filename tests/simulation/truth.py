@@ -30,7 +30,7 @@ from schemas.events.documents import (
 from schemas.ids import DocumentId, GenerationName, Revision, TenantId
 from schemas.registry import ManifestIds, load_manifest
 from schemas.topics import Topic
-from tests.simulation.broker import Entry, Partition
+from tests.simulation.partition_log import Entry, Partition
 
 decode = Codec(ManifestIds(load_manifest())).decode  # nothing that the platform's processes have read is judged by
 
