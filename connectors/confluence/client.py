@@ -8,12 +8,12 @@ from urllib.parse import quote, urlencode, urlsplit
 from pydantic import ValidationError
 
 from connectors.confluence.rest import Part, Rows
+from connectors.paging import MOST_PAGES, EndlessListingError, Pages
 from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.requests import EgressRequest, Fetched, Streamed
-from headwater.errors import PoisonError, RetryableError
+from headwater.errors import PoisonError
 
 P = TypeVar("P", bound=Part)
-MOST_PAGES: Final = 100_000  # of one listing: a site that never comes to an end is not believed
 # Pages on end that show nothing new. Some versions of Data Center name a next page for ever (CONFSERVER-95396). What
 # the account may not view leaves such pages too: so many pass over some thousand of those.
 FRUITLESS_PAGES: Final = 25
@@ -21,10 +21,6 @@ FRUITLESS_PAGES: Final = 25
 
 class AnswerError(PoisonError):
     """The site answered, and not in the form that the REST API has."""
-
-
-class EndlessListingError(RetryableError):
-    """A listing that does not come to an end. Nothing is deleted on its word."""
 
 
 class Rest:
@@ -56,9 +52,9 @@ class Rest:
 
     async def pages(self, path: str, **query: str | int) -> AsyncIterator[list[object]]:
         """Yield a listing page by page, items as they came. Follows `next` as it is told, below the site's address."""
-        url, asked = _url(path, query), set[str]()
-        while url not in asked and len(asked) < MOST_PAGES:
-            asked.add(url)
+        url = _url(path, query)
+        pages = Pages(name=path, first=url, most=MOST_PAGES)
+        while True:
             answer = _json(await self.fetch(url), path)
             if not isinstance(answer, Mapping) or not isinstance(answer.get("results"), list):
                 raise AnswerError(f"{path}: no listing; is this a Confluence site?")
@@ -67,8 +63,7 @@ class Rest:
             following = links.get("next") if isinstance(links, Mapping) else None
             if not following:
                 return
-            url = self._relative(str(following))
-        raise EndlessListingError(f"{path}: the listing does not end")
+            url = pages.after(self._relative(str(following)))
 
     async def rows(self, path: str, **query: str | int) -> AsyncIterator[object]:
         """Yield a listing that is paged by offset, without gaps; an item may come twice.
@@ -93,7 +88,7 @@ class Rest:
             if not page.links.next or fruitless == FRUITLESS_PAGES:
                 return
             start += max(1, len(ids) - 1 if ids else page.limit)
-        raise EndlessListingError(f"{path}: the listing does not end")
+        raise EndlessListingError(path)
 
     async def stream(self, link: str, *, max_bytes: int) -> AsyncIterator[bytes]:
         """Yield a body as it comes. Raises as `EgressSource.stream`."""

@@ -21,7 +21,7 @@ from connectors.github.models import (
     Tree,
     read_as,
 )
-from connectors.github.paging import Pages
+from connectors.paging import Pages
 from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.conditional import Validators
 from headwater.clients.egress.errors import MissingError, ResponseTooLargeError, SourceAwayError

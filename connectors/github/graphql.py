@@ -16,7 +16,7 @@ from connectors.github.graphql_models import (
     Told,
 )
 from connectors.github.models import Repository, read_as
-from connectors.github.paging import Pages
+from connectors.paging import Pages
 from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.errors import ForbiddenError, MissingError, SourceAwayError
 from headwater.clients.egress.requests import EgressRequest, NotModified

@@ -10,8 +10,8 @@ from connectors.github.cursor import ISSUES, RepositoryState, Shelf
 from connectors.github.documents import Home, issue_text
 from connectors.github.ids import issue_id
 from connectors.github.models import Comment, Issue, read_as
-from connectors.github.paging import Pages
 from connectors.leaves import Held, Leaf, Ledger, Note
+from connectors.paging import Pages
 from connectors.protocol import Deleted, Observed, Patched, SourceChange, Upserted
 
 # GitHub's times have seconds, and what it lists may lag behind what it stored.

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from connectors.confluence.client import AnswerError, EndlessListingError, Rest
+from connectors.confluence.client import AnswerError, Rest
 from connectors.confluence.site import quoted
+from connectors.paging import EndlessListingError
 from headwater.clients.egress.client import Egress
 from tests.support.confluence import SPACE, confluence_source, followed
 from tests.support.egress import FakeClock, ScriptedServer, egress, reply, scripted

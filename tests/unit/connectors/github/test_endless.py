@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.github.paging import EndlessListingError, Pages
+from connectors.paging import EndlessListingError, Pages
 from tests.support.github_source import OrganisationSource
 from tests.support.sources import Follower
 

@@ -11,6 +11,9 @@ MOST_PAGES: Final = 100_000  # of one listing: ten million items
 class EndlessListingError(RetryableError):
     """A listing that does not come to an end. Nothing is deleted on its word."""
 
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name}: the listing does not end; nothing is deleted on its word")
+
 
 @dataclass(slots=True, kw_only=True)
 class Pages:
@@ -27,6 +30,6 @@ class Pages:
     def after(self, page: str) -> str:
         """Return what asks for the next page. Raise EndlessListingError where that is one of those before."""
         if page in self._seen or len(self._seen) >= self.most:
-            raise EndlessListingError(f"{self.name}: the listing does not end; nothing is deleted on its word")
+            raise EndlessListingError(self.name)
         self._seen.add(page)
         return page
