@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,10 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from headwater.clients.kafka.errors import translate
+from headwater.errors import RetryableError
 from schemas.codec import decode, encode
 from schemas.events import EventParked, FeedbackReceived
 from schemas.events.queries import FeedbackType
@@ -100,9 +103,16 @@ class Probe:
     def committed(self) -> dict[int, int]:
         """Return the group's committed offset by partition; -1001 where there is none."""
         consumer = self._consumer(self.group)
+        wanted = [TopicPartition(self.topic, each) for each in range(self.partitions)]
+        deadline = time.monotonic() + DEADLINE_S
         try:
-            wanted = [TopicPartition(self.topic, each) for each in range(self.partitions)]
-            return {each.partition: each.offset for each in consumer.committed(wanted, 10)}
+            while True:
+                try:
+                    return {each.partition: each.offset for each in consumer.committed(wanted, 10)}
+                except KafkaException as error:  # a broker that has just started still elects its coordinators
+                    if not isinstance(translate(error, "asking"), RetryableError) or time.monotonic() > deadline:
+                        raise
+                time.sleep(0.05)
         finally:
             consumer.close()
 
