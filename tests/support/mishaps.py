@@ -243,3 +243,13 @@ async def _competitors(case: Case) -> None:
     case.crowded = True
     for number in range(12):
         await case.replica.publish(f"better {number}", BETTER, tenant=case.tenant)
+
+
+async def verdict_of(case: Case, *happened: Mishap) -> dict[str, Any]:
+    """Return the explanation once all of it has happened."""
+    for mishap in happened:
+        await mishap(case)
+    response = await case.explain()
+    assert response.status_code == 200, response.text
+    explained: dict[str, Any] = response.json()
+    return explained

@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from schemas.ids import TenantId
 from tests.support.answering import AnsweringApi, answering_api
 from tests.support.api import FakeApi, fake_api
+from tests.support.mishaps import Case
 
 
 @pytest.fixture
@@ -19,6 +21,12 @@ async def api() -> AsyncIterator[FakeApi]:
 async def replica() -> AsyncIterator[AnsweringApi]:
     async with answering_api() as running:
         yield running
+
+
+@pytest.fixture
+async def case(replica: AnsweringApi) -> Case:
+    """A document of a tenant of its own, to be explained."""
+    return await Case.open(replica, TenantId("globex"))
 
 
 @pytest.fixture
