@@ -49,7 +49,7 @@ def _files(repo: Repo, old: Mapping[str, tuple[str, str]], new: Mapping[str, tup
             said |= _patch(repo, mode, sha)
         found.append(said)
     removed = [
-        {"filename": path, "sha": sha, "status": "removed", "additions": 1} | _patch(repo, mode, sha, sign="-")
+        {"filename": path, "sha": sha, "status": "removed"} | _patch(repo, mode, sha, sign="-") | {"additions": 0}
         for path, (mode, sha) in sorted(gone.items())
     ]
     return sorted(found + removed, key=lambda each: str(each["filename"]))
