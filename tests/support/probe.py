@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -101,18 +100,13 @@ class Probe:
         return [line.split() for file in files for line in file.read_text().splitlines()]
 
     def committed(self) -> dict[int, int]:
-        """Return the group's committed offset by partition; -1001 where there is none."""
+        """Return the group's committed offset by partition; -1001 where there is none. Raises RetryableError."""
         consumer = self._consumer(self.group)
-        wanted = [TopicPartition(self.topic, each) for each in range(self.partitions)]
-        deadline = time.monotonic() + DEADLINE_S
         try:
-            while True:
-                try:
-                    return {each.partition: each.offset for each in consumer.committed(wanted, 10)}
-                except KafkaException as error:  # a broker that has just started still elects its coordinators
-                    if not isinstance(translate(error, "asking"), RetryableError) or time.monotonic() > deadline:
-                        raise
-                time.sleep(0.05)
+            wanted = [TopicPartition(self.topic, each) for each in range(self.partitions)]
+            return {each.partition: each.offset for each in consumer.committed(wanted, 10)}
+        except KafkaException as error:
+            raise translate(error, f"reading the positions of {self.group}") from error
         finally:
             consumer.close()
 
@@ -199,8 +193,15 @@ def open_probe(stack: RunningStack, folder: Path, *, partitions: int = 2) -> Ite
 
 
 async def until(condition: Callable[[], bool], *, deadline_s: float = DEADLINE_S) -> None:
-    """Await a condition that files or the broker tell of."""
-    await reached(condition, deadline_s=deadline_s, every_s=0.05)
+    """Await a condition that files or the broker tell of. One that has only just started elects its coordinators."""
+
+    def holds() -> bool:
+        try:
+            return condition()
+        except RetryableError:
+            return False
+
+    await reached(holds, deadline_s=deadline_s, every_s=0.05)
 
 
 def feedback(number: int, comment: str | None = None) -> FeedbackReceived:
