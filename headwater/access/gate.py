@@ -21,6 +21,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"  # this replica has no head: not yet read, or never admitted
     DELETED = "deleted"
     OUTDATED = "outdated"  # not the newest complete revision in its store
+    HEAD_BEHIND = "head_behind"  # the replica must first read this revision's own rule
     DIRECTORY_BEHIND = "directory_behind"  # the replica must first read what the writer had seen
     CONTAINER_GONE = "container_gone"  # the tenant or the knowledge base is deleted
     FORBIDDEN = "forbidden"
@@ -74,10 +75,15 @@ def judge_document(head: Head | None, view: GateView) -> Verdict:
 def judge_row(
     head: Head | None, view: GateView, *, revision: Revision, store: Store, generation: GenerationName
 ) -> Verdict:
-    """Decide on one row of one store: its document passes and it is of the newest complete revision there."""
+    """Decide on one row of one store: its document passes and it is of the newest complete revision there.
+
+    That a revision is complete may be read before the revision itself: until then an older one's rule would decide.
+    """
     verdict = judge_document(head, view)
     if verdict is not Verdict.ADMITTED or head is None:
         return verdict
+    if revision > head.revision:
+        return Verdict.HEAD_BEHIND
     if head.complete.get((generation, store)) != revision:
         return Verdict.OUTDATED
     return Verdict.ADMITTED

@@ -109,6 +109,8 @@ class OfAnswers(Evidence):
             return
         if head.tenant_id != answer.tenant:
             yield f"{who}: it is another tenant's"
+        if revision > head.revision:
+            yield f"{who}: the replica had not read that revision's own rule"
         if head.directory_position > directory:
             yield f"{who}: the replica had not read the directory as far as the document's writer"
         if not self._container(head.tenant_id, head.knowledge_base, directory):

@@ -61,10 +61,18 @@ def test_the_first_reason_is_named(head: Head | None, view: GateView, verdict: V
         (8, Store.KEYWORDS, Verdict.OUTDATED),
         (8, Store.VECTORS, Verdict.ADMITTED),
         (9, Store.VECTORS, Verdict.OUTDATED),  # written, not yet reported complete
+        (10, Store.KEYWORDS, Verdict.HEAD_BEHIND),
     ],
 )
 def test_only_the_newest_complete_revision_of_a_store_passes(revision: int, store: Store, verdict: Verdict) -> None:
     assert judge_row(HEAD, VIEW, revision=Revision(revision), store=store, generation=G1) is verdict
+
+
+def test_a_complete_revision_waits_for_its_own_rule() -> None:
+    """Its report was read before it: the rule that is known is an older revision's."""
+    ahead = replace(HEAD, complete={(G1, Store.KEYWORDS): Revision(10)})
+    judged = judge_row(ahead, VIEW, revision=Revision(10), store=Store.KEYWORDS, generation=G1)
+    assert judged is Verdict.HEAD_BEHIND
 
 
 def test_a_row_of_another_generation_does_not_pass() -> None:
