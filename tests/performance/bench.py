@@ -97,14 +97,14 @@ class Bench(Components):
         return [batch for batch in batches if batch.knowledge_base == base.name]
 
 
-def until(condition: Callable[[], Any], *, every_s: float) -> Any:
+def until(condition: Callable[[], Any], *, every_s: float, patience_s: float = PATIENCE_S) -> Any:
     """Return the first true value of a condition that is looked at so often; FatalError when none comes in time."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         if found := condition():
             return found
         time.sleep(every_s)
-    raise FatalError(f"not within {PATIENCE_S:.0f} s: `headwater status` shows which stage waits")
+    raise FatalError(f"not within {patience_s:.0f} s: `headwater status` shows which stage waits")
 
 
 def page(path: str, text: str) -> Upload:

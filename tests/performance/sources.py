@@ -18,7 +18,7 @@ from schemas.codec import decode
 from schemas.events.documents import DocumentIngested
 from schemas.ids import SourceId, TenantId, document_id
 from schemas.topics import Topic
-from tests.performance.bench import Bench, Components, until
+from tests.performance.bench import PATIENCE_S, Bench, Components, until
 from tests.performance.figures import Figure, spread
 from tests.performance.installation import NO_MODEL, fixed_vectors, own_installation, worker
 from tests.performance.site import READING, measure_site
@@ -35,6 +35,7 @@ _WORDS: Final = 12  # of a page, repeated to 2 kB
 _SOURCE: Final = "bench-bucket"
 _HOOK_SECRET: Final = secrets.token_hex(16)
 _POLL_S: Final = 0.02
+_SLOWEST_S: Final = 1.0  # an object: a quiet machine takes a tenth of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +190,8 @@ def _searchable(bench: Bench, items: int, *, since: datetime) -> float:
         }
         return list(times.values()) if len(times) == items else None
 
-    return float((max(until(all_facts, every_s=1.0)) - since).total_seconds())
+    times = until(all_facts, every_s=1.0, patience_s=PATIENCE_S + items * _SLOWEST_S)
+    return float((max(times) - since).total_seconds())
 
 
 def _edited(bench: Bench, server: BucketServer, hook: str, number: int) -> Told:
