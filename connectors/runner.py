@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Final, assert_never
 from uuid import uuid4
 
+from connectors.batching import batches
 from connectors.cursors import CursorStore, noted, without_marks
 from connectors.endings import SyncReport
 from connectors.mirroring import mirrored
@@ -143,7 +144,7 @@ class Runner:
             tally.missing(external_id, reason)
 
     async def _submit_all(self, changes: AsyncIterator[Observed], lane: Lane, tally: Tally) -> None:
-        async for batch in _batches(changes):
+        async for batch in batches(changes, at_most=BATCH):
             good, groups = [], []
             moved: dict[str, bytes | None] = {}
             for change in batch:
@@ -269,38 +270,3 @@ class Runner:
             state=state,
             patch=patch,
         )
-
-
-async def _batches(
-    changes: AsyncIterator[Observed],
-) -> AsyncIterator[Sequence[Observed]]:
-    """Yield what is there as soon as it is there, up to BATCH at once; the connector reads on meanwhile."""
-    queue: asyncio.Queue[Observed | None] = asyncio.Queue(maxsize=BATCH)
-
-    async def read() -> None:
-        async for change in changes:
-            await queue.put(change)
-        await queue.put(None)
-
-    reader = asyncio.create_task(read())
-    try:
-        ended = False
-        while not ended:
-            batch: list[Observed] = []
-            first = asyncio.create_task(queue.get())
-            await asyncio.wait({first, reader}, return_when=asyncio.FIRST_COMPLETED)
-            if not first.done() and reader.exception() is not None and queue.empty():
-                first.cancel()
-                break  # what it raised is raised below, after all that it had yielded
-            item = await first
-            while item is not None:
-                batch.append(item)
-                if len(batch) == BATCH or queue.empty() or isinstance(item, CursorMoved):
-                    break  # a place is saved before what comes after it is submitted
-                item = queue.get_nowait()
-            ended = item is None
-            if batch:
-                yield batch
-        await reader
-    finally:
-        reader.cancel()
