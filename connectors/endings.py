@@ -17,6 +17,8 @@ class SyncReport:
     upserted: int = 0
     patched: int = 0
     deleted: int = 0
+    doubted: int = 0  # deletions that wait for an administrator: the listing showed suspiciously little
+    doubt: str | None = None  # what it showed, in words
     content_bytes: int = 0
     failed: tuple[tuple[str, str], ...] = ()  # external id and reason; the first hundred
     failures: int = 0
@@ -27,9 +29,19 @@ class SyncReport:
     def message(self) -> str:
         """Return the one sentence an operator reads."""
         done = f"{self.upserted} written, {self.patched} changed in metadata, {self.deleted} deleted"
-        return _SENTENCES[self.ending].format(done=done, failures=self.failures, reason=self.reason)
+        if self.ending is Ending.PARTIAL and not self.failures:
+            said = f"{done}."
+        else:
+            said = _SENTENCES[self.ending].format(done=done, failures=self.failures, reason=self.reason)
+        if not self.doubted:
+            return said
+        return f"{said} {_DOUBTED.format(doubted=self.doubted, doubt=self.doubt)}"
 
 
+_DOUBTED: Final = (
+    "{doubted} deletions wait for an administrator, and the documents stay: {doubt}. Look at the source first. What it "
+    "shows again is kept by the next full sync; what is really gone is deleted by `headwater sources approve`."
+)
 _SENTENCES: Final = {
     Ending.COMPLETED: "The source is in sync: {done}.",
     Ending.NOTHING_NEW: "The source is in sync: nothing had changed.",

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from connectors.protocol import Cursor
+from connectors.protocol import Cursor, Listing
 
 PART: Final = "k:"  # names of leaves begin with it: a key may begin with the runner's own mark
 LEAF_ITEMS: Final = 128
@@ -135,6 +135,7 @@ class Ledger:
         self._place = 0  # in the base
         self._offset = 0  # of the base's first item here, in the leaf's own base
         self._taken = 0  # keys listed in the leaf
+        self._stayed = self._came = self._went = 0  # keys: held and listed, listed alone, held alone
         self._order = 0
         self._with_missing: list[Leaf] = []
         self._looked: dict[str, Leaf] = {}
@@ -151,12 +152,22 @@ class Ledger:
         self._taken += 1
         if self._place < len(self._base) and self._base[self._place][0] == key:
             self._place += 1
+            self._stayed += 1
             return leaf, self._base[self._place - 1][1]
+        self._came += 1
         return leaf, None
 
     def finish(self, seen_ns: int) -> None:
         """All that was not reached is missing."""
         self._pass_over(None, seen_ns)
+
+    def listing(self, name: str, *, elsewhere: int = 0, unreadable: int = 0) -> Listing:
+        """Return what the listing came to, once it is finished.
+
+        `elsewhere`: keys that were listed without being taken. `unreadable`: new ones that are not going to be held.
+        """
+        shown = self._stayed + self._came + elsewhere - unreadable
+        return Listing(name=name, known=self._stayed + self._went, shown=shown)
 
     def missing(self) -> Iterator[tuple[Leaf, str, int]]:
         """Yield each key that was held and not listed, with its leaf and when that was asked."""
@@ -211,6 +222,7 @@ class Ledger:
                     self._with_missing.append(leaf)
                 leaf.missing.append(self._place - self._offset)
                 leaf.missed_ns.append(seen_ns)
+                self._went += 1
                 self._place += 1
             if self._place < len(self._base) or self._next == len(self._lowers):
                 return

@@ -17,16 +17,20 @@ from connectors.work import Work
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
-    """One reading. After a `complete` one the source is as the cursor says."""
+    """One reading. After a `complete` one the source is as the cursor says; a `whole` one lists everything."""
 
     of: Callable[[Cursor], AsyncIterator[Observed]]
     complete: bool
+    whole: bool = False
 
 
 def passes_of(connector: Connector, work: Work) -> Sequence[Pass]:
     """Return the readings in their order. What a connector cannot do alone is part of a wider reading that it can."""
-    changes = Pass(of=connector.changes, complete=True)
-    everything = Pass(of=connector.everything, complete=True) if isinstance(connector, FullConnector) else changes
+    if isinstance(connector, FullConnector):
+        changes = Pass(of=connector.changes, complete=True)
+        everything = Pass(of=connector.everything, complete=True, whole=True)
+    else:
+        changes = everything = Pass(of=connector.changes, complete=True, whole=True)
     if work.full:
         return [everything]
     passes = [changes] if work.changes else []

@@ -34,8 +34,25 @@ class Patched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One complete listing, and what was held before it: the runner judges by it whether it showed suspiciously little.
+
+    All deletions that follow from it carry the very same object.
+    """
+
+    name: str  # tells it from the source's other listings; empty where there is but one
+    known: int  # documents that were held of it when it began
+    shown: int  # documents that it showed, new ones too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted:
-    """A document that is gone from the source."""
+    """A document that is gone from the source.
+
+    `listing`: the one that did not show it. None where somebody told of this deletion, or its settings leave it out.
+    """
+
+    listing: Listing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,16 +8,20 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, assert_never
 from uuid import uuid4
 
+from connectors.batching import batches
 from connectors.cursors import CursorStore, noted, without_marks
+from connectors.doubts import Doubts
 from connectors.endings import SyncReport
 from connectors.mirroring import mirrored
 from connectors.outstanding import Outstanding
 from connectors.passes import passes_of
 from connectors.protocol import (
     Connector,
+    Cursor,
     CursorMoved,
     Deleted,
     GroupMirrored,
@@ -98,7 +102,7 @@ class Runner:
                 lane = Lane.LIVE if SYNCED_MARK in cursor else Lane.BACKFILL
                 if tally.outstanding is None and isinstance(self.connector, ItemConnector):
                     tally.outstanding = Outstanding(cursor, self.now())
-                await self._submit_all(each.of(without_marks(cursor)), lane, tally)
+                await self._submit_all(each.of, cursor, lane, tally, whole=each.whole)
                 if each.complete and SYNCED_MARK not in cursor:
                     await self.cursors.save({SYNCED_MARK: self.now().isoformat().encode()})
             if any(each.complete for each in passes):
@@ -110,8 +114,7 @@ class Runner:
         """Submit what changes from now on, until cancelled or until the source fails. Call after a `sync`."""
 
         async def following(tally: Tally) -> None:
-            cursor = await self._cursor()
-            await self._submit_all(connector.live(without_marks(cursor)), Lane.LIVE, tally)
+            await self._submit_all(connector.live, await self._cursor(), Lane.LIVE, tally)
 
         return await reported(following)
 
@@ -135,15 +138,23 @@ class Runner:
         if outstanding is None or not isinstance(connector, ItemConnector):
             return
         if looks := outstanding.look():
-            cursor = without_marks(await self._cursor())
-            await self._submit_all(connector.items(looks, cursor), Lane.LIVE, tally)
+            await self._submit_all(partial(connector.items, looks), await self._cursor(), Lane.LIVE, tally)
             outstanding.looked()
             await self._save(outstanding.news())
         for external_id, reason in outstanding.waiting().items():
             tally.missing(external_id, reason)
 
-    async def _submit_all(self, changes: AsyncIterator[Observed], lane: Lane, tally: Tally) -> None:
-        async for batch in _batches(changes):
+    async def _submit_all(
+        self,
+        reading: Callable[[Cursor], AsyncIterator[Observed]],
+        cursor: Cursor,
+        lane: Lane,
+        tally: Tally,
+        *,
+        whole: bool = False,
+    ) -> None:
+        doubts = Doubts(cursor, self.settings.connectors)
+        async for batch in batches(reading(without_marks(cursor)), at_most=BATCH):
             good, groups = [], []
             moved: dict[str, bytes | None] = {}
             for change in batch:
@@ -161,11 +172,15 @@ class Runner:
                         tally.left = change
             # First: what the documents' access names should be there when they are.
             await self._mirror(groups, tally)
-            await self._submit(good, lane, tally)
+            judged = list(zip(good, doubts.judged(good), strict=True))
+            await self._save(doubts.news())
+            await self._submit(judged, lane, tally)
             if tally.outstanding is not None:  # before a place that has passed what failed
                 await self._save(tally.outstanding.news())
             await self._save(moved)  # last: what came before it is confirmed
             await self.tell(tally.so_far())
+        doubts.end(whole=whole)
+        await self._save(doubts.news())
 
     async def _save(self, parts: Mapping[str, bytes | None]) -> None:
         if parts:
@@ -189,11 +204,13 @@ class Runner:
         tally.groups += len(groups)
         SYNC_ITEMS.labels(outcome="group").inc(len(groups))
 
-    async def _submit(self, changes: Sequence[SourceChange], lane: Lane, tally: Tally) -> None:
+    async def _submit(self, judged: Sequence[tuple[SourceChange, str | None]], lane: Lane, tally: Tally) -> None:
         """Bring one batch into the log, then into the cursor."""
-        with span("submit", events=len(changes), lane=lane.value):
-            made = await asyncio.gather(*(self._submission(change, lane, tally) for change in changes))
-            submissions = [(change, event) for change, event in zip(changes, made, strict=True) if event is not None]
+        with span("submit", events=len(judged), lane=lane.value):
+            made = await asyncio.gather(*(self._submission(change, doubt, lane, tally) for change, doubt in judged))
+            submissions = [
+                (change, event) for (change, _), event in zip(judged, made, strict=True) if event is not None
+            ]
             self.may_write()
             await retry(lambda: self._send([event for _, event in submissions]), policy=RETRY)
             parts = noted(change for change, _ in submissions)
@@ -214,7 +231,9 @@ class Runner:
             for event in events
         )
 
-    async def _submission(self, change: SourceChange, lane: Lane, tally: Tally) -> DocumentSubmitted | None:
+    async def _submission(
+        self, change: SourceChange, doubt: str | None, lane: Lane, tally: Tally
+    ) -> DocumentSubmitted | None:
         """Store the content and describe the submission; None where this one item cannot be read."""
         op, state, patch = SubmissionOp.DELETE, None, None
         match change.what:
@@ -231,11 +250,11 @@ class Runner:
                 op, patch = SubmissionOp.PATCH, change.what.patch
                 tally.patched += 1
             case Deleted():
-                tally.deleted += 1
+                tally.delete(doubt)
             case _:
                 assert_never(change.what)
         SYNC_ITEMS.labels(outcome=op.value).inc()
-        return self._event(change, lane, op=op, state=state, patch=patch)
+        return self._event(change, lane, op=op, state=state, patch=patch, doubt=doubt)
 
     async def _with_content(self, what: Upserted | Patched | Deleted) -> DocumentState:
         if not isinstance(what, Upserted):
@@ -252,6 +271,7 @@ class Runner:
         op: SubmissionOp,
         state: DocumentState | None,
         patch: DocumentPatch | None,
+        doubt: str | None,
     ) -> DocumentSubmitted:
         return DocumentSubmitted(
             event_id=uuid4(),
@@ -268,39 +288,5 @@ class Runner:
             actor=Principal(f"group:{self.source}:connector"),
             state=state,
             patch=patch,
+            doubt=doubt,
         )
-
-
-async def _batches(
-    changes: AsyncIterator[Observed],
-) -> AsyncIterator[Sequence[Observed]]:
-    """Yield what is there as soon as it is there, up to BATCH at once; the connector reads on meanwhile."""
-    queue: asyncio.Queue[Observed | None] = asyncio.Queue(maxsize=BATCH)
-
-    async def read() -> None:
-        async for change in changes:
-            await queue.put(change)
-        await queue.put(None)
-
-    reader = asyncio.create_task(read())
-    try:
-        ended = False
-        while not ended:
-            batch: list[Observed] = []
-            first = asyncio.create_task(queue.get())
-            await asyncio.wait({first, reader}, return_when=asyncio.FIRST_COMPLETED)
-            if not first.done() and reader.exception() is not None and queue.empty():
-                first.cancel()
-                break  # what it raised is raised below, after all that it had yielded
-            item = await first
-            while item is not None:
-                batch.append(item)
-                if len(batch) == BATCH or queue.empty() or isinstance(item, CursorMoved):
-                    break  # a place is saved before what comes after it is submitted
-                item = queue.get_nowait()
-            ended = item is None
-            if batch:
-                yield batch
-        await reader
-    finally:
-        reader.cancel()

@@ -25,12 +25,22 @@ class Tally:
     upserted: int = 0
     patched: int = 0
     deleted: int = 0
+    doubted: int = 0  # deletions that wait because of the listing that they follow from
+    doubt: str | None = None  # of the first of them
     groups: int = 0
     content_bytes: int = 0
     failures: int = 0
     left: Left | None = None
     failed: list[tuple[str, str]] = field(default_factory=list)
     outstanding: Outstanding | None = None  # None: each pass meets again what fails
+
+    def delete(self, doubt: str | None) -> None:
+        """Count a deletion, and why it must wait."""
+        if doubt is None:
+            self.deleted += 1
+            return
+        self.doubted += 1
+        self.doubt = self.doubt or doubt
 
     def fail(self, external_id: str, error: HeadwaterError) -> None:
         SYNC_ITEMS.labels(outcome="failed").inc()
@@ -59,6 +69,8 @@ class Tally:
             upserted=self.upserted,
             patched=self.patched,
             deleted=self.deleted,
+            doubted=self.doubted,
+            doubt=self.doubt,
             content_bytes=self.content_bytes,
             failed=tuple(self.failed),
             failures=self.failures,
@@ -67,7 +79,7 @@ class Tally:
         )
 
     def ending(self) -> Ending:
-        if self.failures:
+        if self.failures or self.doubted:
             return Ending.PARTIAL
         return Ending.COMPLETED if self.upserted or self.patched or self.deleted or self.groups else Ending.NOTHING_NEW
 

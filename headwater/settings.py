@@ -215,6 +215,10 @@ class ConnectorSettings(BaseModel, frozen=True, extra="forbid"):
     progress_every_s: PositiveFloat = 5.0  # how often a running sync says how far it is
     schedule_every_s: PositiveFloat = 5.0  # how often schedules are looked at; a cron's grain is a minute
     schedule_jitter_s: NonNegativeFloat = 60.0  # each source's own part of it delays its schedule, always the same
+    # A complete listing that shows less than this share of what was known is not believed: its deletions wait for
+    # `headwater sources approve`. 0: each is believed.
+    short_listing_share: float = Field(default=0.5, ge=0.0, le=1.0)
+    short_listing_from: PositiveInt = 20  # documents known before; of fewer any listing is believed
 
 
 class WebhookSettings(BaseModel, frozen=True, extra="forbid"):

@@ -2,7 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +16,17 @@ from connectors.airbyte.reader import Reader
 from connectors.airbyte.selection import chosen, configured
 from connectors.airbyte.settings import AirbyteSettings, StreamSettings
 from connectors.prefixes import PrefixAccess
-from connectors.protocol import Cursor, CursorMoved, Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import (
+    Cursor,
+    CursorMoved,
+    Deleted,
+    ItemFailed,
+    Listing,
+    Observed,
+    Patched,
+    SourceChange,
+    Upserted,
+)
 from headwater.errors import FatalError, RetryableError
 from schemas.events.documents import Access, DocumentPatch, DocumentState
 from schemas.ids import KnowledgeBaseId
@@ -34,6 +45,7 @@ class Pass:
     """What one reading has seen so far. `full`: the streams of which all is listed."""
 
     held: dict[str, Held]
+    known: Counter[str]  # documents that were held when it began, by their stream's prefix
     full: frozenset[str]
     began_ns: int
     seen: set[str] = field(default_factory=set)
@@ -82,7 +94,8 @@ class AirbyteConnector:
 
     async def _read(self, since: Cursor, full: frozenset[str]) -> AsyncIterator[Observed]:
         rules = self._rules()
-        seen = Pass(held=held_in(since), full=full, began_ns=time.time_ns())
+        held = held_in(since)
+        seen = Pass(held=held, known=_by_stream(held), full=full, began_ns=time.time_ns())
         for shared in self._reshared(seen.held, rules):  # first: it never waits for a reader that is away
             yield shared
         since_states = states_for(since, set(self.settings.streams) - full)
@@ -134,7 +147,7 @@ class AirbyteConnector:
         held = seen.held.get(external_id)
         looked_ns = _looked_ns(record, seen.began_ns)
         if is_deleted(record, wanted):
-            return None if seen.held.pop(external_id, None) is None else _deletion(external_id, looked_ns)
+            return None if seen.held.pop(external_id, None) is None else _deletion(external_id, looked_ns, None)
         document = mapped(record, wanted, name=external_id.removeprefix(stream_prefix(record.stream)))
         access = rules.access(external_id)
         now = Held(content=document.token, access=_token(access))
@@ -181,12 +194,18 @@ class AirbyteConnector:
                 f"reader {self.reader.name}: lists nothing of {', '.join(empty)} where there was something; nothing is "
                 "deleted. If it is really gone, remove the source; else check the rights of its credentials"
             )
+        shown = _by_stream(seen.seen)
+        listings = {
+            stream: Listing(name=stream, known=seen.known[prefix], shown=shown[prefix])
+            for stream, prefix in prefixes.items()
+        }
         kept = tuple(prefix for stream, prefix in prefixes.items() if stream not in seen.full)
         now_ns = time.time_ns()
         for external_id in sorted(seen.held.keys() - seen.seen):
             stream = next((name for name, prefix in prefixes.items() if external_id.startswith(prefix)), None)
             if not external_id.startswith(kept) and seen.is_sure_of(stream):
-                yield _deletion(external_id, now_ns)
+                # Of a stream that is not named any more the settings tell, not a listing.
+                yield _deletion(external_id, now_ns, None if stream is None else listings[stream])
 
     def _reshared(self, held: dict[str, Held], rules: PrefixAccess) -> Iterator[SourceChange]:
         """Yield a Patched for each document whose access is another by now, and note it in `held`."""
@@ -228,10 +247,15 @@ def _looked_ns(record: Record, began_ns: int) -> int:
     return max(began_ns, min(int(record.emitted_at.timestamp() * 1e9), time.time_ns()))
 
 
-def _deletion(external_id: str, looked_ns: int) -> SourceChange:
+def _by_stream(external_ids: Iterable[str]) -> Counter[str]:
+    """Count documents by their stream's prefix, which holds no slash but its last."""
+    return Counter(external_id[: external_id.find("/") + 1] for external_id in external_ids)
+
+
+def _deletion(external_id: str, looked_ns: int, listing: Listing | None) -> SourceChange:
     return SourceChange(
         external_id=external_id,
-        what=Deleted(),
+        what=Deleted(listing=listing),
         source_version=looked_ns,
         occurred_at=datetime.now(UTC),
         cursor={ITEM + external_id: None},

@@ -13,7 +13,7 @@ from connectors.confluence.reading import Reader
 from connectors.confluence.rest import CONTENT_ID, SpaceRef
 from connectors.confluence.site import Site
 from connectors.confluence.walk import Walk
-from connectors.protocol import Cursor, CursorMoved, Observed, SourceGoneError
+from connectors.protocol import Cursor, CursorMoved, Listing, Observed, SourceGoneError
 from headwater.clients.egress.errors import ForbiddenError, MissingError
 from headwater.errors import FatalError, PoisonError, UnauthorisedError
 from schemas.ids import KnowledgeBaseId
@@ -127,8 +127,9 @@ class ConfluenceConnector:
                 f"{self.site.settings.url}: lists no content where there was some; nothing is deleted. If it is really "
                 "gone, remove the source; else check spaces, and what the account of secrets.token may view"
             )
+        listing = Listing(name="", known=walk.known, shown=len(walk.seen))
         for content_id in sorted(walk.held.keys() - walk.seen):
-            async for change in walk.looked_at(content_id):
+            async for change in walk.looked_at(content_id, listing):
                 yield change
         if self.site.settings.listing_every_s and walk.seen:  # one that shows nothing is cheap, and made again
             yield CursorMoved(cursor={LISTED: began.isoformat().encode()})

@@ -13,7 +13,7 @@ from connectors.confluence.judging import Judge, Judged
 from connectors.confluence.reading import Reader, is_readable
 from connectors.confluence.rest import ATTACHMENT, Content, SpaceRef
 from connectors.confluence.site import Site
-from connectors.protocol import Cursor, Deleted, ItemFailed, Left, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import Cursor, Deleted, ItemFailed, Left, Listing, Observed, Patched, SourceChange, Upserted
 from headwater.clients.egress.errors import MissingError
 from headwater.errors import PoisonError
 from schemas.events.documents import DocumentPatch
@@ -41,11 +41,11 @@ class Walk:
         self._clock, self._looked_us = clock, 0  # when the content at hand was looked at
         self._site, self._judge, self._reader = site, judge, reader
         self._unmet = 0  # of what was held when a listing began; what is new is known when it is met
-        self._known = 0  # how many these were
+        self.known = 0  # how many these were
 
     async def listed(self, spaces: Collection[SpaceRef], compare: Compare) -> AsyncIterator[Observed]:
         """Yield what comparing each content of the spaces comes to. All of them were met when it ends."""
-        self._unmet = self._known = len(self.held)
+        self._unmet = self.known = len(self.held)
         for space in spaces:
             await self._judge.enter(space)
             for listing in (self._site.contents(space), self._site.parts(space)):
@@ -64,8 +64,11 @@ class Walk:
                 async for change in self.looked_at(content_id):
                     yield change
 
-    async def looked_at(self, content_id: str) -> AsyncIterator[Observed]:
-        """Yield what differs of one content; Deleted where it is gone, in the trash, or not connected any more."""
+    async def looked_at(self, content_id: str, listing: Listing | None = None) -> AsyncIterator[Observed]:
+        """Yield what differs of one content; Deleted where it is gone, in the trash, or not connected any more.
+
+        `listing`: the one that did not show it, if that is why it is looked at.
+        """
         self._look()
         try:
             content = await self._site.content(content_id)
@@ -77,7 +80,7 @@ class Walk:
             async for change in self.differences(content, judged):
                 yield change
         elif self.held.pop(content_id, None) is not None:
-            yield self._change(content_id, Deleted(), None)
+            yield self._change(content_id, Deleted(listing=listing), None)
 
     async def differences(self, content: Content, judged: Judged) -> AsyncIterator[Observed]:
         """Yield what to submit of a content. A change of access never waits for a body that cannot be read."""
@@ -188,7 +191,7 @@ class Walk:
         )
 
     def _left(self) -> Left | None:
-        return Left(items=self._unmet, of=self._known) if self._unmet else None
+        return Left(items=self._unmet, of=self.known) if self._unmet else None
 
 
 def _held(content: Content, judged: Judged) -> Held:

@@ -14,7 +14,7 @@ from watchfiles.main import FileChange
 
 from connectors.filesystem.rules import RULE_FILE
 from connectors.filesystem.scan import BrokenRule, Fingerprint, FoundFile, scan
-from connectors.protocol import Cursor, Deleted, ItemFailed, Left, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import Cursor, Deleted, ItemFailed, Left, Listing, Observed, Patched, SourceChange, Upserted
 from headwater.errors import FatalError, PoisonError
 from schemas.events.documents import DocumentPatch, DocumentState
 from schemas.ids import KnowledgeBaseId
@@ -113,9 +113,10 @@ class FilesystemConnector:
                     f"path {self.root}: holds no file where there were some; nothing is deleted. Is it mounted? "
                     "If they are really gone, remove the source"
                 )
+            listing = None if prefix else Listing(name="", known=held, shown=len(seen))
             for gone in [each for each in known if _is_at_or_below(each, prefix) and each not in seen]:
                 del known[gone]
-                yield _deletion(gone)
+                yield _deletion(gone, listing)
 
     def _difference(self, found: FoundFile, before: bytes | None) -> SourceChange | None:
         old = Fingerprint.from_bytes(before) if before else None
@@ -163,10 +164,10 @@ def _opener(found: FoundFile) -> Callable[[], AsyncIterator[bytes]]:
     return read
 
 
-def _deletion(external_id: str) -> SourceChange:
+def _deletion(external_id: str, listing: Listing | None) -> SourceChange:
     return SourceChange(
         external_id=external_id,
-        what=Deleted(),
+        what=Deleted(listing=listing),
         source_version=time.time_ns(),
         occurred_at=datetime.now(UTC),
         cursor={external_id: None},

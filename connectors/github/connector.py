@@ -1,6 +1,7 @@
 """GitHub as a source: groups of readers first, then what each repository has: files, issues, ..., its wiki."""
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +21,7 @@ from connectors.github.cursor import (
     WIKIS,
     Shelf,
     deleted,
+    held_documents,
     known_repositories,
 )
 from connectors.github.documents import Home, readers_group
@@ -29,7 +31,7 @@ from connectors.github.scope import Scope
 from connectors.github.settings import GithubSettings
 from connectors.github.unmet import Unmet
 from connectors.github.visit import Visit
-from connectors.protocol import Cursor, CursorMoved, GroupMirrored, ItemFailed, Observed, SourceChange
+from connectors.protocol import Cursor, CursorMoved, GroupMirrored, ItemFailed, Listing, Observed, SourceChange
 from headwater.errors import PoisonError
 from schemas.ids import KnowledgeBaseId, SourceId
 
@@ -95,7 +97,7 @@ class GithubConnector:
         if repository_id in known_repositories(since):
             group_id = readers_group(repository_id)
             yield GroupMirrored(group_id=group_id, group=None, cursor={GROUP + group_id: None})
-            for change in self._gone(repository_id, since):
+            for change in self._gone(repository_id, since, None):
                 yield change
 
     async def _renewed(
@@ -127,8 +129,9 @@ class GithubConnector:
             unmet.finished(repository.id)
             if (left := unmet.left()) is not None:
                 yield left
+        listing = _repositories(found.gone, since)
         for repository_id in found.gone:
-            for change in self._gone(repository_id, since):
+            for change in self._gone(repository_id, since, listing):
                 yield change
             unmet.finished(repository_id)
 
@@ -164,15 +167,15 @@ class GithubConnector:
             except PoisonError as error:
                 yield ItemFailed(external_id=each.external_id, error=error)
 
-    def _gone(self, repository_id: int, since: Cursor) -> Iterator[Observed]:
+    def _gone(self, repository_id: int, since: Cursor, listing: Listing | None) -> Iterator[Observed]:
         """Yield the deletion of all that is held of a repository; the last one forgets it."""
         shelf, seen_ns = Shelf(since, repository_id), self.clock_ns()
         deletions = [
-            *deleted(shelf, FILES, lambda path: file_id(repository_id, path), seen_ns),
-            *deleted(shelf, ISSUES, lambda key: issue_id(repository_id, int(key)), seen_ns),
-            *deleted(shelf, RELEASES, lambda key: release_id(repository_id, int(key)), seen_ns),
-            *deleted(shelf, DISCUSSIONS, lambda key: discussion_id(repository_id, int(key)), seen_ns),
-            *deleted(shelf, WIKIS, lambda path: wiki_id(repository_id, path), seen_ns),
+            *deleted(shelf, FILES, lambda path: file_id(repository_id, path), seen_ns, listing),
+            *deleted(shelf, ISSUES, lambda key: issue_id(repository_id, int(key)), seen_ns, listing),
+            *deleted(shelf, RELEASES, lambda key: release_id(repository_id, int(key)), seen_ns, listing),
+            *deleted(shelf, DISCUSSIONS, lambda key: discussion_id(repository_id, int(key)), seen_ns, listing),
+            *deleted(shelf, WIKIS, lambda path: wiki_id(repository_id, path), seen_ns, listing),
         ]
         if deletions:  # should it come back before all of them are submitted, then as one of which nothing is known
             yield CursorMoved(cursor={f"{REPOSITORY}{repository_id}": None})
@@ -196,3 +199,10 @@ class GithubConnector:
 
     def _filter(self) -> KeyFilter:
         return KeyFilter.of(include=self.settings.include, exclude=self.settings.exclude)
+
+
+def _repositories(gone: Collection[int], since: Cursor) -> Listing:
+    """Return what the listing of repositories came to, in documents: those of new ones are not listed yet."""
+    held = held_documents(since) if gone else Counter[int]()
+    lost = sum(held[each] for each in gone)
+    return Listing(name="repositories", known=held.total(), shown=held.total() - lost)

@@ -5,14 +5,15 @@
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from connectors.github.client import Seen
-from connectors.leaves import Held, Leaf, Ledger, Note
-from connectors.protocol import Cursor, CursorMoved, Deleted, SourceChange
+from connectors.leaves import Held, Leaf, Ledger, Note, decoded
+from connectors.protocol import Cursor, CursorMoved, Deleted, Listing, SourceChange
 
 REPOSITORY: Final = "r:"
 FILES: Final = "f:"
@@ -68,6 +69,16 @@ def known_repositories(since: Cursor) -> frozenset[int]:
     return frozenset(int(part) for part in parts if part.isdecimal())
 
 
+def held_documents(since: Cursor) -> Counter[int]:
+    """Return how many documents are held of each repository. Every leaf is decoded, one at a time."""
+    held: Counter[int] = Counter()
+    for name, raw in since.items():
+        repository_id = name.split(":", 2)[1] if name.startswith(KINDS) else ""
+        if repository_id.isdecimal():
+            held[int(repository_id)] += len(decoded(raw))
+    return held
+
+
 class Shelf:
     """What is held of one repository, and what a pass notes of it."""
 
@@ -113,15 +124,17 @@ class Shelf:
         return all(note.settled for note in self._notes)
 
 
-def deleted(shelf: Shelf, kind: str, external_id: Callable[[str], str], seen_ns: int) -> Iterator[SourceChange]:
-    """Yield the deletion of all that is held of a kind."""
+def deleted(
+    shelf: Shelf, kind: str, external_id: Callable[[str], str], seen_ns: int, listing: Listing | None = None
+) -> Iterator[SourceChange]:
+    """Yield the deletion of all that is held of a kind, for a `listing` or because it is switched off."""
     ledger = shelf.ledger(kind)
     ledger.finish(seen_ns)
     for leaf, key, _ in ledger.missing():
         _, parts = shelf.note(kind, (ledger, leaf), key, None, settled=True)
         yield SourceChange(
             external_id=external_id(key),
-            what=Deleted(),
+            what=Deleted(listing=listing),
             source_version=seen_ns,
             occurred_at=datetime.fromtimestamp(seen_ns / 1e9, tz=UTC),
             cursor=parts,

@@ -11,7 +11,7 @@ from connectors.github.graphql_models import Discussion
 from connectors.github.ids import discussion_id
 from connectors.github.issues import OVERLAP
 from connectors.leaves import Held, Leaf, Ledger, Note
-from connectors.protocol import Deleted, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import Deleted, Listing, Observed, Patched, SourceChange, Upserted
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,9 +40,10 @@ class Discussions:
             for change in self._difference((ledger, leaf), discussion, held):
                 yield change
         ledger.finish(self.seen_ns)
+        listing = ledger.listing(self.home.listing_of("discussions"))
         for leaf, key, _ in ledger.missing():
             if await self.graphql.discussion(self.home.repository, int(key)) is None:
-                yield self._deletion((ledger, leaf), key)
+                yield self._deletion((ledger, leaf), key, listing)
 
     async def since(self, mark: str | None) -> AsyncIterator[Observed]:
         """Look at what was updated since, the newest first."""
@@ -67,7 +68,7 @@ class Discussions:
             for change in self._difference((ledger, leaf), discussion, None):
                 yield change
         elif held is not None:
-            yield self._deletion((ledger, leaf), _key(number))
+            yield self._deletion((ledger, leaf), _key(number), None)
 
     async def _listed(self) -> AsyncIterator[Discussion]:
         async for each in self.graphql.discussions(self.home.repository):
@@ -86,9 +87,9 @@ class Discussions:
         what = Upserted(state=self.home.discussion(discussion), content=self._opener(discussion, note))
         return [self._change(key, what, parts)]
 
-    def _deletion(self, at: tuple[Ledger, Leaf], key: str) -> SourceChange:
+    def _deletion(self, at: tuple[Ledger, Leaf], key: str, listing: Listing | None) -> SourceChange:
         _, parts = self.shelf.note(DISCUSSIONS, at, key, None, settled=True)
-        return self._change(key, Deleted(), parts)
+        return self._change(key, Deleted(listing=listing), parts)
 
     def _change(self, key: str, what: Upserted | Patched | Deleted, parts: Mapping[str, bytes | None]) -> SourceChange:
         return SourceChange(

@@ -73,6 +73,10 @@ class Home:
         said = (self.repository.full_name, self.repository.html_url, self.repository.default_branch or "", self.readers)
         return hashlib.sha256("\0".join(said).encode()).hexdigest()[:16]
 
+    def listing_of(self, what: str) -> str:
+        """Name one of the repository's listings, for operators."""
+        return f"{what} of {self.repository.full_name}"
+
     def file(self, path: str) -> DocumentState:
         """Describe a file; the content decides about its type."""
         name = PurePosixPath(path)

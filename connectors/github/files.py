@@ -16,7 +16,7 @@ from connectors.github.ids import file_id, is_path
 from connectors.github.models import Comparison, Touched
 from connectors.github.places import Newcomers, Places, Row
 from connectors.leaves import Held, Leaf, Ledger, Note
-from connectors.protocol import Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import Deleted, ItemFailed, Listing, Observed, Patched, SourceChange, Upserted
 
 _FILE_MODES: Final = frozenset({"100644", "100755", "100664"})  # no links (120000), no submodules (160000)
 
@@ -114,9 +114,10 @@ class Files:
                 there = spot.of(moved[spot.path])
                 stay.add(there.key)
             yield from self._difference(there, blob)
+        listing = self._ledger.listing(self.home.listing_of("files"), elsewhere=len(here))
         for row in self._ledger.missed():
             if row[1] not in stay:
-                yield self._deletion(self._spot(row))
+                yield self._deletion(self._spot(row), listing)
 
     async def since(self, comparison: Comparison, commit: str) -> AsyncIterator[Observed]:
         """Look at the paths that a comparison names; deletions come last, so that a renamed file is never missing."""
@@ -264,9 +265,9 @@ class Files:
         what = Upserted(state=self.home.file(path), content=self._opener(blob, note))
         return [*found, self._change(spot.key, what, parts)]
 
-    def _deletion(self, spot: Spot) -> SourceChange:
+    def _deletion(self, spot: Spot, listing: Listing | None = None) -> SourceChange:
         _, parts = self._note(spot, None, settled=True)
-        return self._change(spot.key, Deleted(), parts)
+        return self._change(spot.key, Deleted(listing=listing), parts)
 
     def _note(self, spot: Spot, held: Held | None, *, settled: bool) -> tuple[Note, Mapping[str, bytes | None]]:
         return self.shelf.note(FILES, (spot.ledger, spot.leaf), spot.key, held, settled=settled)

@@ -12,7 +12,7 @@ from connectors.github.ids import issue_id
 from connectors.github.models import Comment, Issue, read_as
 from connectors.leaves import Held, Leaf, Ledger, Note
 from connectors.paging import Pages
-from connectors.protocol import Deleted, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import Deleted, Listing, Observed, Patched, SourceChange, Upserted
 
 # GitHub's times have seconds, and what it lists may lag behind what it stored.
 OVERLAP: Final = timedelta(minutes=2)
@@ -53,9 +53,10 @@ class Issues:
                     for change in self._difference((ledger, leaf), issue, held):
                         yield change
         ledger.finish(self.seen_ns)
+        listing = ledger.listing(self.home.listing_of("issues"))
         for leaf, key, _ in ledger.missing():
             if await self.client.issue(self.home.repository, int(key)) is None:
-                yield self._deletion((ledger, leaf), key)
+                yield self._deletion((ledger, leaf), key, listing)
 
     async def _pages(self) -> AsyncIterator[Sequence[Issue]]:
         """Yield all issues in the order of their making.
@@ -92,7 +93,7 @@ class Issues:
             for change in self._difference((ledger, leaf), issue, None):
                 yield change
         elif held is not None:
-            yield self._deletion((ledger, leaf), _key(number))
+            yield self._deletion((ledger, leaf), _key(number), None)
 
     async def _updated(self, state: RepositoryState) -> AsyncIterator[Issue]:
         """Yield issues in the order of their updates, from where the state says.
@@ -136,9 +137,9 @@ class Issues:
         what = Upserted(state=self.home.issue(issue), content=self._opener(issue, note))
         return [self._change(key, what, parts, issue.updated_at)]
 
-    def _deletion(self, at: tuple[Ledger, Leaf], key: str) -> SourceChange:
+    def _deletion(self, at: tuple[Ledger, Leaf], key: str, listing: Listing | None) -> SourceChange:
         _, parts = self.shelf.note(ISSUES, at, key, None, settled=True)
-        return self._change(key, Deleted(), parts, self._seen_at())
+        return self._change(key, Deleted(listing=listing), parts, self._seen_at())
 
     def _change(
         self, key: str, what: Upserted | Patched | Deleted, parts: Mapping[str, bytes | None], occurred_at: datetime

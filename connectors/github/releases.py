@@ -11,7 +11,7 @@ from connectors.github.documents import Home, release_text
 from connectors.github.ids import release_id
 from connectors.github.models import Release
 from connectors.leaves import Held, Leaf, Ledger
-from connectors.protocol import Deleted, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import Deleted, Listing, Observed, Patched, SourceChange, Upserted
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,19 +32,20 @@ class Releases:
         if known and await self.client.unchanged(known):
             self.seen = known
             return
-        listing = await self.client.listing(self.client.below(self.home.repository, "releases"))
-        listed = {each.id: each for each in listing.items(Release) if each.is_published}
+        pages = await self.client.listing(self.client.below(self.home.repository, "releases"))
+        listed = {each.id: each for each in pages.items(Release) if each.is_published}
         ledger = self.shelf.ledger(RELEASES)
         for _, release in sorted(listed.items()):
             leaf, held = ledger.take(key_of(release.id), self.seen_ns)
             for change in self._difference((ledger, leaf), release, held):
                 yield change
         ledger.finish(self.seen_ns)
-        self.seen = listing.seen
+        self.seen = pages.seen
+        listing = ledger.listing(self.home.listing_of("releases"))
         for leaf, key, _ in ledger.missing():
             again = await self.client.release(self.home.repository, int(key))
             if again is None or not again.is_published:
-                yield self._deletion((ledger, leaf), key)
+                yield self._deletion((ledger, leaf), key, listing)
             else:
                 self.seen = ()  # the listing is not believed: the next look reads it again
 
@@ -57,7 +58,7 @@ class Releases:
             for change in self._difference((ledger, leaf), release, held):
                 yield change
         elif held is not None:
-            yield self._deletion((ledger, leaf), key_of(number))
+            yield self._deletion((ledger, leaf), key_of(number), None)
 
     def _difference(self, at: tuple[Ledger, Leaf], release: Release, held: Held | None) -> list[Observed]:
         text, key = release_text(release).encode(), key_of(release.id)
@@ -70,9 +71,9 @@ class Releases:
         _, parts = self.shelf.note(RELEASES, at, key, now, settled=True)
         return [self._change(key, what, parts)]
 
-    def _deletion(self, at: tuple[Ledger, Leaf], key: str) -> SourceChange:
+    def _deletion(self, at: tuple[Ledger, Leaf], key: str, listing: Listing | None) -> SourceChange:
         _, parts = self.shelf.note(RELEASES, at, key, None, settled=True)
-        return self._change(key, Deleted(), parts)
+        return self._change(key, Deleted(listing=listing), parts)
 
     def _change(self, key: str, what: Upserted | Patched | Deleted, parts: Mapping[str, bytes | None]) -> SourceChange:
         return SourceChange(

@@ -1,10 +1,8 @@
 """What a pass over everything has still to look at: of what is held, for what is new is known when it is met."""
 
-from collections import Counter
 from dataclasses import replace
 
-from connectors.github.cursor import KINDS
-from connectors.leaves import decoded
+from connectors.github.cursor import held_documents
 from connectors.protocol import Cursor, Left, Observed, SourceChange
 
 
@@ -12,11 +10,7 @@ class Unmet:
     """Counts down. Nothing is known of it for an empty cursor: neither is then what a listing will show."""
 
     def __init__(self, since: Cursor) -> None:
-        self._left: Counter[int] = Counter()
-        for name, raw in since.items():
-            repository_id = name.split(":", 2)[1] if name.startswith(KINDS) else ""
-            if repository_id.isdecimal():
-                self._left[int(repository_id)] += len(decoded(raw))
+        self._left = held_documents(since)
         self._of = self._left.total()
 
     def met(self, repository_id: int) -> None:

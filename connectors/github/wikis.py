@@ -12,7 +12,7 @@ from connectors.github.git import GitClient, GitFile
 from connectors.github.ids import wiki_id
 from connectors.github.packs import PackTooLargeError
 from connectors.leaves import Held, Leaf, Ledger, Note
-from connectors.protocol import Deleted, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import Deleted, Listing, Observed, Patched, SourceChange, Upserted
 from headwater.clients.egress.errors import MissingError
 from headwater.errors import PoisonError
 
@@ -62,8 +62,9 @@ class Wikis:
             for change in self._difference((ledger, *ledger.take(page.path, self.seen_ns)), page):
                 yield change
         ledger.finish(self.seen_ns)
+        listing = ledger.listing(self.home.listing_of("wiki"))
         for leaf, path, _ in ledger.missing():
-            yield self._deletion((ledger, leaf), path)
+            yield self._deletion((ledger, leaf), path, listing)
 
     async def one(self, path: str) -> AsyncIterator[Observed]:
         """Look at one page."""
@@ -76,7 +77,7 @@ class Wikis:
             for change in self._difference((ledger, leaf, held), page):
                 yield change
         elif held is not None:
-            yield self._deletion((ledger, leaf), path)
+            yield self._deletion((ledger, leaf), path, None)
 
     async def _pages(self, commit: str) -> Sequence[GitFile]:
         try:
@@ -100,9 +101,9 @@ class Wikis:
         what = Upserted(state=self.home.page(page.path), content=self._opener(page, note))
         return [self._change(page.path, what, parts)]
 
-    def _deletion(self, at: tuple[Ledger, Leaf], path: str) -> SourceChange:
+    def _deletion(self, at: tuple[Ledger, Leaf], path: str, listing: Listing | None) -> SourceChange:
         _, parts = self.shelf.note(WIKIS, at, path, None, settled=True)
-        return self._change(path, Deleted(), parts)
+        return self._change(path, Deleted(listing=listing), parts)
 
     def _change(self, path: str, what: Upserted | Patched | Deleted, parts: Mapping[str, bytes | None]) -> SourceChange:
         return SourceChange(

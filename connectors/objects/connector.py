@@ -15,7 +15,7 @@ from connectors.objects.last_listing import LastListing
 from connectors.objects.settings import RULES_KEY, SIDECARS, ObjectsSettings
 from connectors.objects.sidecars import RuleUnreadError, Sidecars, rule_bytes
 from connectors.prefixes import PrefixAccess, PrefixRules
-from connectors.protocol import Cursor, Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import Cursor, Deleted, ItemFailed, Listing, Observed, Patched, SourceChange, Upserted
 from connectors.rules import FolderRuleError, read_as
 from headwater.errors import FatalError, PoisonError
 from headwater.ports.objects import ListedObject, ObjectArchivedError, Objects
@@ -60,12 +60,13 @@ class ObjectsConnector:
         """
         ledger, keys, rules = Ledger(since), self._filter(), await self._rules()
         granting, last = Granting(self.objects, self.settings, rules, self._sidecars()), LastListing(since)
-        count, seen_ns = 0, 0
+        count, unreadable, seen_ns = 0, 0, 0
         async for page in _in_order(self.objects.pages(self.settings.prefix)):
             await asyncio.sleep(0)  # a large listing must not stop the submissions
             for listed, grant in await granting.of_page([each for each in page if self._is_document(each, keys)]):
                 count, seen_ns = count + 1, listed.seen_ns
                 leaf, held = ledger.take(listed.key, seen_ns)
+                unreadable += held is None and self._unreadable(listed) is not None
                 async for change in self._difference(ledger, leaf, held, listed, grant):
                     yield last.told(change, count)
             if (left := last.left(count)) is not None:
@@ -78,8 +79,9 @@ class ObjectsConnector:
                 "gone, remove the source; else check prefix, include and exclude"
             )
         ledger.finish(seen_ns)
+        listing = ledger.listing("", unreadable=unreadable)
         for leaf, key, missed_ns in ledger.missing():
-            yield _deletion(ledger, leaf, key, missed_ns)
+            yield _deletion(ledger, leaf, key, missed_ns, listing)
         for moved in last.replaced(count):
             yield moved
 
@@ -108,7 +110,7 @@ class ObjectsConnector:
             return
         if listed is None or not self._is_document(listed, self._filter()):
             if held is not None:
-                yield _deletion(ledger, leaf, key, seen_ns)
+                yield _deletion(ledger, leaf, key, seen_ns, None)
             return
         async for change in self._difference(ledger, leaf, held, listed, await granting.of_one(listed, sidecar)):
             yield change
@@ -225,11 +227,10 @@ class ObjectsConnector:
         return below and not ours and not marker and keys.takes(key.removeprefix(self.settings.prefix))
 
 
-def _deletion(ledger: Ledger, leaf: Leaf, key: str, seen_ns: int) -> SourceChange:
+def _deletion(ledger: Ledger, leaf: Leaf, key: str, seen_ns: int, listing: Listing | None) -> SourceChange:
     _, parts = ledger.note(leaf, key, None, settled=True)
-    return SourceChange(
-        external_id=key, what=Deleted(), source_version=seen_ns, occurred_at=_time(seen_ns), cursor=parts
-    )
+    what = Deleted(listing=listing)
+    return SourceChange(external_id=key, what=what, source_version=seen_ns, occurred_at=_time(seen_ns), cursor=parts)
 
 
 def _time(at_ns: int) -> datetime:

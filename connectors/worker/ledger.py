@@ -33,7 +33,7 @@ class Sync:
     def said(self, report: SyncReport, *, ended: bool, now: datetime) -> SyncProgressed:
         """Return the event that says how far it is, or how it ended."""
         tenant, source = self.key
-        done = report.upserted + report.patched + report.deleted
+        done = report.upserted + report.patched + report.deleted + report.doubted
         left = report.left if not ended and report.left is not None and report.left.items else None
         return SyncProgressed(
             event_id=uuid4(),

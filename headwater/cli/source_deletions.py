@@ -25,7 +25,7 @@ def approve(
     count: Annotated[int | None, typer.Option(min=1, help="This many, the longest waiting first.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let deletions through that wait because their source wanted to delete more than its budget."""
+    """Let deletions through that wait: past the budget, or of a listing that showed suspiciously little."""
     if (everything, until, count) == (False, None, None):
         raise typer.BadParameter("say which: --all, --until TIME or --count N; `sources show` tells what waits")
     with open_api(Settings().api) as api:

@@ -95,8 +95,9 @@ SYNCS_ENDED = Counter("headwater_syncs_ended_total", "Passes over sources.", ["e
 # See runbook sync-failed.
 WEBHOOK_DELIVERIES = Counter("headwater_webhook_deliveries_total", "Deliveries of webhooks by outcome.", ["outcome"])
 
-# Decisions of admission. `quarantined`: deletions past a source's budget wait, look at the connector before approving
-# them. `refused` with `stale` now and then is normal, steadily it is a source with two writers: runbook admission.
+# Decisions of admission. `quarantined`: deletions wait, past a source's budget or because its listing showed
+# suspiciously little; look at the source before approving them. `refused` with `stale` now and then is normal, steadily
+# it is a source with two writers: runbook admission.
 ADMISSION_DECISIONS = Counter("headwater_admission_decisions_total", "Submissions by decision.", ["outcome", "reason"])
 
 # Transactions undone. A few at each rebalance; steadily: two workers share a slot, or the broker is too slow. See

@@ -123,6 +123,9 @@ class DocumentSubmitted(Event):
     patch: DocumentPatch | None
     # With op `delete`, by an administrator: which waiting deletion is approved, by its `submitted`. Since v3.
     approves: Position | None = None
+    # With op `delete`, by a connector: why it does not believe its own listing. The deletion waits, whatever the
+    # source's budget. Since v4.
+    doubt: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,10 +167,10 @@ class DocumentChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionQuarantined(Event):
-    """A deletion past its source's budget waits: written, and taken back, by `admit` alone. Key: tenant/document_id.
+    """A deletion waits, past its source's budget or doubted: written, and taken back, by `admit` alone.
 
-    The document stays as it is. A null value: it waits no longer, because it was approved or the document was
-    submitted again.
+    Key: tenant/document_id. The document stays as it is. A null value: it waits no longer, because it was approved or
+    the document was submitted again.
     """
 
     topic: ClassVar[Topic] = Topic.DELETIONS_QUARANTINED
@@ -176,7 +179,7 @@ class DeletionQuarantined(Event):
     external_id: str
     source_version: int | None
     actor: Principal | None  # who wanted it
-    reason: str  # which budget, in words
+    reason: str  # which budget, or why it is doubted, in words
     quarantined_at: datetime
     submitted: Position  # names the deletion: an approval says which one it approves
 

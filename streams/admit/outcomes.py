@@ -24,6 +24,7 @@ class Refusal(StrEnum):
     UNKNOWN_REFERENCE = "unknown_reference"
     INVALID = "invalid"
     DELETION_BUDGET = "deletion_budget"
+    DELETION_DOUBTED = "deletion_doubted"
     FILE_TOO_LARGE = "file_too_large"
     QUOTA_DOCUMENTS = "quota_documents"
     QUOTA_CONTENT_BYTES = "quota_content_bytes"
@@ -60,7 +61,7 @@ class DocumentHead:
     seen_version: int | None
     live_offset: int = NEVER
     backfill_offset: int = NEVER
-    waiting: DeletionQuarantined | None = None  # a deletion past its source's budget; the document exists meanwhile
+    waiting: DeletionQuarantined | None = None  # a deletion; the document exists meanwhile
 
     @property
     def exists(self) -> bool:
@@ -121,7 +122,7 @@ class Quarantined:
 
     head: DocumentHead
     detail: str
-    reason: Refusal = Refusal.DELETION_BUDGET
+    reason: Refusal
 
 
 DocumentDecision: TypeAlias = Admitted | Dropped | Refused | Quarantined

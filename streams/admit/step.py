@@ -195,9 +195,9 @@ def _delete(submission: DocumentSubmitted, head: DocumentHead | None, context: C
     if submission.approves is None:
         if waits is not None:
             return Dropped(reason=Drop.WAITING, head=_learnt(submission, head, context))
-        beyond = beyond_deletion_budget(submission, context)
-        if beyond is not None:
-            return _quarantined(submission, head, context, beyond)
+        why = _must_wait(submission, context)
+        if why is not None:
+            return _quarantined(submission, head, context, *why)
     record = replace(
         deletion_of(head.record, context, lane=submission.lane),
         occurred_at=submission.occurred_at,
@@ -208,7 +208,17 @@ def _delete(submission: DocumentSubmitted, head: DocumentHead | None, context: C
     return _admitted(record, submission, replace(head, waiting=None), context)
 
 
-def _quarantined(submission: DocumentSubmitted, head: DocumentHead, context: Context, reason: str) -> Quarantined:
+def _must_wait(submission: DocumentSubmitted, context: Context) -> tuple[Refusal, str] | None:
+    """Say why a deletion is an administrator's to approve, None where it is not. What is doubted costs no budget."""
+    if submission.doubt is not None:
+        return Refusal.DELETION_DOUBTED, submission.doubt
+    beyond = beyond_deletion_budget(submission, context)
+    return None if beyond is None else (Refusal.DELETION_BUDGET, beyond)
+
+
+def _quarantined(
+    submission: DocumentSubmitted, head: DocumentHead, context: Context, reason: Refusal, detail: str
+) -> Quarantined:
     waiting = DeletionQuarantined(
         event_id=event_id_of(context.position, "quarantined"),
         tenant_id=submission.tenant_id,
@@ -219,11 +229,11 @@ def _quarantined(submission: DocumentSubmitted, head: DocumentHead, context: Con
         external_id=submission.external_id,
         source_version=submission.source_version,
         actor=submission.actor,
-        reason=reason,
+        reason=detail,
         quarantined_at=context.now,
         submitted=context.position,
     )
-    return Quarantined(head=replace(_learnt(submission, head, context), waiting=waiting), detail=reason)
+    return Quarantined(head=replace(_learnt(submission, head, context), waiting=waiting), detail=detail, reason=reason)
 
 
 def _rerun(submission: DocumentSubmitted, head: DocumentHead | None, context: Context) -> DocumentDecision:

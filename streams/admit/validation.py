@@ -12,6 +12,7 @@ from streams.admit.outcomes import Refusal, RefusedError
 MAX_STATE_BYTES = 256 * 1024
 MAX_ATTRIBUTES = 128
 MAX_NAME_CHARS = 128
+MAX_DOUBT_CHARS = 1_000  # it is repeated in the audit trail and with each deletion that waits
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ATTRIBUTE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -31,6 +32,8 @@ def check_submission(submission: DocumentSubmitted) -> None:
         _check_rerun(submission)
     if submission.approves is not None:
         _check_approval(submission)
+    if submission.doubt is not None:
+        _check_doubt(submission)
 
 
 def check_state(state: DocumentState) -> None:
@@ -64,6 +67,13 @@ def _check_approval(submission: DocumentSubmitted) -> None:
         raise _invalid("actor: say who approves")
     if submission.source_version is not None:
         raise _invalid("source_version: leave it out; an approval says nothing of the source")
+
+
+def _check_doubt(submission: DocumentSubmitted) -> None:
+    if submission.op is not SubmissionOp.DELETE or submission.approves is not None:
+        raise _invalid("doubt: only a deletion can be doubted, and no approval")
+    if not submission.doubt or len(submission.doubt) > MAX_DOUBT_CHARS:
+        raise _invalid(f"doubt: say why, in at most {MAX_DOUBT_CHARS} characters")
 
 
 def _check_attributes(state: DocumentState) -> None:

@@ -47,6 +47,7 @@ from streams.admit.outcomes import (
     DocumentHead,
     Dropped,
     Quarantined,
+    Refusal,
     Refused,
 )
 from streams.admit.ports import FollowsDirectory, Writer
@@ -81,6 +82,8 @@ class AdmissionWorker:
         self._refresh_directory = refresh_directory
         self._on_backfill = on_backfill
         self._overlay = DirectoryOverlay(directory.table)
+        for waits in (Refusal.DELETION_BUDGET, Refusal.DELETION_DOUBTED):
+            ADMISSION_DECISIONS.labels("quarantined", waits.value)  # a series that begins above zero alerts nobody
         self._refreshed = False  # in the open transaction: all of its submissions were made before that
 
     def admit_directory(self, records: Sequence[Record], group: Any) -> Offsets:

@@ -5,6 +5,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+from connectors.doubts import doubt_of
+from connectors.passes import passes_of
 from connectors.protocol import (
     Connector,
     CursorMoved,
@@ -17,7 +19,9 @@ from connectors.protocol import (
     SourceChange,
     Upserted,
 )
+from connectors.work import Work
 from headwater.errors import HeadwaterError, PoisonError
+from headwater.settings import ConnectorSettings
 from schemas.events.documents import Access, AttributeValue, Link
 from schemas.ids import Principal
 
@@ -102,12 +106,19 @@ class Follower:
     failed: dict[str, HeadwaterError] = field(default_factory=dict)
     groups: dict[str, tuple[Principal, ...]] = field(default_factory=dict)  # members by the source's own id
     deleted: list[str] = field(default_factory=list)
+    waiting: set[str] = field(default_factory=set)  # for an administrator
     stale: list[str] = field(default_factory=list)
 
     async def follow(self, at_most: int | None = None) -> list[SourceChange]:
         """Make one pass, or what it yields first; return the changes that were submitted."""
         self.failed.clear()
         return await self.submit(self.source.connector().changes(dict(self.cursor)), at_most)
+
+    async def follow_all(self) -> list[SourceChange]:
+        """Make one pass over everything; return the changes that were submitted."""
+        self.failed.clear()
+        (whole,) = passes_of(self.source.connector(), Work(full=True))
+        return await self.submit(whole.of(dict(self.cursor)))
 
     async def submit(self, changes: AsyncIterator[Observed], at_most: int | None = None) -> list[SourceChange]:
         submitted: list[SourceChange] = []
@@ -168,6 +179,7 @@ class Follower:
         match change.what:
             case Upserted():
                 state = change.what.state
+                self.waiting.discard(change.external_id)
                 self.documents[change.external_id] = Document(
                     text,
                     state.access,
@@ -190,6 +202,8 @@ class Follower:
                     {**known.attributes, **patch.attributes},
                     known.links if patch.links is None else patch.links,
                 )
+            case Deleted(listing=listing) if listing is not None and doubt_of(listing, ConnectorSettings()):
+                self.waiting.add(change.external_id)
             case Deleted():
                 self.deleted.append(change.external_id)
                 self.documents.pop(change.external_id, None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from connectors.protocol import Cursor, Deleted, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import Cursor, Deleted, Listing, Observed, Patched, SourceChange, Upserted
 from docs.templates.connector.client import ListingError, Page, Pages
 from schemas.events.documents import Access, Clause, DocumentPatch, DocumentState
 from schemas.ids import KnowledgeBaseId, Principal
@@ -39,8 +39,9 @@ class TemplateConnector:
         held = {part.removeprefix(PART) for part in since if part.startswith(PART)}
         if held and not listed:
             raise ListingError("lists nothing where there was something; nothing is deleted. See the token's rights")
+        listing = Listing(name="", known=len(held), shown=len(listed))
         for page_id in sorted(held - listed):
-            yield _deletion(page_id)
+            yield _deletion(page_id, listing)
 
     def _difference(self, page: Page, held: bytes | None) -> list[SourceChange]:
         """Return what to submit of one page. A change of access comes first: it never waits for a content."""
@@ -76,10 +77,10 @@ def _change(page: Page, what: Upserted | Patched, *, state: str) -> SourceChange
     )
 
 
-def _deletion(page_id: str) -> SourceChange:
+def _deletion(page_id: str, listing: Listing) -> SourceChange:
     return SourceChange(
         external_id=page_id,
-        what=Deleted(),
+        what=Deleted(listing=listing),
         source_version=None,  # a listing does not tell it; the order of arrival decides
         occurred_at=datetime.now(UTC),
         cursor={PART + page_id: None},

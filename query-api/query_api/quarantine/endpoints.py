@@ -1,4 +1,4 @@
-"""/v1/directory/sources/{id}/deletions: what a source wanted to delete beyond its budget, and letting it through."""
+"""/v1/directory/sources/{id}/deletions: what waits of what a source wanted to delete, and letting it through."""
 
 from typing import Annotated
 

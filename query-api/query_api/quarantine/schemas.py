@@ -13,7 +13,7 @@ SHOWN: Final = 100
 
 
 class WaitingReason(BaseModel, frozen=True):
-    """Which budget was exceeded, by how many."""
+    """Why deletions wait, and how many for that: a budget that is exceeded, or a listing that is doubted."""
 
     reason: str
     count: int

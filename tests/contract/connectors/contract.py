@@ -9,6 +9,8 @@ from headwater.errors import HeadwaterError
 from tests.support.sources import Follower, SourceHarness
 
 NAMES = [f"{folder}/{name}.md" for folder in ("a", "b", "c") for name in ("x", "y", "z")]
+MANY = [f"d/{number:02}.md" for number in range(24)]
+FEW = 7  # of many
 EVERYONE, LEADS, ANN = ("everyone",), ("group:hr:leads",), ("user:ann",)
 
 
@@ -156,6 +158,27 @@ class ConnectorContract(AccessContract):
         assert follower.deleted == []
         source.mend()
         assert await follower.follow() == []
+
+    async def test_a_listing_that_suddenly_shows_a_fraction_deletes_nothing_unasked(
+        self, source: SourceHarness
+    ) -> None:
+        for name in MANY:
+            source.share(name, EVERYONE)
+            source.put(name, f"text of {name}")
+        follower = Follower(source, batch=4)
+        await follower.follow()
+        for name in MANY[FEW:]:
+            source.delete(name)
+        await follower.follow_all()
+        assert sorted(source.name_of(each) for each in follower.waiting) == MANY[FEW:]
+        assert follower.deleted == []
+        assert {name: text for name, (text, _) in follower.view().items()} == {
+            name: f"text of {name}"
+            for name in MANY  # it may be closed meanwhile, as what lies in a repository is
+        }
+        source.delete(MANY[0])  # of what is shown by now it is one of few
+        await follower.follow_all()
+        assert [source.name_of(each) for each in follower.deleted] == MANY[:1]
 
     async def test_older_looks_are_told_by_their_version(self, source: SourceHarness) -> None:
         """One that was frozen with a change in its hand does not undo what another has seen since."""

@@ -3,9 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from connectors.cursors import CursorStore
+from connectors.endings import Ending, SyncReport
+from connectors.filesystem.connector import FilesystemConnector
+from connectors.runner import Runner
 from headwater.clients.kafka.quarantine import KafkaQuarantine
 from headwater.clients.kafka.snapshots import KafkaSourceLog
 from headwater.undoing import Undo, Undone
@@ -15,12 +20,14 @@ from schemas.ids import Principal
 from schemas.topics import Topic
 from tests.support.admission import Installation
 from tests.support.blobs import FakeBlobStore
+from tests.support.folders import pages_in
 from tests.support.heads import ACME, FILES, HANDBOOK, command, delete, put, state
 
 pytestmark = pytest.mark.real
 
 NAMES = [f"{number}.md" for number in range(8)]
 ADA = Principal("user:ada")
+PAGES, FEW = 24, 2
 
 
 async def test_a_mass_deletion_waits_is_approved_and_undone(own: Installation) -> None:
@@ -63,3 +70,49 @@ async def test_a_mass_deletion_waits_is_approved_and_undone(own: Installation) -
     newest = {each.external_id: each.op for each in await own.changes()}
     assert newest == dict.fromkeys(NAMES, DocumentOp.UPSERTED)
     assert await replace(undo, now=datetime.now(UTC)).run({}, send) == Undone()
+
+
+async def synced(own: Installation, root: Path) -> SyncReport:
+    """Make a pass over a folder; return when admission has settled what it submitted."""
+    runner = Runner(
+        settings=own.settings,
+        connector=FilesystemConnector(root=root, knowledge_base=HANDBOOK),
+        cursors=CursorStore(own.settings, own.producer, tenant=ACME, source=FILES),
+        blobs=FakeBlobStore(),
+        producer=own.producer,
+        tenant=ACME,
+        source=FILES,
+    )
+    report = await runner.sync()
+    for topic in (Topic.DOCUMENTS_BACKFILL, Topic.DOCUMENTS_SUBMITTED):
+        await own.settled(*(each.position for each in await own.records(topic)))
+    return report
+
+
+async def test_a_listing_that_shows_a_fraction_costs_nothing_and_is_taken_back(
+    own: Installation, tmp_path: Path
+) -> None:
+    """Its deletions are fewer than the budget, and wait all the same until a whole listing shows the pages again."""
+    quarantine, root, aside = KafkaQuarantine(own.settings, own.admin), tmp_path / "tree", tmp_path / "aside"
+    pages = sorted(pages_in(root, PAGES).glob("page-*.md"))
+    await own.admission()
+    await own.settle_in()
+    assert (await synced(own, root)).upserted == PAGES
+
+    aside.mkdir()
+    for page in pages[FEW:]:
+        page.rename(aside / page.name)
+    report = await synced(own, root)
+    assert (report.ending, report.deleted, report.doubted) == (Ending.PARTIAL, 0, PAGES - FEW)
+    waiting = await quarantine.waiting(ACME, FILES)
+    assert sorted(each.external_id for each in waiting) == [page.name for page in pages[FEW:]]
+    assert {each.reason for each in waiting} == {f"the listing showed {FEW} documents, where {PAGES} were known"}
+    assert (await synced(own, root)).ending is Ending.NOTHING_NEW
+    assert len(await quarantine.waiting(ACME, FILES)) == PAGES - FEW
+
+    for page in pages[FEW:]:
+        (aside / page.name).rename(page)
+    report = await synced(own, root)
+    assert (report.ending, report.upserted) == (Ending.COMPLETED, PAGES - FEW)
+    assert await quarantine.waiting(ACME, FILES) == []
+    assert [each.op for each in await own.changes()] == [DocumentOp.UPSERTED] * PAGES

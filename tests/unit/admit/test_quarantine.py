@@ -13,10 +13,12 @@ from streams.admit.context import Context, Usage
 from streams.admit.limits import DELETIONS_PER_DAY
 from streams.admit.outcomes import DocumentDecision, DocumentHead, Drop, Dropped, Quarantined, Refusal, Refused
 from streams.admit.step import decide
+from streams.admit.validation import MAX_DOUBT_CHARS
 from tests.support.heads import HANDBOOK, NOON, blob, delete, patch, put, state, world
 from tests.unit.admit.test_decide import LIVE_TOPIC, admitted, context, head_of, refusal
 
 ADA = Principal("user:ada")
+DOUBT = "the listing showed 1 documents, where 100 were known"
 USED_UP = Usage(source_documents=50, deletions_today=DELETIONS_PER_DAY)
 
 
@@ -89,6 +91,35 @@ def test_what_waits_says_who_wanted_it_and_which_budget_it_exceeds() -> None:
         Refusal.DELETION_BUDGET,
         "more than max_deletions_per_day of the source, 0",
     )
+
+
+def test_a_doubted_deletion_waits_whatever_the_budget_and_says_why() -> None:
+    decision = decide(delete(doubt=DOUBT), head_of(put()), used(Usage(), max_deletions_per_day=1_000))
+    head = waits(decision)
+    assert isinstance(decision, Quarantined)
+    assert (decision.reason, decision.detail) == (Refusal.DELETION_DOUBTED, DOUBT)
+    assert head.exists
+    assert head.waiting is not None
+    assert head.waiting.reason == DOUBT
+    gone = admitted(decide(approval(), head, used(USED_UP, 2)))
+    assert (gone.record.op, gone.record.approved) == (DocumentOp.DELETED, True)
+    there = decide(put(), head, used(Usage(), 2))
+    assert isinstance(there, Dropped)
+    assert (there.reason, there.head and there.head.waiting) == (Drop.UNCHANGED, None)
+
+
+@pytest.mark.parametrize(
+    "doubted",
+    [
+        replace(put(), doubt=DOUBT),
+        replace(patch({"title": "Ours"}), doubt=DOUBT),
+        approval(doubt=DOUBT),
+        delete(doubt=""),
+        delete(doubt="x" * (MAX_DOUBT_CHARS + 1)),
+    ],
+)
+def test_only_a_deletion_is_doubted_and_in_few_words(doubted: DocumentSubmitted) -> None:
+    assert refusal(decide(doubted, waiting(), used(Usage(), 2))) is Refusal.INVALID
 
 
 def test_an_approved_deletion_goes_through_and_is_marked() -> None:

@@ -250,6 +250,19 @@ def test_a_listing_that_is_suspiciously_short_costs_a_tenth_and_the_next_whole_o
     assert [name for name in names if not _is_there(bench, name)] == []
 
 
+def test_a_small_source_that_a_short_listing_would_empty_stays_whole(bench: Kept) -> None:
+    bench.directory.table = world()  # a source whose budget of 100 would let all of it go
+    names = [f"page-{number}.md" for number in range(30)]
+    bench.admit(*(put(external_id=name) for name in names))
+    bench.admit(*(delete(name, doubt="the listing showed 1 documents, where 30 were known") for name in names[1:]))
+    assert all(_is_there(bench, name) for name in names)
+    assert len(bench.log.waiting()) == 29
+    # What it shows again is not held by the connector any more, so all of it is submitted once more.
+    bench.admit(*(put(external_id=name) for name in names[1:]))
+    assert bench.log.waiting() == {}
+    assert bench.log.count("changed") == 30
+
+
 def _is_there(bench: Kept, name: str) -> bool:
     head = bench.head(put(external_id=name).document_id)
     return head is not None and head.exists

@@ -40,3 +40,19 @@ async def test_what_a_source_raises_has_its_ending(error: HeadwaterError, ending
 
     report = await reported(raising)
     assert (report.ending, report.reason, report.upserted) == (ending, "said so", 1)
+
+
+@pytest.mark.parametrize(("failures", "also"), [(0, False), (2, True)])
+def test_deletions_that_wait_are_partial_and_say_what_to_do(failures: int, *, also: bool) -> None:
+    tally = Tally(upserted=1, failures=failures)
+    for doubt in (None, "the listing showed 12 documents, where 100 were known", "another"):
+        tally.delete(doubt)
+    report = tally.report(tally.ending())
+    assert (report.ending, report.deleted, report.doubted) == (Ending.PARTIAL, 1, 2)
+    assert report.message.startswith("1 written, 0 changed in metadata, 1 deleted")
+    assert ("could not be read" in report.message) == also
+    assert report.message.endswith(
+        "2 deletions wait for an administrator, and the documents stay: the listing showed 12 documents, where 100 "
+        "were known. Look at the source first. What it shows again is kept by the next full sync; what is really gone "
+        "is deleted by `headwater sources approve`."
+    )

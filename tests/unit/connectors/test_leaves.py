@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.leaves import LEAF_ITEMS, Held, Ledger, Note, NotedParts, decoded
+from connectors.protocol import Listing
 
 KEYS = [f"k{n:02d}" for n in range(24)] + ["!", "k05-", "é", "k11\n"]
 Source = Mapping[str, str]
@@ -111,6 +112,12 @@ def test_it_ends_where_the_source_is(
     assert {key: ledger.at(key)[1] for key in source} == {
         key: Held(content=content, access="") for key, content in source.items()
     }
+    for values, *_ in lived:
+        ledger = Ledger(replayed.cursor, leaf_items=leaf_items)
+        for key in sorted(values):
+            ledger.take(key, 0)
+        ledger.finish(0)
+        assert ledger.listing("all") == Listing(name="all", known=len(source), shown=len(values))
 
 
 def test_a_leaf_that_another_still_names_is_emptied_and_not_taken_away() -> None:

@@ -19,6 +19,7 @@ from connectors.protocol import (
     Deleted,
     ItemFailed,
     Left,
+    Listing,
     Observed,
     Patched,
     SourceChange,
@@ -105,6 +106,12 @@ def told(changes: Sequence[Observed]) -> list[tuple[str, str]]:
 async def deleted(cursor: Cursor, *says: Message | MessageError, **given: Any) -> list[str]:
     changes = await all_of(connector(*says, **given).changes(cursor))
     return [each.external_id for each in changes if isinstance(each, SourceChange) and isinstance(each.what, Deleted)]
+
+
+def listings(found: Sequence[Observed]) -> list[tuple[str, Listing | None]]:
+    """Return each deletion with the listing that it follows from."""
+    changes = [each for each in found if isinstance(each, SourceChange)]
+    return [(each.external_id, each.what.listing) for each in changes if isinstance(each.what, Deleted)]
 
 
 async def test_only_a_complete_listing_deletes() -> None:
@@ -207,6 +214,20 @@ async def test_a_marker_deletes_what_is_held_alone() -> None:
 async def test_what_is_said_twice_is_one_change() -> None:
     found = await all_of(connector(record("a"), record("a"), record("a", "new"), PAGES, modes=("full",)).changes({}))
     assert told(found) == [("Upserted", "pages/a")] * 2
+
+
+async def test_each_stream_is_a_listing_of_its_own() -> None:
+    notes = [record(name, stream="notes") for name in "xyz"]
+    cursor = await held(record("a"), record("b"), *notes, *BOTH)
+    found = await all_of(connector(record("b"), record("c"), notes[0], *BOTH).changes(cursor))
+    pages, rest = Listing(name="pages", known=2, shown=2), Listing(name="notes", known=3, shown=1)
+    assert listings(found) == [("notes/y", rest), ("notes/z", rest), ("pages/a", pages)]
+
+
+async def test_a_deletion_that_is_told_or_set_is_no_listings_word() -> None:
+    cursor = await held(record("a"), record("n", stream="notes"), *BOTH)
+    found = await all_of(connector(record("a", gone=True), PAGES, modes=("full",)).changes(cursor))
+    assert listings(found) == [("pages/a", None), ("notes/n", None)]
 
 
 async def test_a_stream_that_is_not_named_any_more_is_deleted() -> None:

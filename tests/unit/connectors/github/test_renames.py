@@ -5,7 +5,7 @@ import pytest
 from connectors.github.ids import file_id, key_again, named
 from connectors.github.places import Newcomers, Places
 from connectors.leaves import Held, Leaf
-from connectors.protocol import Deleted, Patched, Upserted
+from connectors.protocol import Deleted, Listing, Patched, Upserted
 from tests.support.github_direct import direct_source
 from tests.support.github_renames import (
     LINES,
@@ -48,6 +48,19 @@ async def test_a_rename_costs_no_content(source: OrganisationSource, follower: M
     moved(("text/z.md", "a.md"))(repo)
     assert kinds(await follower.follow()) == [Patched]
     assert ids(follower)["a.md"] == "a.md"
+
+
+async def test_renamed_files_are_shown_by_a_listing_as_well(
+    source: OrganisationSource, follower: MortalFollower
+) -> None:
+    repo = filled(source)
+    await follower.follow()
+    moved(("a.md", "text/z.md"))(repo)
+    await follower.follow()
+    repo.remove("b.md")
+    (change,) = await follower.follow_all()
+    name = f"files of {repo.full_name}"
+    assert change.what == Deleted(listing=Listing(name=name, known=3, shown=2))
 
 
 async def test_a_rename_with_an_edit_keeps_the_document(source: OrganisationSource, follower: MortalFollower) -> None:
