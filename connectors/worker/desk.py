@@ -70,7 +70,7 @@ class Desk:
             self._queues[key] = SourceQueue(settled=settled_by(event))
             self._begun_at[key] = event.started_at
             if event.ending in UNSETTLED:
-                self._defer(key, event.waits_until)
+                self._defer(key, event.waits_until, self.sources.get(key))
 
     def drop(self, partitions: Collection[int]) -> None:
         """Let go at once of what another worker holds by now; nothing is recorded."""
@@ -119,7 +119,7 @@ class Desk:
             return queue.again()
         report = active.task.result()
         if report.ending is Ending.SUSPENDED:
-            self._defer(key, report.waits_until)
+            self._defer(key, report.waits_until, active.job.source)
             return queue.again()
         queue = queue.end()
         source = self.sources.get(key)
@@ -127,9 +127,9 @@ class Desk:
             self._start(key, None, queue)
         return queue
 
-    def _defer(self, key: Key, until: datetime | None) -> None:
+    def _defer(self, key: Key, until: datetime | None, source: Source | None) -> None:
         if until is not None:
-            self._deferred[key] = _Deferral(until=until, source=self.sources.get(key))
+            self._deferred[key] = _Deferral(until=until, source=source)
 
     def _is_deferred(self, key: Key, waiting: Run) -> bool:
         """Say whether a source must not be asked yet. A cancellation, and what the directory says by now, asks nothing.

@@ -28,7 +28,7 @@ from tests.support.syncing import source as of_directory
 REPOS = 6
 WINDOW = 40 * 60  # seconds until GitHub's counts begin anew
 LATE = 32  # what workers that were stopped together spread over, and the seconds that are rounded
-ALLOWED, LITTLE = 40, 30
+ALLOWED, LITTLE = 40, 20
 
 
 @dataclass
@@ -99,6 +99,7 @@ class Shop:
 
     async def ended(self, *endings: Ending) -> None:
         await self.office.until(lambda: self.syncs.endings() == [*endings], ticks=5_000)
+        await self.office.ticks(2)  # it is buried, and acknowledged where it may be
 
     @property
     def texts(self) -> Mapping[str, int]:
@@ -133,7 +134,7 @@ async def test_a_sync_that_meets_the_limit_goes_on_in_the_next_window(
     assert told.waits_until is not None
     assert timedelta(seconds=-2) <= told.waits_until - began - timedelta(seconds=WINDOW) <= timedelta(seconds=LATE)
     assert told.message.startswith(f"The source allows requests again at {told.waits_until:%Y-%m-%d %H:%M:%S} UTC")
-    assert (shop.source.clock.waits, shop.syncs.committed) == ([], 0)
+    assert (shop.syncs.committed, max(shop.source.clock.waits, default=0.0) < 1.0) == (0, True)  # nobody waits in place
     assert 0 < len(shop.texts) < REPOS
     assert SYNCED_MARK not in shop.log.parts
 
@@ -163,7 +164,7 @@ async def test_a_sync_that_meets_the_limit_in_each_window_comes_to_its_end(shop:
             break
         shop.clock.advance(WINDOW + LATE)
     assert shop.syncs.endings() == [*[Ending.SUSPENDED] * (window - 1), Ending.COMPLETED]
-    assert window > 3
+    assert window > 2
     assert shop.texts == dict.fromkeys(shop.texts, 1)
     assert len(shop.texts) == REPOS
 
