@@ -312,7 +312,7 @@ async def test_what_comes_while_a_source_is_limited_is_one_run_with_it() -> None
     desk.give(DONE)
     await desk.until(lambda: desk.log.committed == 3)
     work = desk.jobs.syncs[-1][1]
-    assert (work.changes, work.permissions, work.items, len(desk.jobs.syncs)) == (True, True, {"a.md"}, 2)
+    assert (work.changes, work.permissions, work.items, len(desk.jobs.syncs)) == (True, True, frozenset({"a.md"}), 2)
 
 
 async def test_who_cancels_a_limited_sync_is_heard_at_once_and_may_begin_anew() -> None:
