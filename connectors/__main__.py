@@ -158,7 +158,8 @@ async def _run_bucket(
 ) -> SyncReport:
     bucket = settings_of(url, settings_file)
     async with open_egress(settings.egress) as egress:
-        store = objects_of(bucket, egress)
+        within = egress.of_bucket(requests_per_s=bucket.requests_per_s, concurrency=bucket.concurrency)
+        store = objects_of(bucket, within)
         connector = ObjectsConnector(objects=store, settings=bucket, knowledge_base=registration.knowledge_base)
         return await _run(settings, connector, registration, watch=False)
 

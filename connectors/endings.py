@@ -1,6 +1,7 @@
 """How a sync ends: a ladder of endings, each with what an operator needs to know."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from connectors.protocol import Left
@@ -24,12 +25,15 @@ class SyncReport:
     failures: int = 0
     reason: str | None = None
     left: Left | None = None  # to be looked at; None where nobody can tell
+    waits_until: datetime | None = None  # the source allows no request before
 
     @property
     def message(self) -> str:
         """Return the one sentence an operator reads."""
         done = f"{self.upserted} written, {self.patched} changed in metadata, {self.deleted} deleted"
-        if self.ending is Ending.PARTIAL and not self.failures:
+        if self.ending is Ending.SUSPENDED and self.waits_until is not None:
+            said = _LIMITED.format(done=done, until=clock_time(self.waits_until))
+        elif self.ending is Ending.PARTIAL and not self.failures:
             said = f"{done}."
         else:
             said = _SENTENCES[self.ending].format(done=done, failures=self.failures, reason=self.reason)
@@ -38,9 +42,19 @@ class SyncReport:
         return f"{said} {_DOUBTED.format(doubted=self.doubted, doubt=self.doubt)}"
 
 
+def clock_time(at: datetime) -> str:
+    """Write a moment as operators read it."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 _DOUBTED: Final = (
     "{doubted} deletions wait for an administrator, and the documents stay: {doubt}. Look at the source first. What it "
     "shows again is kept by the next full sync; what is really gone is deleted by `headwater sources approve`."
+)
+# Neither a failure nor an operator's business: the request stays in the log, and a worker goes on with it by itself.
+_LIMITED: Final = (
+    "The source allows requests again at {until}: its rate limit is used up. {done} so far; the sync goes on from "
+    "there."
 )
 _SENTENCES: Final = {
     Ending.COMPLETED: "The source is in sync: {done}.",

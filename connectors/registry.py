@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from connectors.airbyte.settings import AirbyteSettings
 from connectors.airbyte.source import airbyte_of
+from connectors.budgets import BudgetSettings
 from connectors.confluence.settings import ConfluenceSettings
 from connectors.confluence.source import confluence_of
 from connectors.filesystem.connector import FilesystemConnector
@@ -48,13 +50,26 @@ class Description:
             )
             raise FatalError(f"{faults}; correct the source in the directory") from error
 
+    def within(self, settings: BudgetSettings) -> Egress:
+        """Return the way out of this source, which all its calls take: within the budget of its settings."""
+        return self.egress.of_source(requests_per_s=settings.requests_per_s, concurrency=settings.concurrency)
+
+
+def _never() -> datetime | None:
+    """Of a source that no limits are known of."""
+    return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connected:
-    """A source's connector; `live` where the source wants to be followed, and can be."""
+    """A source's connector; `live` where the source wants to be followed, and can be.
+
+    `waits_until` returns until when the source asks to send nothing, None where it does not.
+    """
 
     connector: Connector
     live: LiveConnector | None = None
+    waits_until: Callable[[], datetime | None] = _never
 
 
 def _filesystem(of: Description) -> Connected:
@@ -66,33 +81,33 @@ def _filesystem(of: Description) -> Connected:
 def _objects(of: Description) -> Connected:
     secrets = {name: of.secret(name) for name in of.source.secrets if name not in WEBHOOK_SECRETS}
     settings = source_settings(of.source.settings, secrets)
-    store = objects_of(settings, of.egress)
-    return Connected(
-        connector=ObjectsConnector(objects=store, settings=settings, knowledge_base=of.source.knowledge_base)
+    egress = of.egress.of_bucket(requests_per_s=settings.requests_per_s, concurrency=settings.concurrency)
+    connector = ObjectsConnector(
+        objects=objects_of(settings, egress), settings=settings, knowledge_base=of.source.knowledge_base
     )
+    return Connected(connector=connector, waits_until=egress.waits_until)
 
 
 def _github(of: Description) -> Connected:
-    return Connected(
-        connector=github_connector(
-            of.settings(GithubSettings),
-            egress=of.egress,
-            secret=of.secret,
-            source=of.source_id,
-            knowledge_base=of.source.knowledge_base,
-        )
+    settings = of.settings(GithubSettings)
+    egress = of.within(settings)
+    connector = github_connector(
+        settings, egress=egress, secret=of.secret, source=of.source_id, knowledge_base=of.source.knowledge_base
     )
+    return Connected(connector=connector, waits_until=egress.waits_until)
 
 
 def _confluence(of: Description) -> Connected:
+    settings = of.settings(ConfluenceSettings)
+    egress = of.within(settings)
     connector = confluence_of(
-        of.settings(ConfluenceSettings),
+        settings,
         source=of.source_id,
         knowledge_base=of.source.knowledge_base,
         secret=of.secret,
-        egress=of.egress,
+        egress=egress,
     )
-    return Connected(connector=connector)
+    return Connected(connector=connector, waits_until=egress.waits_until)
 
 
 def _airbyte(of: Description) -> Connected:

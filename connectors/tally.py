@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -10,7 +11,7 @@ import structlog
 from connectors.endings import Ending, SyncReport
 from connectors.outstanding import Outstanding
 from connectors.protocol import Left, SourceGoneError
-from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError, UnauthorisedError
+from headwater.errors import DeferredError, FatalError, HeadwaterError, PoisonError, RetryableError, UnauthorisedError
 from headwater.telemetry.metrics import SYNC_ITEMS, SYNCS_ENDED
 
 log = structlog.get_logger(__name__)
@@ -55,9 +56,9 @@ class Tally:
         if len(self.failed) < REPORTED_FAILURES:
             self.failed.append((external_id, reason))
 
-    def report(self, ending: Ending, *, reason: str | None = None) -> SyncReport:
+    def report(self, ending: Ending, *, reason: str | None = None, waits_until: datetime | None = None) -> SyncReport:
         SYNCS_ENDED.labels(ending=ending.value).inc()
-        return self._counts(ending, reason)
+        return replace(self._counts(ending, reason), waits_until=waits_until)
 
     def so_far(self) -> SyncReport:
         """Return the counts of what still runs, as if it ended now."""
@@ -93,7 +94,8 @@ async def reported(work: Callable[[Tally], Awaitable[None]]) -> SyncReport:
     try:
         await work(tally)
     except (FatalError, PoisonError, RetryableError) as error:
-        return tally.report(ending_of(error), reason=str(error))
+        until = error.until if isinstance(error, DeferredError) else None
+        return tally.report(ending_of(error), reason=str(error), waits_until=until)
     except asyncio.CancelledError:
         tally.report(Ending.SUSPENDED)
         raise
@@ -109,5 +111,7 @@ def ending_of(error: FatalError | PoisonError | RetryableError) -> Ending:
             return Ending.SOURCE_GONE
         case FatalError() | PoisonError():
             return Ending.SOURCE_REFUSED
+        case DeferredError():  # its rate limit: the source is neither away nor wrong
+            return Ending.SUSPENDED
         case RetryableError():
             return Ending.FAILED

@@ -1,5 +1,7 @@
 """An exception's base class says what to do next. Vendor errors are translated to these in `headwater/clients`."""
 
+from datetime import datetime
+
 
 class HeadwaterError(Exception):
     """Base of all errors raised on purpose. The text names the field or setting and the remedy."""
@@ -7,6 +9,14 @@ class HeadwaterError(Exception):
 
 class RetryableError(HeadwaterError):
     """The same call may succeed later: Triton is full, Milvus restarts. Wait in place, never park."""
+
+
+class DeferredError(RetryableError):
+    """The same call is allowed again at `until` (aware), and no sooner. Nothing is wrong; do not wait in place."""
+
+    def __init__(self, text: str, *, until: datetime) -> None:
+        super().__init__(text)
+        self.until = until
 
 
 class PoisonError(HeadwaterError):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from headwater.errors import RetryableError
+from headwater.errors import DeferredError, RetryableError
 
 T = TypeVar("T")
 
@@ -39,10 +39,15 @@ class RetryPolicy:
 
 
 async def retry(call: Callable[[], Awaitable[T]], *, policy: RetryPolicy) -> T:
-    """Await `call()` until it returns; the last `RetryableError` is raised when the policy is used up."""
+    """Await `call()` until it returns; the last `RetryableError` is raised when the policy is used up.
+
+    A `DeferredError` is raised at once: it says when, and that is later than anybody waits in place.
+    """
     for delay_s in policy.delays():
         try:
             return await call()
+        except DeferredError:
+            raise
         except RetryableError:
             await asyncio.sleep(delay_s)
     return await call()

@@ -282,8 +282,11 @@ class EgressSettings(BaseModel, frozen=True, extra="forbid"):
     total_timeout_s: PositiveFloat = 600.0  # of one exchange on the wire, redirects included
     max_response_bytes: PositiveInt = 100 * 1024 * 1024  # as sent, and decompressed
     max_redirects: NonNegativeInt = 5
-    concurrency: PositiveInt = 4  # of one source
-    requests_per_s: PositiveFloat = 10.0  # of one source
+    concurrency: PositiveInt = 4  # requests under way of one source, unless its own settings say otherwise
+    requests_per_s: PositiveFloat = 10.0  # likewise
+    # Likewise of one bucket. Stores take thousands of requests a second; a batch of contents is read side by side.
+    bucket_concurrency: PositiveInt = 64
+    bucket_requests_per_s: PositiveFloat = 1_000.0
     attempts: PositiveInt = 4  # of a request that may be repeated
     wait_budget_s: NonNegativeFloat = 300.0  # one request waits this long for rate limits; then the pass ends
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from connectors.confluence.rest import Part, Rows
 from connectors.paging import MOST_PAGES, EndlessListingError, Pages
-from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.requests import EgressRequest, Fetched, Streamed
+from headwater.clients.egress.source import EgressSource
 from headwater.errors import PoisonError
 
 P = TypeVar("P", bound=Part)

@@ -14,8 +14,8 @@ from typing import Final
 
 from pydantic import BaseModel, PositiveInt, SecretStr, ValidationError
 
-from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.requests import EgressRequest, Fetched
+from headwater.clients.egress.source import EgressSource
 from headwater.errors import FatalError, PoisonError, UnauthorisedError
 
 USED_OF_ITS_LIFE: Final = 0.9  # then a token is renewed: a request that is under way must not outlive it

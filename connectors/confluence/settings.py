@@ -3,8 +3,9 @@
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
+from connectors.budgets import BudgetSettings
 from connectors.identities import Identities
 from connectors.setting_types import Names, Table
 
@@ -20,7 +21,7 @@ def _address(value: str) -> str:
     return value if value.endswith("/") else f"{value}/"
 
 
-class ConfluenceSettings(BaseModel, frozen=True, extra="forbid"):
+class ConfluenceSettings(BudgetSettings, frozen=True, extra="forbid"):
     """One site, or some spaces of it."""
 
     url: Annotated[str, AfterValidator(_address)]

@@ -14,9 +14,10 @@ from connectors.confluence.cursor import now
 from connectors.confluence.oauth import ServiceAccount
 from connectors.confluence.settings import ConfluenceSettings
 from connectors.confluence.site import Site
-from headwater.clients.egress.client import Egress, EgressSource
+from headwater.clients.egress.client import Egress
 from headwater.clients.egress.credentials import BasicCredential, BearerCredential
 from headwater.clients.egress.requests import Credential
+from headwater.clients.egress.source import EgressSource
 from schemas.ids import KnowledgeBaseId, SourceId
 
 GATEWAY: Final = "https://api.atlassian.com/ex/confluence/"  # tokens with scopes open a site there alone
@@ -41,7 +42,7 @@ def confluence_of(
     with a `cloud_id` are read through Atlassian's gateway; what they show to nobody is asked of the site itself.
     """
     home = f"{gateway}{settings.cloud_id}/wiki/" if settings.cloud_id else settings.url
-    credential = _credential(settings, secret, egress.source(home=issuer), clock)
+    credential = _credential(settings, secret, egress.source(home=issuer, for_credential=True), clock)
     kind = CloudSite if settings.is_cloud else Site
     site = kind(
         Rest(egress.source(home=home, credential=credential), url=home, site_url=settings.url),

@@ -16,9 +16,9 @@ from pydantic import SecretStr, ValidationError
 
 from connectors.github.client import JSON, stated_at
 from connectors.github.models import Granted, Installed, Repository, read_as
-from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.errors import ForbiddenError, MissingError
 from headwater.clients.egress.requests import EgressRequest, Fetched, NotModified
+from headwater.clients.egress.source import EgressSource
 from headwater.errors import FatalError, PoisonError, UnauthorisedError
 
 BACKDATED: Final = timedelta(seconds=60)  # as GitHub advises: clocks differ

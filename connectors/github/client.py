@@ -22,10 +22,10 @@ from connectors.github.models import (
     read_as,
 )
 from connectors.paging import Pages
-from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.conditional import Validators
 from headwater.clients.egress.errors import MissingError, ResponseTooLargeError, SourceAwayError
 from headwater.clients.egress.requests import EgressRequest, Fetched, NotModified
+from headwater.clients.egress.source import EgressSource
 from headwater.errors import PoisonError
 
 INSTALLED: Final = "installation/repositories"  # what an app's installation may read

@@ -15,9 +15,9 @@ from dulwich.protocol import SIDE_BAND_CHANNEL_DATA, SIDE_BAND_CHANNEL_FATAL, pk
 
 from connectors.github.models import Repository
 from connectors.github.packs import BrokenPackError, PackTooLargeError, packets, tree_files, unpacked
-from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.errors import ResponseTooLargeError, SourceAwayError
 from headwater.clients.egress.requests import EgressRequest, NotModified
+from headwater.clients.egress.source import EgressSource
 from headwater.errors import PoisonError
 
 ANSWER_BYTES: Final = 64 * 1024  # of a question for one name

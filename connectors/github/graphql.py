@@ -17,9 +17,9 @@ from connectors.github.graphql_models import (
 )
 from connectors.github.models import Repository, read_as
 from connectors.paging import Pages
-from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.errors import ForbiddenError, MissingError, SourceAwayError
 from headwater.clients.egress.requests import EgressRequest, NotModified
+from headwater.clients.egress.source import EgressSource
 from headwater.errors import PoisonError
 
 M = TypeVar("M")

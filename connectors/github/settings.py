@@ -3,12 +3,13 @@
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
+from connectors.budgets import BudgetSettings
 from connectors.setting_types import Names, Table
 
 
-class GithubSettings(BaseModel, frozen=True, extra="forbid"):
+class GithubSettings(BudgetSettings, frozen=True, extra="forbid"):
     """Repositories of one organisation, those of a list, or those of an app's installation."""
 
     organisation: str | None = None
@@ -28,7 +29,7 @@ class GithubSettings(BaseModel, frozen=True, extra="forbid"):
     forks: bool = True
     # Whom a public repository is for: members of its organisation, or all of the tenant.
     public: Literal["members", "everyone"] = "members"
-    users: Table = {}  # login or numeric id of an account -> id of the directory's user
+    users: Table = Field(default_factory=dict)  # login or numeric id of an account -> id of the directory's user
 
     @model_validator(mode="after")
     def _one_scope(self) -> Self:

@@ -32,7 +32,7 @@ def github_connector(
     for_git: Credential = BasicCredential(name="secrets.token", user=GIT_USER, read=lambda: secret("token"))
     if settings.app is not None and settings.installation is not None:
         signature = AppSignature(app=settings.app, key=lambda: secret("private_key"))
-        as_app = egress.source(home=settings.home, credential=signature)
+        as_app = egress.source(home=settings.home, credential=signature, for_credential=True)
         credential = installation = Installation(number=settings.installation, app=settings.app, as_app=as_app)
         for_git = InstallationForGit(installation=installation)
     secret("token" if installation is None else "private_key")  # missing: said now, and not by the first request

@@ -27,13 +27,14 @@ _S3_OPTIONS: Final = frozenset(
 
 
 def objects_of(settings: ObjectsSettings, egress: Egress) -> Objects:
-    """Return the bucket of the settings. Raise FatalError naming what to correct."""
+    """Return the bucket of the settings, asked within the egress's budget. Raise FatalError naming what to correct."""
     if settings.url.startswith("s3://"):
         return S3Objects(egress.httpx_client(), s3_bucket(settings), s3_credentials(settings))
     # obstore opens the bucket; the prefix is said at each listing. Its calls are its own: the proxy's word is needed.
     proxy = {} if egress.proxy_url is None else {"proxy_url": egress.proxy_url}
     store = open_objects(settings.root, {**settings.options, **proxy}, setting="url", options_setting=_OPTIONS)
-    return ObstoreObjects(store, url=settings.url, options_setting=_OPTIONS)
+    budget = None if settings.is_folder else egress.budget
+    return ObstoreObjects(store, url=settings.url, options_setting=_OPTIONS, budget=budget)
 
 
 def s3_bucket(settings: ObjectsSettings) -> Bucket:

@@ -5,8 +5,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, Field, PositiveInt, SecretStr, ValidationError
+from pydantic import Field, PositiveInt, SecretStr, ValidationError
 
+from connectors.budgets import BudgetSettings
 from connectors.prefixes import PrefixRules
 from headwater.errors import FatalError
 
@@ -14,7 +15,7 @@ SIDECARS: Final = ".headwater/access/"
 RULES_KEY: Final = ".headwater.yaml"
 
 
-class ObjectsSettings(BaseModel, frozen=True, extra="forbid"):
+class ObjectsSettings(BudgetSettings, frozen=True, extra="forbid"):
     """One bucket, or the part of it below a prefix: `s3://bucket/prefix/`, `gs://`, `az://`, `file:`.
 
     `options` are obstore's names: access_key_id, secret_access_key, session_token, region, endpoint,
@@ -42,9 +43,14 @@ class ObjectsSettings(BaseModel, frozen=True, extra="forbid"):
         return self.url.removesuffix("/").removesuffix(self.prefix.removesuffix("/")).rstrip("/")
 
     @property
+    def is_folder(self) -> bool:
+        """Say whether it is a folder of this host, or memory: nothing that a network leads to."""
+        return self.url.startswith(("file:", "memory:"))
+
+    @property
     def prefix(self) -> str:
         """Return what all keys begin with: empty, or ending in a slash. Exactly one slash parts it from the bucket."""
-        if self.url.startswith(("file:", "memory:")):
+        if self.is_folder:
             return ""
         _, _, rest = self.url.partition("://")
         below = rest.partition("/")[2]

@@ -12,13 +12,14 @@ import structlog
 
 from connectors.endings import Ending, SyncReport
 from connectors.worker.job import REMOVED, Job
-from connectors.worker.ledger import Sync, settled_by
+from connectors.worker.ledger import UNSETTLED, Sync, settled_by
 from connectors.worker.ports import Jobs, Key, Sources, SyncLog
 from connectors.worker.queue import NOTHING_SETTLED, Run, SourceQueue, to_commit
 from headwater.clients.kafka.config import topic_of
 from headwater.errors import HeadwaterError
 from headwater.settings import Settings
 from schemas.events.base import Position
+from schemas.events.directory import Source
 from schemas.events.syncs import SyncMode, SyncProgressed, SyncRequested
 from schemas.topics import Topic
 
@@ -28,6 +29,14 @@ log = structlog.get_logger(__name__)
 UNKNOWN_FOR: Final = timedelta(seconds=10)
 REST_S: Final = 5.0  # after a job that could not record its ending
 _GOES_ON: Final = frozenset({Ending.COMPLETED, Ending.NOTHING_NEW, Ending.PARTIAL})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Deferral:
+    """A source that allows no request yet. It is said of the source as it was: another address has other limits."""
+
+    until: datetime
+    source: Source | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +60,7 @@ class Desk:
     _active: dict[Key, _Active] = field(default_factory=dict)
     _read: dict[int, int] = field(default_factory=dict)
     _rests_until: dict[Key, float] = field(default_factory=dict)
+    _deferred: dict[Key, _Deferral] = field(default_factory=dict)
     _begun_at: dict[Key, datetime] = field(default_factory=dict)
     _ended_at: dict[Key, datetime] = field(default_factory=dict)
 
@@ -59,11 +69,13 @@ class Desk:
         for key, event in newest.items():
             self._queues[key] = SourceQueue(settled=settled_by(event))
             self._begun_at[key] = event.started_at
+            if event.ending in UNSETTLED:
+                self._defer(key, event.waits_until, self.sources.get(key))
 
     def drop(self, partitions: Collection[int]) -> None:
         """Let go at once of what another worker holds by now; nothing is recorded."""
         for key in [each for each in self._queues if self.syncs.partition_of(each) in partitions]:
-            for known in (self._queues, self._rests_until, self._begun_at, self._ended_at):
+            for known in (self._queues, self._rests_until, self._deferred, self._begun_at, self._ended_at):
                 known.pop(key, None)
             if key in self._active:
                 self._active[key].task.cancel()
@@ -107,12 +119,30 @@ class Desk:
             return queue.again()
         report = active.task.result()
         if report.ending is Ending.SUSPENDED:
+            self._defer(key, report.waits_until, active.job.source)
             return queue.again()
         queue = queue.end()
         source = self.sources.get(key)
         if report.ending in _GOES_ON and source is not None and self.jobs.follows(source) and queue.waiting is None:
             self._start(key, None, queue)
         return queue
+
+    def _defer(self, key: Key, until: datetime | None, source: Source | None) -> None:
+        if until is not None:
+            self._deferred[key] = _Deferral(until=until, source=source)
+
+    def _is_deferred(self, key: Key, waiting: Run) -> bool:
+        """Say whether a source must not be asked yet. A cancellation, and what the directory says by now, asks nothing.
+
+        Requests that come meanwhile join what waits, so the limit is asked about once, when it is over.
+        """
+        deferral = self._deferred.get(key)
+        if deferral is None:
+            return False
+        if not waiting.cancelled and self.now() < deferral.until and self.sources.get(key) == deferral.source:
+            return True
+        del self._deferred[key]
+        return False
 
     def heed_directory(self) -> None:
         """Stop what reads a source that was removed, paused or changed."""
@@ -147,6 +177,8 @@ class Desk:
     def _may_begin(self, key: Key) -> bool:
         queue = self._queues[key]
         if not queue.may_begin or queue.waiting is None or self.monotonic() < self._rests_until.get(key, 0.0):
+            return False
+        if self._is_deferred(key, queue.waiting):
             return False
         return self.sources.get(key) is not None or self.now() - queue.waiting.asked_at > UNKNOWN_FOR
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -13,8 +14,8 @@ from connectors.runner import RETRY
 from connectors.worker.ledger import Sync, outgoing
 from connectors.worker.ports import Fence, Held, Jobs, Key, SyncLog
 from connectors.worker.queue import Run
-from headwater.errors import HeadwaterError
-from headwater.retry import retry
+from headwater.errors import HeadwaterError, RetryableError
+from headwater.retry import RetryPolicy, retry
 from headwater.telemetry.metrics import SYNCS_ENDED
 from schemas.events.base import Position
 from schemas.events.directory import Source
@@ -23,6 +24,7 @@ from schemas.ids import Revision
 log = structlog.get_logger(__name__)
 
 REMOVED: Final = "the directory has no such source"
+ONCE: Final = RetryPolicy(attempts=1, first_delay_s=0.0)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,23 +87,32 @@ class Job:
             tell=lambda report: self._tell(fence, report),
             created=self.created,
         )
-        return await self._unless_stopped(
-            self.jobs.follow(held) if self.run is None else self.jobs.sync(held, self.run.work)
-        )
+        work = self.jobs.follow(held) if self.run is None else self.jobs.sync(held, self.run.work)
+        return await self._unless_stopped(fence, work)
 
-    async def _unless_stopped(self, work: Coroutine[Any, Any, SyncReport]) -> SyncReport:
+    async def _unless_stopped(self, fence: Fence, work: Coroutine[Any, Any, SyncReport]) -> SyncReport:
+        """Return how the work ends, or shall end instead. Meanwhile say how far it is, also where nothing moves."""
         working = asyncio.ensure_future(work)
         try:
-            await asyncio.wait({working, self.stop}, return_when=asyncio.FIRST_COMPLETED)
+            while not await self._first_done(working):
+                with suppress(RetryableError):  # the next word says it too
+                    await self._tell(fence, self.so_far, policy=ONCE)
+            waits_until = self.jobs.waits_until(self.key)
             if not working.done():
                 working.cancel()
                 await asyncio.wait({working})
             if working.cancelled():
                 asked = self.stop.result()
-                return replace(self.so_far, ending=asked.ending, reason=asked.reason)
+                return replace(self.so_far, ending=asked.ending, reason=asked.reason, waits_until=waits_until)
             return self._judged(working)
         finally:
             working.cancel()
+
+    async def _first_done(self, working: "asyncio.Future[SyncReport]") -> bool:
+        """Say whether the work ended, or shall, before the next word of it is due."""
+        waited_for = {working, self.stop}
+        done, _ = await asyncio.wait(waited_for, timeout=self.tell_every_s, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
 
     def _judged(self, working: "asyncio.Future[SyncReport]") -> SyncReport:
         error = working.exception()
@@ -115,15 +126,15 @@ class Job:
         SYNCS_ENDED.labels(ending=Ending.FAILED.value).inc()
         return replace(self.so_far, ending=Ending.FAILED, reason=reason)
 
-    async def _tell(self, fence: Fence, report: SyncReport) -> None:
-        self.so_far = report
+    async def _tell(self, fence: Fence, report: SyncReport, *, policy: RetryPolicy = RETRY) -> None:
+        self.so_far = replace(report, waits_until=self.jobs.waits_until(self.key))
         if self.run is not None and self.monotonic() - self.told_at >= self.tell_every_s:
-            await self._record(fence, report, ended=False)
+            await self._record(fence, self.so_far, ended=False, policy=policy)
 
-    async def _record(self, fence: Fence, report: SyncReport, *, ended: bool) -> None:
+    async def _record(self, fence: Fence, report: SyncReport, *, ended: bool, policy: RetryPolicy = RETRY) -> None:
         self.told_at = self.monotonic()
         record = outgoing(self.sync.said(report, ended=ended, now=self.now()), self.topic)
-        await retry(lambda: fence.append([record]), policy=RETRY)
+        await retry(lambda: fence.append([record]), policy=policy)
 
 
 def _ended(ending: Ending, reason: str | None) -> SyncReport:

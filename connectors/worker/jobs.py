@@ -1,6 +1,8 @@
 """Reads a source of the directory with the connector of its kind."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from connectors.endings import SyncReport
 from connectors.registry import KINDS, Connected, connect
@@ -26,6 +28,7 @@ class ConnectorJobs:
     producer: EventProducer
     blobs: BlobStore
     egress: Egress
+    _read: dict[Key, Connected] = field(default_factory=dict)  # now
 
     def reads(self, source: Source) -> bool:
         """See the port."""
@@ -39,10 +42,16 @@ class ConnectorJobs:
         """See the port."""
         await connect(key, source, self.settings.connectors, self.egress).connector.check()
 
+    def waits_until(self, key: Key) -> datetime | None:
+        """See the port."""
+        return self._read[key].waits_until() if key in self._read else None
+
     async def sync(self, held: Held, work: Work) -> SyncReport:
         """See the port."""
         connected = self._connected(held)
-        return connected if isinstance(connected, SyncReport) else await self._runner(held, connected).sync(work)
+        if isinstance(connected, SyncReport):
+            return connected
+        return await self._while_read(held.key, connected, self._runner(held, connected).sync(work))
 
     async def follow(self, held: Held) -> SyncReport:
         """See the port."""
@@ -51,7 +60,15 @@ class ConnectorJobs:
             return connected
         if connected.live is None:
             return SyncReport(ending=ending_of(FatalError()), reason=f"kind {held.source.kind}: cannot be followed")
-        return await self._runner(held, connected).follow(connected.live)
+        return await self._while_read(held.key, connected, self._runner(held, connected).follow(connected.live))
+
+    async def _while_read(self, key: Key, connected: Connected, reading: Awaitable[SyncReport]) -> SyncReport:
+        self._read[key] = connected
+        try:
+            return await reading
+        finally:
+            if self._read.get(key) is connected:
+                del self._read[key]
 
     def _connected(self, held: Held) -> Connected | SyncReport:
         """Return the connector, or how a sync ends that has none."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
-from connectors.endings import Ending, SyncReport
+from connectors.endings import Ending, SyncReport, clock_time
 from connectors.protocol import Left
 from connectors.worker.ports import Key
 from connectors.worker.queue import NOTHING_SETTLED
@@ -35,6 +35,7 @@ class Sync:
         tenant, source = self.key
         done = report.upserted + report.patched + report.deleted + report.doubted
         left = report.left if not ended and report.left is not None and report.left.items else None
+        waits_until = report.waits_until if not ended or report.ending is Ending.SUSPENDED else None
         return SyncProgressed(
             event_id=uuid4(),
             tenant_id=tenant,
@@ -46,7 +47,7 @@ class Sync:
             requested=self.requested,
             started_at=self.started_at,
             ending=report.ending if ended else None,
-            message=report.message if ended else _so_far(done, left),
+            message=report.message if ended else _so_far(done, left, waits_until),
             upserted=report.upserted,
             patched=report.patched,
             deleted=report.deleted,
@@ -56,25 +57,33 @@ class Sync:
             ),
             content_bytes=report.content_bytes,
             remaining=left.items if left is not None else None,
-            estimated_end_at=estimated_end(self.started_at, now, left),
+            estimated_end_at=estimated_end(self.started_at, now, left, waits_until=waits_until),
+            waits_until=waits_until,
         )
 
 
-def estimated_end(started: datetime, now: datetime, left: Left | None) -> datetime | None:
+def estimated_end(
+    started: datetime, now: datetime, left: Left | None, *, waits_until: datetime | None = None
+) -> datetime | None:
     """Return when a sync has looked at everything if it goes on as it went; None while nobody can tell.
 
-    The pace is that of looking, not of submitting: most of a source does not change between two syncs.
+    The pace is that of looking, not of submitting: most of a source does not change between two syncs. It goes on once
+    what it waits for is over.
     """
     looked_at = left.of - left.items if left is not None else 0
     if left is None or looked_at <= 0:
         return None
-    return now + timedelta(seconds=(now - started).total_seconds() * left.items / looked_at)
+    goes_on_at = now if waits_until is None else max(now, waits_until)
+    return goes_on_at + timedelta(seconds=(now - started).total_seconds() * left.items / looked_at)
 
 
-def _so_far(done: int, left: Left | None) -> str:
-    if left is None:
-        return f"{done} items so far."
-    return f"{done} items so far; about {left.items} left to look at, of the {left.of} that were known before."
+def _so_far(done: int, left: Left | None, waits_until: datetime | None) -> str:
+    said = f"{done} items so far"
+    if left is not None:
+        said += f"; about {left.items} left to look at, of the {left.of} that were known before"
+    if waits_until is not None:
+        return f"{said}. Waits: the source allows requests again at {clock_time(waits_until)}."
+    return f"{said}."
 
 
 def outgoing(event: SyncProgressed, topic: str) -> Outgoing:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from connectors.endings import SyncReport
@@ -118,6 +119,10 @@ class Jobs(Protocol):
 
     async def check(self, key: Key, source: Source) -> None:
         """Return where the source can be read from here; raise the FatalError or RetryableError that says why not."""
+        ...
+
+    def waits_until(self, key: Key) -> datetime | None:
+        """Return until when a source that is being read asks to send nothing; None where it does not."""
         ...
 
     async def sync(self, held: Held, work: Work) -> SyncReport:

@@ -4,8 +4,10 @@ obstore knows paths, not keys: it cannot carry empty segments, `.`, `..` and con
 either end (ADR 0118). A bucket that has such keys is refused by name; over S3's protocol they are read.
 """
 
+import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -13,6 +15,8 @@ import obstore
 from obstore import exceptions
 from obstore.store import LocalStore, ObjectStore
 
+from headwater.clients.egress.limits import TOO_MANY, Stated, limit_wait_s
+from headwater.clients.egress.pacing import SourceBudget
 from headwater.clients.objects import ObjectMissingError, translated
 from headwater.errors import FatalError, RetryableError
 from headwater.ports.objects import (
@@ -23,18 +27,23 @@ from headwater.ports.objects import (
 )
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta  # exists for type checkers only
+    from obstore import GetOptions, ObjectMeta  # exist for type checkers only
 
 T = TypeVar("T")
 _PAGE: Final = 1000
 _PIECE_BYTES: Final = 1024 * 1024
+# The store's answer is in the error's text alone, without its headers.
+_BUSY: Final = re.compile(r"status code: (?:429|503)\b")
+_LISTED_AGAIN_S: Final = 60.0
 
 
 class ObstoreObjects:
-    """Implements the port Objects. `options_setting` is named where the store refuses."""
+    """Implements the port Objects. `options_setting` is named where the store refuses; a folder needs no `budget`."""
 
-    def __init__(self, store: ObjectStore, *, url: str, options_setting: str) -> None:
-        self._store, self._url, self._setting = store, url, options_setting
+    def __init__(
+        self, store: ObjectStore, *, url: str, options_setting: str, budget: SourceBudget | None = None
+    ) -> None:
+        self._store, self._url, self._setting, self._budget = store, url, options_setting, budget
 
     async def check(self, prefix: str) -> None:
         """See the port."""
@@ -57,8 +66,10 @@ class ObstoreObjects:
         while True:
             seen_ns = time.time_ns()
             try:
-                page = await self._called(_next(stream))
+                async with self._asking():
+                    page = await self._called(_next(stream))
             except RetryableError as error:
+                await self._heed_limit(error)
                 if isinstance(error.__cause__, exceptions.InvalidPathError):
                     raise FatalError(
                         f"{self._url}: has a key with an empty segment, `.`, `..` or a control character, which this "
@@ -74,7 +85,9 @@ class ObstoreObjects:
         """See the port."""
         seen_ns = time.time_ns()
         try:
-            return _listed(await self._called(obstore.head_async(self._store, key)), seen_ns=seen_ns)
+            async with self._asking():
+                meta = await self._patiently(lambda: obstore.head_async(self._store, key))
+            return _listed(meta, seen_ns=seen_ns)
         except ObjectMissingError:
             return None
 
@@ -82,12 +95,12 @@ class ObstoreObjects:
         """See the port."""
         key = listed.key
         try:
-            result = await self._called(
-                obstore.get_async(self._store, key, options={"if_match": listed.etag} if listed.etag else {})
-            )
-            stream = aiter(result.stream(min_chunk_size=_PIECE_BYTES))
-            while (piece := await self._called(_next(stream))) is not None:
-                yield bytes(piece)
+            async with self._asking():
+                options: GetOptions = {"if_match": listed.etag} if listed.etag else {}
+                result = await self._patiently(lambda: obstore.get_async(self._store, key, options=options))
+                stream = aiter(result.stream(min_chunk_size=_PIECE_BYTES))
+                while (piece := await self._called(_next(stream))) is not None:
+                    yield bytes(piece)
         except ObjectMissingError as error:
             raise ObjectVanishedError(f"{key}: gone since it was listed") from error
         except RetryableError as error:
@@ -101,12 +114,47 @@ class ObstoreObjects:
         """Raise FatalError: obstore cannot ask for tags."""
         raise FatalError(f"{self._url}: access_tags works for s3:// only (asked for {key}); use rules or sidecars")
 
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """Wait until one more request may begin; it is under way within the block."""
+        if self._budget is None:
+            yield
+            return
+        async with self._budget.slots:
+            await self._budget.pacer.admit(self._url, budget_s=0.0)
+            yield
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Call, and again while the store says that it is too much. Raises RateLimitedError past the budget."""
+        if self._budget is None:
+            return await self._called(call())
+        pacer, wait_s, repeats = self._budget.pacer, self._budget.wait_s, 0
+        while True:
+            try:
+                return await self._called(call())
+            except RetryableError as error:
+                if not _is_limit(error):
+                    raise
+                pacer.hold(self._url, limit_wait_s(TOO_MANY, Stated(), repeats=repeats))
+                repeats += 1
+            wait_s = await pacer.admit(self._url, budget_s=wait_s)
+
+    async def _heed_limit(self, error: RetryableError) -> None:
+        """Raise RateLimitedError where the store says that it is too much: a listing that broke off cannot go on."""
+        if self._budget is not None and _is_limit(error):
+            self._budget.pacer.hold(self._url, _LISTED_AGAIN_S)
+            await self._budget.pacer.admit(self._url, budget_s=0.0)
+
     async def _called(self, call: Awaitable[T]) -> T:
         return await translated(call, what=self._url, options_setting=self._setting)
 
 
 async def _next(stream: AsyncIterator[T]) -> T | None:
     return await anext(stream, None)
+
+
+def _is_limit(error: RetryableError) -> bool:
+    return _BUSY.search(str(error.__cause__)) is not None
 
 
 def _listed(meta: "ObjectMeta", *, seen_ns: int) -> ListedObject:

@@ -87,7 +87,7 @@ AUDIT_EVENTS_LOST = Counter("headwater_audit_events_lost_total", "Refusals that 
 SYNC_ITEMS = Counter("headwater_sync_items_total", "Items of sources by outcome.", ["outcome"])
 
 # Passes over sources by how they ended. `unauthorised`, `source_gone`, `source_refused` need a person: runbook
-# sync-failed.
+# sync-failed. `suspended` is no failure: a worker was stopped, or a source's rate limit is used up for now.
 SYNCS_ENDED = Counter("headwater_syncs_ended_total", "Passes over sources.", ["ending"])
 
 # Webhooks by what became of them. `refused` steadily: a secret differs here and there, or somebody knocks who should
@@ -140,8 +140,8 @@ CONSISTENCY_PASS_SECONDS = Gauge("headwater_consistency_pass_seconds", "Duration
 # in a row without a new source are limits set too low for this corpus: runbook parser-processes.
 PARSER_PROCESSES_ENDED = Counter("headwater_parser_processes_ended_total", "Parser processes ended.", ["reason"])
 
-# Calls to sources by how they ended. `limited` is ordinary; steadily: lower HEADWATER_EGRESS__REQUESTS_PER_S. `fatal`
-# and `poison` name host and remedy in the sync's report: runbook sync-failed.
+# Calls to sources by how they ended. `limited` is ordinary; steadily: lower `requests_per_s` of the source. `fatal` and
+# `poison` name host and remedy in the sync's report: runbook sync-failed.
 EGRESS_REQUESTS = Counter("headwater_egress_requests_total", "Calls to sources.", ["outcome"])
 
 # Requests that wait because a source said so. For hours: the source's quota is too small for it: runbook sync-failed.

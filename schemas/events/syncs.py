@@ -26,7 +26,7 @@ class SyncEnding(StrEnum):
     COMPLETED = "completed"
     NOTHING_NEW = "nothing_new"
     PARTIAL = "partial"
-    SUSPENDED = "suspended"  # the worker was stopped; another one goes on
+    SUSPENDED = "suspended"  # its request stays: the worker was stopped and another goes on, or the source's limit ends
     PAUSED = "paused"
     CANCELLED = "cancelled"
     UNAUTHORISED = "unauthorised"
@@ -88,6 +88,8 @@ class SyncProgressed(Event):
     content_bytes: int
     remaining: int | None  # items still to be looked at, of those known before; None where nobody can tell
     estimated_end_at: datetime | None
+    # Its source allows no request before: it waits, or goes on then where it is suspended. None: nothing is waited for.
+    waits_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,7 @@ def test_an_alert_fires_when_it_should_and_only_then(case: Case) -> None:
 
 
 def test_each_of_them_is_seen_to_fire_and_to_be_silent() -> None:
-    with_a_window = {name for name in rules() if re.search("Burns|Canary|Hidden|Expired", name)}
+    with_a_window = {name for name in rules() if re.search("Burns|Canary|Hidden|Expired|SyncFailed", name)}
     by_alert: dict[str, set[bool]] = {}
     for case in cases():
         by_alert.setdefault(case.alert, set()).add(bool(case.expected))

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from tests.support.github_answers import Answer, RefusedError
+from tests.support.github_answers import Allowance, Answer, RefusedError
 from tests.support.github_app import FakeApp
 from tests.support.github_diffs import comparison
 from tests.support.github_graphql import answered
@@ -42,6 +42,7 @@ class GithubServer:
     answered: list[str] = field(default_factory=list)  # with a body
     not_modified: int = 0
     answers: list[Answer] = field(default_factory=list)  # to the next requests, whatever they are
+    allowance: Allowance | None = None
     refused: dict[str, int] = field(default_factory=dict)  # a pattern of paths -> status, until taken away
     lists_nothing: bool = False
     tells_etags: bool = True  # a proxy may take them away
@@ -63,8 +64,9 @@ class GithubServer:
         self.requests.append(f"{request.raw_path.lstrip('/')}")
         if self.on_answer is not None:
             self.on_answer(self.requests[-1])
-        if self.answers:
-            said = self.answers.pop(0)
+        limited = self.allowance is not None and self.allowance.is_used_up()
+        if self.answers or limited:
+            said = self.allowance.refusal() if self.allowance is not None and limited else self.answers.pop(0)
             return web.json_response({"message": said.message}, status=said.status, headers=dict(said.headers))
         if not self._admits(request.headers.get("Authorization", ""), path):
             return web.json_response({"message": "Bad credentials"}, status=401)
@@ -87,6 +89,9 @@ class GithubServer:
             return web.Response(status=304, headers={"ETag": etag})
         self.answered.append(self.requests[-1])
         headers = {"Date": format_datetime(self.state.now, usegmt=True), **links}
+        if self.allowance is not None:
+            self.allowance.used += 1
+            headers = {**links, **self.allowance.headers()}
         if self.tells_etags:
             headers["ETag"] = etag
         return web.Response(body=body, headers=headers, content_type="application/json")

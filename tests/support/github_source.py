@@ -77,7 +77,7 @@ class GithubSource:
         if settings.app is None or settings.installation is None:
             return None
         signature = AppSignature(app=settings.app, key=lambda: SecretStr(self.key), now=self._now)
-        as_app = self.egress.source(home=settings.home, credential=signature)
+        as_app = self.egress.source(home=settings.home, credential=signature, for_credential=True)
         return Installation(number=settings.installation, app=settings.app, as_app=as_app, now=self._now)
 
     def _for_git(self, installation: Installation | None) -> Credential:

@@ -176,6 +176,7 @@ class FakeJobs:
     syncs: list[tuple[Key, Work]] = field(default_factory=list)
     followed: list[Key] = field(default_factory=list)
     checked: list[Key] = field(default_factory=list)
+    waits: dict[Key, datetime] = field(default_factory=dict)
     at_work: dict[Key, int] = field(default_factory=dict)
     most_at_work: int = 0
     turns: "asyncio.Queue[SyncReport | Exception]" = field(default_factory=asyncio.Queue)
@@ -192,6 +193,9 @@ class FakeJobs:
         error = await self.checks.get()
         if error is not None:
             raise error
+
+    def waits_until(self, key: Key) -> datetime | None:
+        return self.waits.get(key)
 
     async def sync(self, held: Held, work: Work) -> SyncReport:
         self.syncs.append((held.key, work))

@@ -8,8 +8,8 @@ from urllib.parse import quote, urlencode
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.requests import EgressRequest, Fetched, NotModified, Streamed
+from headwater.clients.egress.source import EgressSource
 from headwater.errors import FatalError
 
 A = TypeVar("A", Fetched, Streamed)

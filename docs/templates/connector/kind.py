@@ -8,8 +8,13 @@ from headwater.clients.egress.credentials import BearerCredential
 
 
 def template(of: Description) -> Connected:
-    """Build the connector of a source. The token is read anew for each request, so that it may be exchanged."""
+    """Build the connector of a source. The token is read anew for each request, so that it may be exchanged.
+
+    Whatever it calls, it calls by way of `egress`: within the source's one budget.
+    """
     settings = of.settings(TemplateSettings)
     token = BearerCredential(name="secrets.token", read=lambda: of.secret("token"))
-    pages = HttpPages(of.egress.source(home=settings.url, credential=token), spaces=settings.spaces)
-    return Connected(connector=TemplateConnector(pages=pages, knowledge_base=of.source.knowledge_base))
+    egress = of.within(settings)
+    pages = HttpPages(egress.source(home=settings.url, credential=token), spaces=settings.spaces)
+    connector = TemplateConnector(pages=pages, knowledge_base=of.source.knowledge_base)
+    return Connected(connector=connector, waits_until=egress.waits_until)

@@ -1,261 +1,87 @@
-"""The one way out: guarded, capped, paced. A rate limit is waited for and a 304 is a value; the rest is translated.
+"""The one way out of a process: sources are opened on it, each with a budget."""
 
-This is the one layer that repeats calls to a source: connectors do not.
-"""
-
-import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import cache, partial
-from typing import Final
 
 import httpx
 from pydantic import SecretStr
 
 from headwater.clients.egress.addresses import AddressPolicy
-from headwater.clients.egress.conditional import Validators
-from headwater.clients.egress.deadlines import Remaining
-from headwater.clients.egress.decoding import ACCEPTED, decoded, too_large
-from headwater.clients.egress.errors import (
-    UNAUTHORISED,
-    DestinationRefusedError,
-    HomeRefusedError,
-    SourceAwayError,
-    of_status,
-)
 from headwater.clients.egress.guarded import GuardedHttpx
-from headwater.clients.egress.limits import limit_wait_s, says_limited, stated_limits
-from headwater.clients.egress.pacing import Clock, Pacer, SourceState, SystemClock
-from headwater.clients.egress.requests import (
-    REPEATABLE,
-    Credential,
-    EgressRequest,
-    Fetched,
-    NotModified,
-    RenewableCredential,
-    Streamed,
-)
+from headwater.clients.egress.pacing import Clock, SourceBudget, SystemClock
+from headwater.clients.egress.requests import Credential
 from headwater.clients.egress.resolving import Resolver, SystemResolver
-from headwater.clients.egress.targets import OWN_HEADERS, REDIRECTS, Hop, checked_url, origin_of, redirected
-from headwater.clients.egress.transport import GuardedTransport, Timeouts
-from headwater.errors import FatalError, PoisonError, RetryableError
-from headwater.retry import RetryPolicy
+from headwater.clients.egress.source import EgressSource
+from headwater.clients.egress.transport import GuardedTransport
+from headwater.errors import FatalError
 from headwater.settings import EgressSettings
-from headwater.telemetry.metrics import EGRESS_REQUESTS
-
-NOT_MODIFIED: Final = 304
-FIRST_REFUSAL: Final = 300  # a redirect that is not followed is no content either
-EXCERPT_BYTES: Final = 8 * 1024  # of a refusal: enough to tell a secondary limit
-USER_AGENT: Final = "headwater"
 
 
-class EgressSource:
-    """All calls of one source: to its own address with its credential, elsewhere without."""
+class Egress:
+    """Opens sources on one transport. Use `open_egress`, and of it `of_source` or `of_bucket`."""
 
     def __init__(
         self,
         *,
-        home: str,
-        credential: Credential | None,
         transport: GuardedTransport,
         settings: EgressSettings,
         clock: Clock,
+        budget: SourceBudget | None = None,
     ) -> None:
-        try:
-            self._home = checked_url(home)
-        except DestinationRefusedError as error:
-            raise HomeRefusedError(f"the source's address: {error}") from error
-        self._credential, self._transport, self._settings, self._clock = credential, transport, settings, clock
-        self._slots = asyncio.Semaphore(settings.concurrency)
-        self._pacer = Pacer(requests_per_s=settings.requests_per_s, burst=settings.concurrency, clock=clock)
-        self._timeouts = Timeouts(connect_s=settings.connect_timeout_s, read_s=settings.read_timeout_s)
+        self._transport, self._settings, self._clock, self._budget = transport, settings, clock, budget
 
-    def state(self) -> SourceState:
-        """Return how many requests are under way, and which host is waited for until when."""
-        return self._pacer.state()
+    def of_source(self, *, requests_per_s: float | None = None, concurrency: int | None = None) -> "Egress":
+        """Return the way out of one source of the directory: all that is opened of it shares one budget.
 
-    async def fetch(self, request: EgressRequest) -> Fetched | NotModified:
-        """Return a response with its body in memory; NotModified where the request's validators still hold.
-
-        Raises RateLimitedError past the budget for waiting, and what `headwater.clients.egress.errors` lists. Broken
-        and failing responses are asked for again a few times where the request may be repeated.
+        None: as the settings say.
         """
-        delays = RetryPolicy(attempts=self._settings.attempts, first_delay_s=0.5).delays()
-        while True:
-            try:
-                async with self.stream(request) as answer:
-                    if isinstance(answer, NotModified):
-                        return answer
-                    content = b"".join([piece async for piece in answer.pieces])
-                return Fetched(
-                    status=answer.status, headers=answer.headers, validators=answer.validators, content=content
-                )
-            except SourceAwayError:
-                delay_s = next(delays, None)
-                if not (request.repeatable or request.method in REPEATABLE) or delay_s is None:
-                    raise
-                await self._clock.sleep(delay_s)
+        return self._within(self._budget_of(requests_per_s, concurrency))
 
-    @asynccontextmanager
-    async def stream(self, request: EgressRequest) -> AsyncIterator[Streamed | NotModified]:
-        """Yield a response whose body is read within the block.
-
-        Waits for rate limits, and shows a renewed credential once where one was refused; repeats nothing else.
-        """
-        hop = self._first(request)
-        async with self._slots, AsyncExitStack() as stack:
-            self._pacer.in_flight += 1
-            stack.callback(self._leave)
-            try:
-                answer = await self._answer(hop, request, stack)
-            except (RetryableError, PoisonError, FatalError) as error:
-                EGRESS_REQUESTS.labels(_outcome(error)).inc()
-                raise
-            EGRESS_REQUESTS.labels("not_modified" if isinstance(answer, NotModified) else "answered").inc()
-            yield answer
-
-    def _leave(self) -> None:
-        self._pacer.in_flight -= 1
-
-    def _first(self, request: EgressRequest) -> Hop:
-        if own := sorted(name for name in request.headers if name.lower() in OWN_HEADERS):
-            raise FatalError(f"the header {own[0]} is not a connector's to set; give the source a credential")
-        url = checked_url(request.url, base=self._home)
-        headers = {
-            "User-Agent": USER_AGENT,
-            "Accept": "*/*",
-            **request.headers,
-            "Accept-Encoding": ACCEPTED,
-            **request.validators.conditions(),
-        }
-        trusted = origin_of(url) == origin_of(self._home)
-        return Hop(method=request.method, url=url, headers=headers, content=request.content, trusted=trusted)
-
-    async def _answer(self, hop: Hop, request: EgressRequest, stack: AsyncExitStack) -> Streamed | NotModified:
-        budget_s, repeats, redirects, renewals = self._settings.wait_budget_s, 0, 0, 0
-        deadline = Remaining(self._settings.total_timeout_s)
-        while True:
-            budget_s = await self._pacer.admit(hop.origin.host, budget_s=budget_s)
-            opening = await stack.enter_async_context(AsyncExitStack())
-            response, secret = await self._open(hop, deadline, opening)
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            if response.status_code in REDIRECTS and "location" in headers:
-                redirects += 1
-                await opening.aclose()
-                hop = self._followed(hop, response.status_code, headers["location"], redirects)
-                continue
-            stated = stated_limits(headers, now=self._clock.now())
-            if response.status_code == NOT_MODIFIED or response.status_code < FIRST_REFUSAL:
-                if stated.exhausted_for_s:
-                    self._pacer.hold(hop.origin.host, stated.exhausted_for_s)
-                return self._value(response, headers, hop, request, deadline)
-            body = await self._excerpt(response, headers, hop, deadline)
-            await opening.aclose()
-            if response.status_code == UNAUTHORISED and not renewals and self._renews(secret):
-                renewals += 1
-                continue
-            if not says_limited(response.status_code, stated, body):
-                name = self._credential.name if self._credential is not None and secret else None
-                raise of_status(response.status_code, host=hop.origin.host, credential=name)
-            EGRESS_REQUESTS.labels("limited").inc()
-            self._pacer.hold(hop.origin.host, limit_wait_s(response.status_code, stated, repeats=repeats))
-            repeats += 1
-            deadline = Remaining(self._settings.total_timeout_s)
-
-    def _renews(self, secret: Mapping[str, str]) -> bool:
-        """Say whether another try may be worth it: a credential was sent, and can be had anew."""
-        if secret and isinstance(self._credential, RenewableCredential):
-            self._credential.refused(secret)
-            return True
-        return False
-
-    async def _open(
-        self, hop: Hop, deadline: Remaining, stack: AsyncExitStack
-    ) -> tuple[httpx.Response, Mapping[str, str]]:
-        """Send a hop; return the response and the headers of the credential that went along."""
-        secret = await self._credential.headers() if hop.trusted and self._credential is not None else {}
-        wire = replace(hop, headers={**hop.headers, **secret})
-        try:
-            async with deadline.running(hop.origin.host, limit_s=self._settings.header_timeout_s):
-                return await stack.enter_async_context(self._transport.opened(wire, timeouts=self._timeouts)), secret
-        except DestinationRefusedError as error:
-            if hop.origin == origin_of(self._home):
-                raise HomeRefusedError(str(error)) from error
-            raise
-
-    def _followed(self, hop: Hop, status: int, location: str, redirects: int) -> Hop:
-        if redirects > self._settings.max_redirects:
-            raise DestinationRefusedError(
-                f"{hop.origin} redirects more than {self._settings.max_redirects} times; correct the link at the source"
+    def of_bucket(self, *, requests_per_s: float | None = None, concurrency: int | None = None) -> "Egress":
+        """Return the same of one bucket, of which much more may be asked where nothing is said."""
+        return self._within(
+            self._budget_of(
+                requests_per_s or self._settings.bucket_requests_per_s, concurrency or self._settings.bucket_concurrency
             )
-        return redirected(hop, status=status, location=location)
-
-    def _value(
-        self,
-        response: httpx.Response,
-        headers: Mapping[str, str],
-        hop: Hop,
-        request: EgressRequest,
-        deadline: Remaining,
-    ) -> Streamed | NotModified:
-        validators = Validators.of(headers)
-        if response.status_code == NOT_MODIFIED:
-            if not request.validators.conditions():
-                raise SourceAwayError(
-                    f"{hop.origin.host} answered 304 to a request without conditions; try again later"
-                )
-            return NotModified(validators=validators.or_else(request.validators), headers=headers)
-        limit = min(request.max_bytes or self._settings.max_response_bytes, self._settings.max_response_bytes)
-        stated_size = headers.get("content-length", "")
-        if hop.method != "HEAD" and stated_size.isdecimal() and int(stated_size[:20]) > limit:
-            raise too_large(hop.origin.host, limit)
-        return Streamed(
-            status=response.status_code,
-            headers=headers,
-            validators=validators,
-            pieces=self._pieces(response, headers, hop, deadline, limit),
         )
 
-    async def _excerpt(
-        self, response: httpx.Response, headers: Mapping[str, str], hop: Hop, deadline: Remaining
-    ) -> str:
-        found = bytearray()
-        pieces = self._pieces(response, headers, hop, deadline, self._settings.max_response_bytes)
-        # The status is what counts; a body that cannot be read takes nothing from it.
-        with suppress(RetryableError, PoisonError):
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    found += piece
-                    if len(found) >= EXCERPT_BYTES:
-                        break
-        return found[:EXCERPT_BYTES].decode(errors="replace")
+    def _budget_of(self, requests_per_s: float | None, concurrency: int | None) -> SourceBudget:
+        return SourceBudget.of(
+            requests_per_s=requests_per_s or self._settings.requests_per_s,
+            concurrency=concurrency or self._settings.concurrency,
+            wait_s=self._settings.wait_budget_s,
+            clock=self._clock,
+        )
 
-    def _pieces(
-        self, response: httpx.Response, headers: Mapping[str, str], hop: Hop, deadline: Remaining, limit: int
-    ) -> AsyncGenerator[bytes, None]:
-        raw = deadline.reading(response, hop.origin.host)
-        encoding = "" if hop.method == "HEAD" else headers.get("content-encoding", "")
-        return decoded(raw, encoding=encoding, limit=limit, host=hop.origin.host)
+    def _within(self, budget: SourceBudget) -> "Egress":
+        return Egress(transport=self._transport, settings=self._settings, clock=self._clock, budget=budget)
 
+    @property
+    def budget(self) -> SourceBudget:
+        """Return the source's budget, for a client that brings its own HTTP; a new one where there is no source."""
+        return self._budget or self._budget_of(None, None)
 
-def _outcome(error: RetryableError | PoisonError | FatalError) -> str:
-    return {RetryableError: "retryable", PoisonError: "poison", FatalError: "fatal"}[
-        next(kind for kind in (RetryableError, PoisonError, FatalError) if isinstance(error, kind))
-    ]
+    def waits_until(self) -> datetime | None:
+        """Return until when the source asks to send nothing; None where it does not."""
+        return None if self._budget is None else self._budget.pacer.waits_until()
 
+    def source(self, *, home: str, credential: Credential | None = None, for_credential: bool = False) -> EgressSource:
+        """Return calls to one address. Raises HomeRefusedError for what is no address.
 
-class Egress:
-    """Opens sources on one transport. Use `open_egress`."""
-
-    def __init__(self, *, transport: GuardedTransport, settings: EgressSettings, clock: Clock) -> None:
-        self._transport, self._settings, self._clock = transport, settings, clock
-
-    def source(self, *, home: str, credential: Credential | None = None) -> EgressSource:
-        """Return the calls of one source, with a budget of its own. Raises HomeRefusedError for what is no address."""
+        `for_credential`: calls by which a credential is had. They are made within another request of the source, so
+        they wait for none of its slots.
+        """
+        budget = self.budget
         return EgressSource(
-            home=home, credential=credential, transport=self._transport, settings=self._settings, clock=self._clock
+            home=home,
+            credential=credential,
+            transport=self._transport,
+            settings=self._settings,
+            clock=self._clock,
+            budget=budget.beside() if for_credential else budget,
         )
 
     @property
@@ -269,10 +95,11 @@ class Egress:
     def httpx_client(self) -> httpx.AsyncClient:
         """Return a client of one source for a protocol that signs and repeats for itself (S3).
 
-        Guarded and pinned; it waits for the limits that the source states, and has no budget of its own. It needs no
-        closing: connections are this object's.
+        Guarded and pinned, within the source's budget and the limits that it states. It needs no closing: connections
+        are this object's.
         """
-        guarded = GuardedHttpx(self._transport, clock=self._clock, wait_budget_s=self._settings.wait_budget_s)
+        budget = self.of_bucket().budget if self._budget is None else self._budget
+        guarded = GuardedHttpx(self._transport, clock=self._clock, budget=budget)
         return httpx.AsyncClient(transport=guarded, follow_redirects=False, trust_env=False)
 
 

@@ -1,12 +1,11 @@
 """What calls to a source can end in. Texts name the host and the remedy, never a path, a query or a secret."""
 
 import ssl
-from datetime import datetime
 from typing import Final
 
 import httpx
 
-from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError, UnauthorisedError
+from headwater.errors import DeferredError, FatalError, HeadwaterError, PoisonError, RetryableError, UnauthorisedError
 
 UNAUTHORISED: Final = 401
 FORBIDDEN: Final = 403
@@ -41,12 +40,8 @@ class ResponseTooLargeError(PoisonError):
     """The response is larger than the cap, as sent or once decompressed."""
 
 
-class RateLimitedError(RetryableError):
+class RateLimitedError(DeferredError):
     """The source asks to wait longer than the budget of one request. Nothing is wrong; go on at `until`."""
-
-    def __init__(self, text: str, *, until: datetime) -> None:
-        super().__init__(text)
-        self.until = until
 
 
 class SourceAwayError(RetryableError):

@@ -3,7 +3,6 @@
 That client repeats. What the source says of its limits is obeyed here, by the request that comes next.
 """
 
-import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -11,7 +10,7 @@ import httpx
 
 from headwater.clients.egress.errors import DestinationRefusedError, HomeRefusedError
 from headwater.clients.egress.limits import limit_wait_s, says_limited, stated_limits
-from headwater.clients.egress.pacing import Clock, Pacer
+from headwater.clients.egress.pacing import Clock, SourceBudget
 from headwater.clients.egress.targets import Hop, checked_url
 from headwater.clients.egress.transport import GuardedTransport, Timeouts
 
@@ -19,32 +18,38 @@ from headwater.clients.egress.transport import GuardedTransport, Timeouts
 class GuardedHttpx(httpx.AsyncBaseTransport):
     """Sends requests by the guarded transport. Closing it closes nothing: the connections belong to the process."""
 
-    def __init__(self, transport: GuardedTransport, *, clock: Clock, wait_budget_s: float) -> None:
-        self._transport, self._clock, self._wait_budget_s = transport, clock, wait_budget_s
-        # Stores of objects take thousands of requests a second: they say when it is too much.
-        self._pacer = Pacer(requests_per_s=math.inf, burst=1, clock=clock)
+    def __init__(self, transport: GuardedTransport, *, clock: Clock, budget: SourceBudget) -> None:
+        self._transport, self._clock, self._budget = transport, clock, budget
         self._repeats = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, once no host's limit forbids it, and return its response, body unread.
+        """Send a request, once neither budget nor a host's limit forbids it, and return its response, body unread.
+
+        It is under way until that response is closed.
 
         Raises HomeRefusedError before anything is sent to a refused address, RateLimitedError where the limit outlasts
-        `wait_budget_s`, else what `of_transport` makes of httpx's errors.
+        the budget for waiting, else what `of_transport` makes of httpx's errors.
         """
-        await self._pacer.admit(request.url.host, budget_s=self._wait_budget_s)
-        response = await self._sent(request)
+        opened = AsyncExitStack()
+        try:
+            await opened.enter_async_context(self._budget.slots)
+            await self._budget.pacer.admit(request.url.host, budget_s=self._budget.wait_s)
+            response = await self._sent(request, opened)
+        except BaseException:
+            await opened.aclose()
+            raise
         headers = {name.lower(): value for name, value in response.headers.items()}
         stated = stated_limits(headers, now=self._clock.now())
         if says_limited(response.status_code, stated, ""):
-            self._pacer.hold(request.url.host, limit_wait_s(response.status_code, stated, repeats=self._repeats))
+            wait_s = limit_wait_s(response.status_code, stated, repeats=self._repeats)
+            self._budget.pacer.hold(request.url.host, wait_s)
             self._repeats += 1
         else:
             self._repeats = 0
         return response
 
-    async def _sent(self, request: httpx.Request) -> httpx.Response:
+    async def _sent(self, request: httpx.Request, opened: AsyncExitStack) -> httpx.Response:
         given = request.extensions["timeout"]
-        stack = AsyncExitStack()
         try:
             hop = Hop(
                 method=request.method,
@@ -55,14 +60,13 @@ class GuardedHttpx(httpx.AsyncBaseTransport):
                 target=request.extensions.get("target"),
             )
             timeouts = Timeouts(connect_s=given["connect"], read_s=given["read"])
-            response = await stack.enter_async_context(self._transport.opened(hop, timeouts=timeouts))
+            response = await opened.enter_async_context(self._transport.opened(hop, timeouts=timeouts))
         except DestinationRefusedError as error:
-            await stack.aclose()
             raise HomeRefusedError(f"the source's address: {error}") from error
         return httpx.Response(
             response.status_code,
             headers=response.headers,
-            stream=_Body(response, stack),
+            stream=_Body(response, opened),
             extensions=response.extensions,
         )
 

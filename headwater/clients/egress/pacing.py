@@ -1,17 +1,19 @@
-"""When the next request of a source may begin: its own budget, and what the source said. State that can be shown."""
+"""When the next request of a source may begin: its own budget, and what the source said."""
 
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from headwater.clients.egress.errors import RateLimitedError
 from headwater.telemetry.metrics import EGRESS_WAITED_SECONDS, EGRESS_WAITING
 
-STATED_JITTER: Final = 0.1  # of a stated wait, added: workers that were stopped together do not come back together
+# Added to a stated wait, so much of it and no more: workers that were stopped together do not come back together.
+STATED_JITTER: Final = 0.1
+LONGEST_JITTER_S: Final = 30.0
 
 
 class Clock(Protocol):
@@ -43,14 +45,6 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceState:
-    """What a source is doing to its hosts, for people."""
-
-    in_flight: int
-    waiting_until: Mapping[str, datetime]  # by host; only those that asked for it
-
-
 def reserve(*, free_at: float, now: float, interval_s: float, burst: int) -> tuple[float, float]:
     """Book the next request (generic cell rate algorithm): return the new `free_at`, and how long to wait first.
 
@@ -75,11 +69,10 @@ class Pacer:
         self._clock, self._jitter = clock, jitter
         self._free_at = 0.0
         self._held: dict[str, float] = {}  # until when nothing goes to a host, on the monotonic clock
-        self.in_flight = 0
 
     def hold(self, host: str, wait_s: float) -> None:
         """Send nothing to a host for so long, and a little longer. A longer wait that is known already stays."""
-        until = self._clock.monotonic() + wait_s * (1.0 + STATED_JITTER * self._jitter())
+        until = self._clock.monotonic() + wait_s + min(STATED_JITTER * wait_s, LONGEST_JITTER_S) * self._jitter()
         self._held[host] = max(until, self._held.get(host, 0.0))
 
     async def admit(self, host: str, *, budget_s: float) -> float:
@@ -92,7 +85,7 @@ class Pacer:
                 until = self._clock.now() + timedelta(seconds=wait_s)
                 raise RateLimitedError(
                     f"{host} asks to wait until {until:%Y-%m-%d %H:%M:%S} UTC, longer than egress.wait_budget_s; "
-                    "the next pass goes on from there",
+                    "nothing is wrong, and what was done stays",
                     until=until,
                 )
             budget_s -= wait_s
@@ -105,17 +98,10 @@ class Pacer:
             await self._clock.sleep(wait_s)
         return budget_s
 
-    def state(self) -> SourceState:
-        """Return what is under way and who is waited for, as of now."""
-        monotonic, now = self._clock.monotonic(), self._clock.now()
-        return SourceState(
-            in_flight=self.in_flight,
-            waiting_until={
-                host: now + timedelta(seconds=until - monotonic)
-                for host, until in self._held.items()
-                if until > monotonic
-            },
-        )
+    def waits_until(self) -> datetime | None:
+        """Return when the last host that asked to wait may be asked again; None where none did, as of now."""
+        wait_s = max(self._held.values(), default=0.0) - self._clock.monotonic()
+        return self._clock.now() + timedelta(seconds=wait_s) if wait_s > 0.0 else None
 
     async def _wait(self, wait_s: float) -> None:
         EGRESS_WAITING.inc()
@@ -124,3 +110,26 @@ class Pacer:
         finally:
             EGRESS_WAITING.dec()
         EGRESS_WAITED_SECONDS.inc(wait_s)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBudget:
+    """What one source is asked. All its calls share the pace, the waits and the slots.
+
+    `wait_s`: how long one request may wait for limits that the source states.
+    """
+
+    pacer: Pacer
+    slots: asyncio.Semaphore
+    concurrency: int
+    wait_s: float
+
+    @classmethod
+    def of(cls, *, requests_per_s: float, concurrency: int, wait_s: float, clock: Clock) -> "SourceBudget":
+        """Make one. Over any time t at most `concurrency + t * requests_per_s` requests begin."""
+        pacer = Pacer(requests_per_s=requests_per_s, burst=concurrency, clock=clock)
+        return cls(pacer, asyncio.Semaphore(concurrency), concurrency, wait_s)
+
+    def beside(self) -> "SourceBudget":
+        """Return the same with slots of its own: for calls that a request makes which holds a slot already."""
+        return replace(self, slots=asyncio.Semaphore(self.concurrency))

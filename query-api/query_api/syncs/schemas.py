@@ -61,6 +61,9 @@ class SyncView(BaseModel, frozen=True):
         "first sync. What is new is met unawares, so it is about so many."
     )
     estimated_end_at: datetime | None = Field(description="When all are looked at, at the pace so far.")
+    waits_until: datetime | None = Field(
+        description="The source's rate limit allows no request before: a running sync waits, a suspended one goes on."
+    )
 
     @classmethod
     def of(cls, event: SyncProgressed) -> "SyncView":
@@ -81,6 +84,7 @@ class SyncView(BaseModel, frozen=True):
             content_bytes=event.content_bytes,
             remaining=event.remaining,
             estimated_end_at=event.estimated_end_at,
+            waits_until=event.waits_until,
         )
 
 

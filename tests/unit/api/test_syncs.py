@@ -90,7 +90,19 @@ async def test_how_it_stands_is_shown_and_of_the_own_tenant_alone(api: FakeApi) 
     shown = (await api.client.get(SYNC, headers=headers)).json()
     assert (shown["running"], shown["ending"], shown["upserted"], shown["remaining"]) == (True, None, 128, 1872)
     assert shown["estimated_end_at"].startswith("2026-03-02T09:29:37")
+    assert shown["waits_until"] is None
     assert (await api.client.get("/v1/syncs", headers=headers)).json()["syncs"] == [shown]
+
+
+@pytest.mark.parametrize("name", ["waiting", "limited"])
+async def test_that_a_source_is_waited_for_is_shown_and_until_when(api: FakeApi, name: str) -> None:
+    headers = await files(api)
+    event = replace(golden(SyncProgressed, name), tenant_id=ACME, source=SourceId("files"))
+    api.syncs.newest_of = {(ACME, SourceId("files")): event}
+    shown = (await api.client.get(SYNC, headers=headers)).json()
+    assert shown["waits_until"].startswith("2026-03-02T09:55:00")
+    assert (shown["ending"], shown["message"]) == (event.ending, event.message)
+    assert "allows requests again at 2026-03-02 09:55:00 UTC" in shown["message"]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,22 @@
 """What an operator reads at the end of a pass."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from connectors.endings import Ending, SyncReport
 from connectors.protocol import SourceGoneError
 from connectors.tally import Tally, reported
-from headwater.errors import FatalError, HeadwaterError, PoisonError, RetryableError, UnauthorisedError
+from headwater.errors import (
+    DeferredError,
+    FatalError,
+    HeadwaterError,
+    PoisonError,
+    RetryableError,
+    UnauthorisedError,
+)
+
+LATER = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("ending", Ending)
@@ -31,6 +42,7 @@ def test_a_sentence_says_how_much_was_done_and_why_it_ended() -> None:
         (FatalError("said so"), Ending.SOURCE_REFUSED),
         (PoisonError("said so"), Ending.SOURCE_REFUSED),  # of no item: raised, it would be run again for ever
         (RetryableError("said so"), Ending.FAILED),
+        (DeferredError("said so", until=LATER), Ending.SUSPENDED),  # its rate limit: nobody need do anything
     ],
 )
 async def test_what_a_source_raises_has_its_ending(error: HeadwaterError, ending: Ending) -> None:
@@ -40,6 +52,15 @@ async def test_what_a_source_raises_has_its_ending(error: HeadwaterError, ending
 
     report = await reported(raising)
     assert (report.ending, report.reason, report.upserted) == (ending, "said so", 1)
+    assert report.waits_until == getattr(error, "until", None)
+
+
+def test_a_limit_is_told_with_its_end_and_not_as_a_stop() -> None:
+    report = SyncReport(ending=Ending.SUSPENDED, upserted=3, waits_until=LATER)
+    assert report.message == (
+        "The source allows requests again at 2026-03-02 10:00:00 UTC: its rate limit is used up. 3 written, 0 changed "
+        "in metadata, 0 deleted so far; the sync goes on from there."
+    )
 
 
 @pytest.mark.parametrize(("failures", "also"), [(0, False), (2, True)])

@@ -20,6 +20,7 @@ from tests.support.golden import golden
 
 BEGUN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 LATER = BEGUN + timedelta(minutes=2)
+WAITS = "Waits: the source allows requests again at 2026-03-02 09:42:00 UTC."
 SYNC = Sync(
     sync_id=UUID(int=1),
     key=(TenantId("acme"), SourceId("wiki")),
@@ -55,6 +56,30 @@ def test_what_failed_is_named_with_its_reason_in_bounds() -> None:
 def test_where_nobody_can_tell_what_is_left_nothing_is_said_of_it(left: Left | None) -> None:
     said = SYNC.said(SyncReport(ending=Ending.SUSPENDED, upserted=3, left=left), ended=False, now=LATER)
     assert (said.message, said.remaining, said.estimated_end_at) == ("3 items so far.", None, None)
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (None, f"120 items so far. {WAITS}"),
+        (
+            Left(items=360, of=540),
+            f"120 items so far; about 360 left to look at, of the 540 that were known before. {WAITS}",
+        ),
+    ],
+)
+def test_a_running_sync_says_that_it_waits_and_its_estimate_counts_the_wait(left: Left | None, said: str) -> None:
+    until = LATER + timedelta(minutes=40)
+    report = SyncReport(ending=Ending.SUSPENDED, upserted=120, left=left, waits_until=until)
+    event = SYNC.said(report, ended=False, now=LATER)
+    assert (event.message, event.waits_until) == (said, until)
+    assert event.estimated_end_at == (until + timedelta(minutes=4) if left else None)
+
+
+@pytest.mark.parametrize("ending", Ending)
+def test_only_what_goes_on_by_itself_is_said_to_wait(ending: Ending) -> None:
+    event = SYNC.said(SyncReport(ending=ending, waits_until=LATER), ended=True, now=BEGUN)
+    assert event.waits_until == (LATER if ending is Ending.SUSPENDED else None)
 
 
 def test_nobody_estimates_from_nothing() -> None:

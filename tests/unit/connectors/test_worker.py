@@ -7,6 +7,7 @@ import pytest
 from connectors.endings import Ending, SyncReport
 from connectors.worker.ports import LostError
 from headwater.settings import ConnectorSettings, Settings
+from schemas.events.directory import Source
 from schemas.events.syncs import SyncMode
 from tests.support.syncing import BLOG, DONE, WIKI, Office, office, source
 
@@ -242,3 +243,116 @@ async def test_a_lost_source_says_nothing_of_the_source() -> None:
     assert desk.log.endings() == []
     desk.clock.advance(6)
     await desk.until(lambda: desk.log.endings() == [Ending.COMPLETED])
+
+
+def limited(desk: Office, *, after_s: float = 2400) -> SyncReport:
+    """A sync that its source lets go on so much later."""
+    return SyncReport(ending=Ending.SUSPENDED, upserted=3, waits_until=desk.clock.now() + timedelta(seconds=after_s))
+
+
+async def suspended(mode: SyncMode = SyncMode.INCREMENTAL, *items: str) -> Office:
+    """Return an office whose one sync has met its source's limit."""
+    desk = office(wiki=source(schedule="* * * * *"))
+    desk.log.request(WIKI, mode, *items)
+    desk.give(limited(desk))
+    await desk.until(lambda: desk.log.endings() == [Ending.SUSPENDED])
+    return desk
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["same worker", "restarted"])
+async def test_a_limited_sync_goes_on_by_itself_when_its_source_allows_it(*, restarted: bool) -> None:
+    first = await suspended(SyncMode.ITEMS, "a.md")
+    told = first.log.progress[-1]
+    assert (told.waits_until, first.log.committed) == (first.clock.now() + timedelta(minutes=40), 0)
+    assert "allows requests again at 2026-03-02 09:55:00 UTC" in told.message
+
+    desk = Office(log=first.log, sources=first.sources, clock=first.clock) if restarted else first
+    begun = len(desk.jobs.syncs)
+    for _ in range(4):  # schedules fire meanwhile, and ask nothing
+        await desk.ticks()
+        desk.clock.advance(590)
+    assert (len(desk.jobs.syncs), len(desk.log.requests)) == (begun, 1)
+
+    desk.clock.advance(40)
+    desk.give(DONE)
+    await desk.until(lambda: desk.log.committed == 1)
+    assert desk.jobs.syncs[begun][1].items == {"a.md"}
+    assert desk.log.endings() == [Ending.SUSPENDED, Ending.COMPLETED]
+
+
+async def test_a_worker_that_dies_while_its_source_is_waited_for_leaves_that_behind() -> None:
+    shared = office()
+    settings = Settings(connectors=ConnectorSettings(progress_every_s=0.001))
+    first = Office(log=shared.log, sources=shared.sources, clock=shared.clock, settings=settings)
+    first.log.request(WIKI, SyncMode.FULL)
+    await first.until(lambda: first.jobs.syncs)
+    first.jobs.waits[WIKI] = first.clock.now() + timedelta(seconds=200)
+    first.clock.advance(6)
+    await first.until(lambda: first.log.progress[-1].waits_until is not None, ticks=5_000)  # though nothing moves
+    assert "Waits: the source allows requests again at" in first.log.progress[-1].message
+
+    heir = Office(log=first.log, sources=first.sources, clock=first.clock)
+    await heir.ticks()
+    assert heir.jobs.syncs == []
+    heir.clock.advance(200)
+    heir.give(DONE)
+    await heir.until(lambda: first.log.committed == 1)
+    assert [work.mode for _, work in heir.jobs.syncs] == [SyncMode.FULL]
+    first.requests.owns = False
+    await first.ticks()
+
+
+async def test_what_comes_while_a_source_is_limited_is_one_run_with_it() -> None:
+    desk = await suspended()
+    desk.log.request(WIKI, SyncMode.ITEMS, "a.md")
+    desk.log.request(WIKI, SyncMode.PERMISSIONS)
+    await desk.ticks()
+    assert len(desk.jobs.syncs) == 1
+    desk.clock.advance(2400)
+    desk.give(DONE)
+    await desk.until(lambda: desk.log.committed == 3)
+    work = desk.jobs.syncs[-1][1]
+    assert (work.changes, work.permissions, work.items, len(desk.jobs.syncs)) == (True, True, frozenset({"a.md"}), 2)
+
+
+async def test_who_cancels_a_limited_sync_is_heard_at_once_and_may_begin_anew() -> None:
+    desk = await suspended()
+    desk.log.request(WIKI, cancels=True)
+    await desk.until(lambda: desk.log.committed == 2)
+    assert desk.log.endings() == [Ending.SUSPENDED, Ending.CANCELLED]
+    desk.log.request(WIKI)
+    desk.give(DONE)
+    await desk.until(lambda: desk.log.committed == 3)
+
+
+@pytest.mark.parametrize(
+    ("changed", "ending"),
+    [(source(paused=True), Ending.PAUSED), (source(schedule="0 0 1 1 *"), Ending.COMPLETED)],
+    ids=["paused", "edited"],
+)
+async def test_a_limit_is_that_of_the_source_as_it_was(changed: Source, ending: Ending) -> None:
+    desk = await suspended()
+    desk.sources[WIKI] = changed
+    desk.give(DONE)
+    await desk.until(lambda: desk.log.committed == 1)
+    assert desk.log.endings() == [Ending.SUSPENDED, ending]
+
+
+async def test_a_source_that_was_limited_and_is_removed_is_forgotten() -> None:
+    desk = await suspended()
+    desk.sources.clear()
+    desk.clock.advance(11)
+    await desk.until(lambda: desk.log.committed == 1)
+    assert desk.log.endings() == [Ending.SUSPENDED, Ending.CANCELLED]
+
+
+async def test_a_limited_source_holds_up_no_other() -> None:
+    settings = Settings(connectors=ConnectorSettings(parallel_syncs=1))
+    first = office(WIKI, BLOG)
+    desk = Office(log=first.log, sources=first.sources, clock=first.clock, settings=settings)
+    desk.log.request(WIKI)
+    desk.give(limited(desk))
+    await desk.until(lambda: desk.log.endings() == [Ending.SUSPENDED])
+    desk.log.request(BLOG)
+    desk.give(DONE)
+    await desk.until(lambda: desk.log.endings(BLOG) == [Ending.COMPLETED])

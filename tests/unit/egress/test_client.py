@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.conditional import Validators
 from headwater.clients.egress.credentials import BearerCredential
 from headwater.clients.egress.errors import (
@@ -24,6 +23,7 @@ from headwater.clients.egress.errors import (
     SourceAwayError,
 )
 from headwater.clients.egress.requests import EgressRequest, Fetched, NotModified
+from headwater.clients.egress.source import EgressSource
 from headwater.errors import FatalError, HeadwaterError, UnauthorisedError
 from tests.support.egress import START, FakeClock, egress, reply, scripted
 
@@ -199,15 +199,14 @@ async def test_a_slow_answer_ends_after_its_time(beginning: bytes, limit: str) -
 async def test_a_rate_limit_is_waited_for_and_shown() -> None:
     clock = FakeClock()
     async with scripted(reply(429, Retry_After="30"), reply(200, b"text")) as server, egress(clock) as client:
-        source = client.source(home=f"http://wiki.test:{server.port}/")
+        way_out = client.of_source()
         shown = []
-        clock.on_wait = lambda: shown.append(source.state())
-        assert await content_of(source) == b"text"
+        clock.on_wait = lambda: shown.append(way_out.waits_until())
+        assert await content_of(way_out.source(home=f"http://wiki.test:{server.port}/")) == b"text"
     [wait_s] = clock.waits
     assert 30.0 <= wait_s <= 33.0
-    assert shown[0].in_flight == 1
-    assert shown[0].waiting_until["wiki.test"] == START + timedelta(seconds=wait_s)
-    assert source.state().in_flight == 0
+    assert shown == [START + timedelta(seconds=wait_s)]
+    assert way_out.waits_until() is None
 
 
 async def test_an_exhausted_quota_holds_the_next_request_back() -> None:
@@ -300,14 +299,3 @@ async def test_a_connector_sets_no_headers_that_belong_to_credentials(name: str)
     async with egress(FakeClock()) as client:
         with pytest.raises(FatalError, match="give the source a credential"):
             await client.source(home="http://wiki.test/").fetch(EgressRequest(url="/", headers={name: "x"}))
-
-
-async def test_a_source_is_asked_no_more_at_once_than_its_share() -> None:
-    async with scripted(reply(200, b"text")) as server, egress(FakeClock(), concurrency=2) as client:
-        source = client.source(home=f"http://wiki.test:{server.port}/")
-        first, second = source.stream(PAGE), source.stream(PAGE)
-        async with first, second:
-            third = asyncio.create_task(content_of(source))
-            await asyncio.wait({third}, timeout=0.05)
-            assert len(server.asked) == 2
-        assert await third == b"text"
