@@ -1,0 +1,40 @@
+"""Defects of what rows hold."""
+
+import contextlib
+from dataclasses import replace
+from typing import Any
+
+import headwater.rows.builder
+import streams.index_keywords.agent
+import streams.index_vectors.agent
+from headwater.ports.rows import ChunkRow
+from schemas.events import ChunkBatch
+from schemas.ids import DocumentId, Revision
+from tests.simulation.defects import patch_in
+
+
+def readers_of_the_revision_before(stack: contextlib.ExitStack) -> None:
+    _lag(stack, "access")
+
+
+def attributes_of_the_revision_before(stack: contextlib.ExitStack) -> None:
+    _lag(stack, "attributes")
+
+
+def _lag(stack: contextlib.ExitStack, field: str) -> None:
+    make = headwater.rows.builder.rows
+    known: dict[DocumentId, dict[Revision, Any]] = {}
+
+    def outdated(batch: ChunkBatch) -> list[ChunkRow]:
+        values = known.setdefault(batch.document_id, {})
+        values[batch.revision] = getattr(batch, field)
+        before = max((each for each in values if each < batch.revision), default=batch.revision)
+        return make(replace(batch, **{field: values[before]}))
+
+    for module in (streams.index_keywords.agent, streams.index_vectors.agent):
+        patch_in(stack, module, "rows", outdated)
+
+
+def vectors_in_another_order(stack: contextlib.ExitStack) -> None:
+    vectors_of = streams.index_vectors.agent.vectors_of
+    patch_in(stack, streams.index_vectors.agent, "vectors_of", lambda batch: vectors_of(batch)[::-1])
