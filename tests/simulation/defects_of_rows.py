@@ -1,4 +1,4 @@
-"""Defects of what rows hold."""
+"""Defects of what rows hold, and of how a document of many pages is put together."""
 
 import contextlib
 from dataclasses import replace
@@ -7,9 +7,10 @@ from typing import Any
 import headwater.rows.builder
 import streams.index_keywords.agent
 import streams.index_vectors.agent
+import streams.prepare.heavy
 from headwater.ports.rows import ChunkRow
 from schemas.events import ChunkBatch
-from schemas.ids import DocumentId, Revision
+from schemas.ids import DocumentId, Revision, TenantId
 from tests.simulation.defects import patch_in
 
 
@@ -38,3 +39,10 @@ def _lag(stack: contextlib.ExitStack, field: str) -> None:
 def vectors_in_another_order(stack: contextlib.ExitStack) -> None:
     vectors_of = streams.index_vectors.agent.vectors_of
     patch_in(stack, streams.index_vectors.agent, "vectors_of", lambda batch: vectors_of(batch)[::-1])
+
+
+def page_ranges_alike(stack: contextlib.ExitStack) -> None:
+    def without_first(_: object, tenant: TenantId, sha256: str, first: int) -> str:
+        return f"pages:{tenant}:{sha256}"
+
+    patch_in(stack, streams.prepare.heavy.HeavyLane, "_key", without_first)

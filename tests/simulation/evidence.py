@@ -8,8 +8,8 @@ from schemas.events.documents import DocumentOp, ProgressOutcome
 from schemas.ids import SYSTEM_TENANT, DocumentId, GenerationName, KnowledgeBaseId, Revision, TenantId
 from schemas.topics import Topic
 from streams.prepare.prepared import Prepared
+from tests.simulation.parsing import DEADLY, prepared_text
 from tests.simulation.replica import Answer
-from tests.simulation.seams import DEADLY, prepared_text
 from tests.simulation.truth import Truth
 from tests.simulation.world import World
 

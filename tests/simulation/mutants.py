@@ -254,6 +254,13 @@ MUTANTS: Sequence[Mutant] = (
         seed=0,
         apply=defects_of_rows.vectors_in_another_order,
     ),
+    Mutant(
+        name="ranges-alike",
+        defect="page ranges are kept under a name that does not say which",
+        found_by="abh",
+        seed=18,
+        apply=defects_of_rows.page_ranges_alike,
+    ),
 )
 
 
