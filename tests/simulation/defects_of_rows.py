@@ -7,6 +7,7 @@ from typing import Any
 import headwater.rows.builder
 import streams.index_keywords.agent
 import streams.index_vectors.agent
+import streams.index_vectors.step
 import streams.prepare.heavy
 from headwater.ports.rows import ChunkRow
 from schemas.events import ChunkBatch
@@ -37,7 +38,7 @@ def _lag(stack: contextlib.ExitStack, field: str) -> None:
 
 
 def vectors_in_another_order(stack: contextlib.ExitStack) -> None:
-    vectors_of = streams.index_vectors.agent.vectors_of
+    vectors_of = streams.index_vectors.step.vectors_of
     patch_in(stack, streams.index_vectors.agent, "vectors_of", lambda batch: vectors_of(batch)[::-1])
 
 

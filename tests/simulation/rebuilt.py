@@ -80,5 +80,5 @@ def displaced(rows: dict[str, ChunkRow], vectors: dict[str, Vector], content_tit
 
 @lru_cache(maxsize=8192)
 def _vector(text: str) -> NDArray[np.float32]:
-    embedded: NDArray[np.float32] = now(FakeEmbedder().embed([text], lane=Lane.LIVE))
-    return embedded[0]
+    vector: NDArray[np.float32] = now(FakeEmbedder().embed([text], lane=Lane.LIVE))[0]
+    return vector
