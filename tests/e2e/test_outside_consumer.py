@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,23 +47,37 @@ def events(platform: Platform, topic: Topic, **wanted: object) -> list[dict[str,
     return found
 
 
-def test_the_facts_about_a_document_are_public(library: Library) -> None:
-    accepted = library.put("tides", "# Tides\n\nHigh water is at noon.")
-    state = library.settled(accepted)
-    (fact,) = events(library.platform, Topic.DOCUMENTS_INGESTED, document_id=accepted["document_id"])
-    assert (fact["external_id"], fact["revision"], fact["op"]) == ("tides", state["revision"], "upserted")
-    assert fact["occurred_at"] <= fact["observed_at"]
+def see_times(fact: dict[str, Any], *, occurred: datetime, began: datetime) -> None:
+    """See that a revision passed each moment after the one before, from `began` until now, and what that took."""
+    stages = [name for name in ("prepared_at", "embedded_at") if fact[name] is not None]
+    common = [began, fact["observed_at"], fact["admitted_at"]]
+    for way in ([*stages[:1], "searchable_by_words_at"], [*stages, "searchable_by_meaning_at"]):
+        moments = [*common, *(fact[name] for name in way), datetime.now(UTC)]
+        assert moments == sorted(moments), way
+    assert fact["occurred_at"] == occurred
+    done = max(fact["searchable_by_words_at"], fact["searchable_by_meaning_at"])
+    assert fact["freshness_ms"] == round((done - fact["observed_at"]).total_seconds() * 1000)
 
+
+def test_the_facts_about_a_document_are_public(library: Library) -> None:
+    revisions = []
+    for text, hours_ago in (("High water is at noon.", 5), ("High water is at one.", 1)):
+        began = datetime.now(UTC)
+        occurred = began.replace(microsecond=0) - timedelta(hours=hours_ago)
+        accepted = library.put("tides", f"# Tides\n\n{text}", occurred_at=occurred.isoformat())
+        revisions.append(library.settled(accepted)["revision"])
+        (fact,) = events(
+            library.platform, Topic.DOCUMENTS_INGESTED, document_id=accepted["document_id"], revision=revisions[-1]
+        )
+        assert (fact["external_id"], fact["op"], fact["lane"]) == ("tides", "upserted", "live")
+        assert None not in {fact["prepared_at"], fact["embedded_at"]}
+        see_times(fact, occurred=occurred, began=began)
+
+    began = datetime.now(UTC)
     library.delete("tides")
-    facts, _ = wait_until(
-        "the deletion to be public",
-        lambda: [
-            each
-            for each in events(library.platform, Topic.DOCUMENTS_INGESTED, document_id=accepted["document_id"])
-            if each["op"] == "deleted"
-        ],
-    )
-    assert facts[0]["revision"] > state["revision"]
+    (fact,) = events(library.platform, Topic.DOCUMENTS_INGESTED, document_id=accepted["document_id"], op="deleted")
+    assert [*revisions, fact["revision"]] == sorted({*revisions, fact["revision"]})
+    see_times(fact, occurred=fact["occurred_at"], began=began)
 
 
 def test_who_changed_what_is_public(library: Library) -> None:

@@ -36,8 +36,8 @@ from tests.simulation.builds import FINER, USUAL
 from tests.simulation.fate import Fate
 from tests.simulation.loop import wall_ms
 from tests.simulation.operating import Wish
+from tests.simulation.parsing import DEADLY, HEADED, PAGED
 from tests.simulation.replica import Answer
-from tests.simulation.seams import DEADLY
 from tests.simulation.steps import DOCUMENTS, USERS, Step
 from tests.simulation.truth import Truth
 from tests.simulation.world import World
@@ -57,6 +57,7 @@ _RULES: dict[str, Access] = {
     "staff not dan": Access(clauses=(Clause(principals=(_STAFF,)),), deny=(Principal("user:dan"),)),
 }
 
+_MEDIA_TYPES = {"text": "text/plain", "volume": "application/pdf", "manual": "text/markdown"}
 
 _WISHES = frozenset(
     {"put", "patch", "delete", "ask", "group", "guest", "knowledge_base", "budget", "approve", "generation"}
@@ -92,6 +93,26 @@ def text_of(document: int, draft: int, paragraphs: int, flaw: str | None = None)
     if flaw == "deadly":
         pieces.append(DEADLY.decode())
     return "\n\n".join(pieces).encode()
+
+
+def volume_of(document: int, draft: int, pages: int) -> bytes:
+    """Return a content of many short pages, of which each draft changes one."""
+    texts = (
+        f"topic{document} leaf{number} wording{(draft + number) // pages} "
+        + " ".join(f"line{(number * 5 + word) % 17}" for word in range(12))
+        for number in range(pages)
+    )
+    return PAGED + "\f".join(texts).encode()
+
+
+def manual_of(document: int, draft: int, sections: int) -> bytes:
+    """Return a content in Markdown, with a title and sections below it; some sections have one inside."""
+    pieces = [
+        f"{'###' if number % 3 == 2 else '##'} Part {number}\n\n"
+        f"topic{document} part{number} wording{(draft + number) // sections} " + "rope " * 20
+        for number in range(sections)
+    ]
+    return HEADED + "\n\n".join([f"Manual {document}", *pieces]).encode()
 
 
 class Actions:
@@ -137,12 +158,13 @@ class Actions:
         version: int | None,
         lane: str,
         flaw: str | None = None,
+        form: str = "text",
     ) -> None:
         state = DocumentState(
             knowledge_base=HANDBOOK,
             title=f"title of draft {draft}",
-            media_type="text/plain",
-            content=self._blob(document, text_of(document, draft, paragraphs, flaw)),
+            media_type=_MEDIA_TYPES[form],
+            content=self._blob(document, self._content(form, document, draft, paragraphs, flaw)),
             access=_RULES[access],
         )
         self._submit(document, SubmissionOp.PUT, lane=Lane(lane), state=state, source_version=version)
@@ -235,6 +257,12 @@ class Actions:
     def _append(self, topic: Topic, key: bytes, event: object) -> Position:
         broker, name = self._world.broker, self._world.topic(topic)
         return broker.append((name, broker.place(name, key, "murmur2_random")), key, encode(event))
+
+    @staticmethod
+    def _content(form: str, document: int, draft: int, parts: int, flaw: str | None) -> bytes:
+        if form == "text":
+            return text_of(document, draft, parts, flaw)
+        return (volume_of if form == "volume" else manual_of)(document, draft, parts)
 
     def _blob(self, document: int, content: bytes) -> BlobRef:
         ref = BlobRef(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))

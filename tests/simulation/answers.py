@@ -17,6 +17,8 @@ from tests.simulation.world import STALENESS_BUDGET_S
 # A kept promise may be measured late: the log's ends are asked for twice a second, and answers take their way.
 _TOLERANCE_S = 1.0
 
+# What a replica repeats of the log: the clauses and `deny`, which no store has whole, are judged by these.
+_OF_A_HEAD = ("op", "access", "knowledge_base", "source", "directory_position")
 
 Heads: TypeAlias = Mapping[DocumentId, Head | None]  # as a replica knows them
 
@@ -58,14 +60,17 @@ class OfAnswers(Evidence):
         """A replica's heads are those of the log at the position that it states: no more, no less."""
         for document, known in heads.items():
             head = self._head(answer, document)
-            if (
-                head is not None
-                and head.tenant_id == answer.tenant
-                and (known is None or known.revision != head.revision)
-            ):
+            if head is None or head.tenant_id != answer.tenant:
+                continue
+            if known is None or known.revision != head.revision:
                 yield (
                     f"{answer.replica} at {answer.asked_at_s:.1f} s knows {head.external_id} at "
                     f"{known.revision if known else None}; at its position the log says {head.revision}"
+                )
+            elif wrong := [name for name in _OF_A_HEAD if getattr(known, name) != getattr(head, name)]:
+                yield (
+                    f"{answer.replica} at {answer.asked_at_s:.1f} s knows {head.external_id}#{head.revision} with "
+                    f"another {', '.join(wrong)} than the log"
                 )
 
     def _half_built(self, answer: Answer) -> Iterator[str]:

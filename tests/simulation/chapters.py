@@ -103,6 +103,52 @@ def lost_replica(random: Random) -> Iterator[Step]:
     yield Step(at_s=round(at_s + random.uniform(1.0, 2.0), 3), do="lose_disk", what={"worker": f"heads-{replica}"})
 
 
+def volumes(random: Random) -> Iterator[Step]:
+    """Documents of many pages, read range by range while workers die and editors go on; and some with sections."""
+    for number in range(random.randint(5, 7)):
+        at_s, document = random.uniform(1.5, SPAN_S * 0.8), random.randrange(DOCUMENTS - 1)
+        yield _volume(random, at_s, document, draft=300 + number)
+        for _ in range(random.randint(1, 3)):
+            yield _against_readers(random, at_s + random.uniform(0.05, 0.6))
+        if random.random() < 0.4:
+            yield _volume(random, at_s + random.uniform(0.1, 0.5), document, draft=320 + number)
+        if random.random() < 0.3:
+            yield Step(at_s=round(at_s + random.uniform(0.1, 0.5), 3), do="wipe_cache")
+        for _ in range(3):
+            asked = _ask(random, at_s + random.uniform(0.3, 9.0))
+            yield replace(asked, what=asked.what | {"document": document})
+
+
+def _volume(random: Random, at_s: float, document: int, *, draft: int) -> Step:
+    """Of few pages, of more than the other lane takes, or larger than it takes; or a manual, which has no pages."""
+    form, parts = random.choice(
+        (("volume", 3), ("volume", 9), ("volume", 16), ("volume", 24), ("volume", 31), ("manual", 5))
+    )
+    what = {
+        "document": document,
+        "draft": draft,
+        "paragraphs": parts,
+        "form": form,
+        "access": random.choice(ACCESS),
+        "version": None,
+        "lane": random.choice(("live", "backfill")),
+    }
+    return Step(at_s=round(at_s, 3), do="put", what=what)
+
+
+def _against_readers(random: Random, at_s: float) -> Step:
+    worker, calls = f"prepare-{random.randrange(2)}", random.randint(1, 24)
+    do, more = random.choice(
+        (
+            ("kill", {}),
+            ("kill_soon", {"calls": calls}),
+            ("kill_soon", {"calls": calls}),
+            ("freeze_soon", {"calls": calls, "for_s": round(random.uniform(1.0, 12.0), 2)}),
+        )
+    )
+    return Step(at_s=round(at_s, 3), do=do, what={"worker": worker, **more})
+
+
 def _away_too_long(random: Random, stage: str, at_s: float) -> Iterator[Step]:
     for_s = random.uniform(5.0, 10.0)
     yield Step(at_s=round(at_s, 3), do="hold", what={"stage": stage, "for_s": round(for_s, 2)})
@@ -161,4 +207,5 @@ CHAPTERS: Sequence[tuple[Callable[[Random], Iterator[Step]], int, int]] = (
     (retention, 20, 13),
     (unread, 20, 5),
     (lost_replica, 20, 16),
+    (volumes, 20, 18),
 )

@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from headwater.ports.rows import ChunkRow
 from schemas.events import DocumentChanged
 from schemas.events.base import Lane, Position, Store
 from schemas.events.documents import DocumentOp, DocumentSubmitted, ProgressOutcome, SubmissionOp
@@ -13,6 +14,7 @@ from schemas.topics import Topic
 from streams.admit.expiry import SubmissionsExpiredError
 from streams.admit.step import event_id_of
 from tests.simulation.evidence import SEARCH_NAMES, Evidence
+from tests.simulation.rebuilt import displaced, rows_of, unlike
 from tests.simulation.replica import Answer
 from tests.simulation.truth import decode, may_read
 from tests.simulation.world import STALENESS_BUDGET_S
@@ -107,27 +109,39 @@ class OfEndings(Evidence):
                         yield f"{name}: behind in {topic}/{number}"
 
     def _differing(self, generation: GenerationName) -> Iterator[str]:
-        """Compare both stores with what the log alone makes of each document."""
+        """Compare both stores, row by row and in all fields, with what the log alone makes of each document."""
         for store in Store:
-            rows, where = self._rows(store, generation), f"{store} of {generation}"
-            held: dict[DocumentId, dict[Revision, dict[int, str]]] = {}
-            for (document, revision), texts in rows.items():
-                held.setdefault(document, {})[revision] = texts
+            held: dict[DocumentId, dict[str, ChunkRow]] = {}
+            for row_id, row in self._by_id(store, generation).items():
+                held.setdefault(row.document_id, {})[row_id] = row
             for document in self._truth.by_document.keys() | held.keys():
-                head = self._truth.head(document)
-                if head is None:
-                    yield f"{where}: rows of {document[:6]}, which was never admitted"
-                    continue
-                if self._failed(head, generation):
-                    continue
-                wanted = dict(enumerate(self._expected_texts(head, generation)))
-                expected = {head.revision: wanted} if wanted else {}
-                if held.get(document, {}) != expected:
-                    there = {revision: len(texts) for revision, texts in held.get(document, {}).items()}
-                    yield f"{where}: {head.external_id}#{head.revision} ({head.op}, {len(wanted)} rows): {there}"
-                mine = (row for row in self._raw(store, generation) if row.document_id == document)
-                if wanted and any(row.title != head.title for row in mine):
-                    yield f"{where}: {head.external_id} under another title"
+                there = held.get(document, {})
+                yield from (
+                    f"{store} of {generation}: {each}" for each in self._unlike(document, there, store, generation)
+                )
+
+    def _unlike(
+        self, document: DocumentId, there: Mapping[str, ChunkRow], store: Store, generation: GenerationName
+    ) -> Iterator[str]:
+        head = self._truth.head(document)
+        if head is None:
+            yield f"rows of {document[:6]}, which was never admitted"
+            return
+        if self._failed(head, generation):
+            return
+        prepared = self._prepared(head, generation)
+        expected = {} if prepared is None else rows_of(head, prepared)
+        if there.keys() != expected.keys():
+            counts = dict(Counter(row.revision for row in there.values()))
+            yield f"{head.external_id}#{head.revision} ({head.op}, {len(expected)} rows): {counts}"
+            return
+        for row_id, row in there.items():
+            if wrong := unlike(row, expected[row_id]):
+                yield f"{head.external_id}#{head.revision}: row {row.ordinal} differs in {', '.join(wrong)}"
+        if prepared is not None and store is Store.VECTORS:
+            vectors = self._world.builds[generation].vectors.vectors
+            for row_id in displaced(expected, vectors, prepared.content_title):
+                yield f"{head.external_id}#{head.revision}: another vector at {expected[row_id].ordinal}"
 
     def _submissions(self) -> Iterator[str]:
         audited = Counter(each.event_id for each in self._truth.audits)
@@ -177,6 +191,8 @@ class OfEndings(Evidence):
             if known is None or known.revision != head.revision:
                 there = known.revision if known else None
                 yield f"{head.external_id}: the read model knows revision {there}, not {head.revision}"
+            elif known != head:
+                yield f"{head.external_id}#{head.revision}: the read model knows another state than the log"
             failed, name = self._failed(head, generation), f"{head.external_id}#{head.revision} in {generation}"
             if not failed and (document, head.revision, generation) not in self._truth.announced:
                 yield f"{name}: was never announced"

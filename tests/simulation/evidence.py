@@ -7,8 +7,9 @@ from schemas.events.directory import DirectoryKind
 from schemas.events.documents import DocumentOp, ProgressOutcome
 from schemas.ids import SYSTEM_TENANT, DocumentId, GenerationName, KnowledgeBaseId, Revision, TenantId
 from schemas.topics import Topic
+from streams.prepare.prepared import Prepared
+from tests.simulation.parsing import DEADLY, prepared_text
 from tests.simulation.replica import Answer
-from tests.simulation.seams import DEADLY, prepared_text
 from tests.simulation.truth import Truth
 from tests.simulation.world import World
 
@@ -41,13 +42,16 @@ class Evidence:
             for each in self._truth.by_document.get(document, ())
         )
 
-    def _expected_texts(self, record: DocumentChanged | None, generation: GenerationName) -> list[str]:
+    def _prepared(self, record: DocumentChanged | None, generation: GenerationName) -> Prepared | None:
+        """Return what a generation makes of a revision's content, None where there is nothing to be found."""
         if record is None or record.op is DocumentOp.DELETED or record.content is None:
-            return []
+            return None
         content = self._world.blobs.blobs[record.tenant_id, record.content.sha256]
-        if not content.strip():
-            return []
-        return [chunk.text for chunk in prepared_text(content, self._world.builds[generation].policy).chunks]
+        return prepared_text(content, self._world.builds[generation].policy) if content.strip() else None
+
+    def _expected_texts(self, record: DocumentChanged | None, generation: GenerationName) -> list[str]:
+        prepared = self._prepared(record, generation)
+        return [] if prepared is None else [chunk.text for chunk in prepared.chunks]
 
     def _container(self, tenant: TenantId, knowledge_base: KnowledgeBaseId, before: int | None) -> bool:
         exists = self._truth.exists
@@ -74,14 +78,13 @@ class Evidence:
         there = self._rows(store, generation).get((head.document_id, head.revision), {})
         return len(there) != len(self._expected_texts(head, generation))
 
-    def _raw(self, store: Store, generation: GenerationName) -> list[ChunkRow]:
+    def _by_id(self, store: Store, generation: GenerationName) -> dict[str, ChunkRow]:
         build = self._world.builds[generation]
-        fake = build.vectors if store is Store.VECTORS else build.keywords
-        return list(fake.rows.values())
+        return build.vectors.rows if store is Store.VECTORS else build.keywords.rows
 
     def _rows(self, store: Store, generation: GenerationName) -> dict[tuple[DocumentId, Revision], dict[int, str]]:
         found: dict[tuple[DocumentId, Revision], dict[int, str]] = {}
-        for row in self._raw(store, generation):
+        for row in self._by_id(store, generation).values():
             found.setdefault((row.document_id, row.revision), {})[row.ordinal] = row.text
         return found
 

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.simulation import defects
+from tests.simulation import defects, defects_of_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +232,34 @@ MUTANTS: Sequence[Mutant] = (
         found_by="c",
         seed=5,
         apply=defects.pass_over_what_expired,
+    ),
+    Mutant(
+        name="older-readers",
+        defect="rows name the readers of the revision before",
+        found_by="a",
+        seed=0,
+        apply=defects_of_rows.readers_of_the_revision_before,
+    ),
+    Mutant(
+        name="older-attributes",
+        defect="rows carry the attributes of the revision before",
+        found_by="a",
+        seed=1,
+        apply=defects_of_rows.attributes_of_the_revision_before,
+    ),
+    Mutant(
+        name="vectors-astray",
+        defect="the vectors of a batch are written in another order",
+        found_by="a",
+        seed=0,
+        apply=defects_of_rows.vectors_in_another_order,
+    ),
+    Mutant(
+        name="ranges-alike",
+        defect="page ranges are kept under a name that does not say which",
+        found_by="abh",
+        seed=18,
+        apply=defects_of_rows.page_ranges_alike,
     ),
 )
 

@@ -36,6 +36,7 @@ class Outcome:
     rows: int
     settled_after_s: float
     crashes: tuple[str, ...]
+    ranges_read: tuple[tuple[int, int], ...] = ()  # of documents with pages: by which process, from which page on
 
 
 def simulate(seed: int, story: Sequence[Step] | None = None) -> Outcome:
@@ -80,6 +81,7 @@ async def _run(loop: VirtualLoop, seed: int, steps: Sequence[Step]) -> Outcome:
         rows=oracles.rows,
         settled_after_s=settled_s,
         crashes=tuple(crash for worker in world.workers.values() for crash in worker.crashes),
+        ranges_read=tuple(world.ranges_read),
     )
 
 

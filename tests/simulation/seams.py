@@ -3,7 +3,6 @@
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
-from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -42,50 +41,20 @@ from schemas.codec import Codec
 from schemas.events.directory import Generation
 from schemas.ids import GenerationName
 from schemas.registry import ManifestIds, load_manifest
-from streams.prepare.parsers.text import parse_text
-from streams.prepare.prepared import Prepared, prepare
+from streams.prepare.limits import ParserLimits
 from tests.simulation.confluent import SimConsumer, SimProducer
 from tests.simulation.generation_seams import generation_seams
 from tests.simulation.kafka_clients import SimAdmin, SimRecordStream
 from tests.simulation.memory_lmdb import MemoryFolder
-from tests.simulation.process import CURRENT, WORLD, call, drive
+from tests.simulation.parsing import SimParserPool
+from tests.simulation.process import CURRENT, WORLD, drive
 from tests.simulation.stores import SimBlobStore, SimCache, SimDocuments, SimEmbedder, SimKeywordIndex, SimVectorIndex
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 E = TypeVar("E")
-DEADLY = b"this document kills its parser's stage"
 CHUNKS_PER_BATCH = 4  # 64 in production: a document of ten paragraphs stands for one of hundreds of pages
-
-
-class SimParserPool:
-    """Stands for the pool of parser processes: the real parser of plain text and the real chunker, in memory."""
-
-    def __init__(self, policy: ChunkPolicy) -> None:
-        self._policy = policy
-
-    async def prepare(self, content: bytes | Path, **_: object) -> Prepared:
-        data = content if isinstance(content, bytes) else content.read_bytes()
-        if DEADLY in data:
-            CURRENT.get().kill()
-        return await call(lambda: prepared_text(data, self._policy))
-
-    async def read_pages(self, content: Path, **_: object) -> None:
-        """Plain text has no pages: what is heavy is parsed whole, in its own lane."""
-
-    async def rest(self) -> None:
-        """Nothing is kept."""
-
-
-@lru_cache(maxsize=4096)
-def prepared_text(data: bytes, policy: ChunkPolicy) -> Prepared:
-    """Parse and cut; the same bytes give the same, so it is done once for all runs. Raises as the parser does."""
-    return prepare(parse_text(data), policy, _count_tokens)
-
-
-def _count_tokens(text: str) -> int:
-    return 2 + 8 * len(text.split())
 
 
 class SimCodec(Codec):
@@ -165,8 +134,8 @@ def _keywords_of(world: "World", _: object, generation: GenerationName) -> SimKe
 
 
 @contextlib.asynccontextmanager
-async def _open_pool(*, policy: ChunkPolicy, **_: object) -> AsyncIterator[SimParserPool]:
-    yield SimParserPool(policy)
+async def _open_pool(*, policy: ChunkPolicy, limits: ParserLimits, **_: object) -> AsyncIterator[SimParserPool]:
+    yield SimParserPool(policy, limits)
 
 
 async def _own_generation(settings: Settings) -> Generation:

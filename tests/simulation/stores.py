@@ -61,34 +61,34 @@ class _SimIndex:
         return counts.get(revision, 0)
 
     async def revisions(self, tenant: TenantId, document: DocumentId) -> Mapping[Revision, int]:
-        found: Mapping[Revision, int] = await self._service.ask(lambda: _now(self._fake.revisions(tenant, document)))
+        found: Mapping[Revision, int] = await self._service.ask(lambda: now(self._fake.revisions(tenant, document)))
         return found
 
     async def revisions_of(
         self, documents: Sequence[tuple[TenantId, DocumentId]]
     ) -> Mapping[DocumentId, Mapping[Revision, int]]:
         found: Mapping[DocumentId, Mapping[Revision, int]] = await self._service.ask(
-            lambda: _now(self._fake.revisions_of(documents))
+            lambda: now(self._fake.revisions_of(documents))
         )
         return found
 
     async def remove_older(self, tenant: TenantId, document: DocumentId, *, than: Revision) -> int:
-        removed: int = await self._service.ask(lambda: _now(self._fake.remove_older(tenant, document, than=than)))
+        removed: int = await self._service.ask(lambda: now(self._fake.remove_older(tenant, document, than=than)))
         return removed
 
     async def fetch(self, scope: Scope, row_ids: Sequence[str]) -> Sequence[ChunkRow]:
-        rows: Sequence[ChunkRow] = await self._service.ask(lambda: _now(self._fake.fetch(scope, row_ids)))
+        rows: Sequence[ChunkRow] = await self._service.ask(lambda: now(self._fake.fetch(scope, row_ids)))
         return rows
 
     def _write(self, write: Callable[[], Any]) -> None:
         if not self._service.hides_s:
-            _now(write())
+            now(write())
             return
         wipes = self._service.wiped
 
         def show() -> None:
             if self._service.wiped == wipes:
-                _now(write())
+                now(write())
 
         self._service.hidden.append(asyncio.get_running_loop().call_later(self._service.hides_s, show))
 
@@ -100,7 +100,7 @@ class SimVectorIndex(_SimIndex):
         await self._service.ask(lambda: self._write(lambda: self._fake.upsert(rows, vectors)))
 
     async def search(self, scope: Scope, vector: Vector, *, limit: int) -> Sequence[StoreHit]:
-        hits: Sequence[StoreHit] = await self._service.ask(lambda: _now(self._fake.search(scope, vector, limit=limit)))
+        hits: Sequence[StoreHit] = await self._service.ask(lambda: now(self._fake.search(scope, vector, limit=limit)))
         return hits
 
 
@@ -111,7 +111,7 @@ class SimKeywordIndex(_SimIndex):
         await self._service.ask(lambda: self._write(lambda: self._fake.upsert(rows)))
 
     async def search(self, scope: Scope, query: str, *, limit: int) -> Sequence[StoreHit]:
-        hits: Sequence[StoreHit] = await self._service.ask(lambda: _now(self._fake.search(scope, query, limit=limit)))
+        hits: Sequence[StoreHit] = await self._service.ask(lambda: now(self._fake.search(scope, query, limit=limit)))
         return hits
 
 
@@ -122,33 +122,33 @@ class SimDocuments:
         self._service, self._fake = service, fake
 
     async def record_states(self, states: Sequence[tuple[DocumentChanged, Position]]) -> None:
-        await self._service.ask(lambda: _now(self._fake.record_states(states)))
+        await self._service.ask(lambda: now(self._fake.record_states(states)))
 
     async def record_progress(self, events: Sequence[DocumentProgressed]) -> None:
-        await self._service.ask(lambda: _now(self._fake.record_progress(events)))
+        await self._service.ask(lambda: now(self._fake.record_progress(events)))
 
     async def record_parked(self, letters: Sequence[EventParked]) -> None:
-        await self._service.ask(lambda: _now(self._fake.record_parked(letters)))
+        await self._service.ask(lambda: now(self._fake.record_parked(letters)))
 
     async def get_document(
         self, tenant: TenantId, document: DocumentId, *, generation: GenerationName
     ) -> DocumentView | None:
         found: DocumentView | None = await self._service.ask(
-            lambda: _now(self._fake.get_document(tenant, document, generation=generation))
+            lambda: now(self._fake.get_document(tenant, document, generation=generation))
         )
         return found
 
     async def record_resolved(self, events: Sequence[EventResolved]) -> None:
-        await self._service.ask(lambda: _now(self._fake.record_resolved(events)))
+        await self._service.ask(lambda: now(self._fake.record_resolved(events)))
 
     async def record_refusals(self, refusals: Sequence[RefusedSubmission]) -> None:
-        await self._service.ask(lambda: _now(self._fake.record_refusals(refusals)))
+        await self._service.ask(lambda: now(self._fake.record_refusals(refusals)))
 
     async def store_states(
         self, documents: Sequence[tuple[TenantId, DocumentId]], *, generation: GenerationName
     ) -> Mapping[DocumentId, StoreStates]:
         states: Mapping[DocumentId, StoreStates] = await self._service.ask(
-            lambda: _now(self._fake.store_states(documents, generation=generation))
+            lambda: now(self._fake.store_states(documents, generation=generation))
         )
         return states
 
@@ -166,7 +166,7 @@ class SimBlobStore:
             for piece in whole:
                 yield piece
 
-        ref: BlobRef = await self._service.ask(lambda: _now(self._fake.write(tenant, again())))
+        ref: BlobRef = await self._service.ask(lambda: now(self._fake.write(tenant, again())))
         return ref
 
     async def read(self, tenant: TenantId, ref: BlobRef) -> AsyncIterator[bytes]:
@@ -175,15 +175,15 @@ class SimBlobStore:
             yield piece
 
     async def exists(self, tenant: TenantId, ref: BlobRef) -> bool:
-        found: bool = await self._service.ask(lambda: _now(self._fake.exists(tenant, ref)))
+        found: bool = await self._service.ask(lambda: now(self._fake.exists(tenant, ref)))
         return found
 
     async def is_derived(self, tenant: TenantId, ref: BlobRef, *, source: BlobRef) -> bool:
-        known: bool = await self._service.ask(lambda: _now(self._fake.is_derived(tenant, ref, source=source)))
+        known: bool = await self._service.ask(lambda: now(self._fake.is_derived(tenant, ref, source=source)))
         return known
 
     async def record_derived(self, tenant: TenantId, ref: BlobRef, *, source: BlobRef) -> None:
-        await self._service.ask(lambda: _now(self._fake.record_derived(tenant, ref, source=source)))
+        await self._service.ask(lambda: now(self._fake.record_derived(tenant, ref, source=source)))
 
 
 class SimCache:
@@ -216,11 +216,11 @@ class SimEmbedder:
         return self._fake.model
 
     async def embed(self, texts: Sequence[str], *, lane: Lane) -> NDArray[np.float32]:
-        vectors: NDArray[np.float32] = await self._service.ask(lambda: _now(self._fake.embed(texts, lane=lane)))
+        vectors: NDArray[np.float32] = await self._service.ask(lambda: now(self._fake.embed(texts, lane=lane)))
         return vectors
 
 
-def _now(coroutine: Any) -> Any:
+def now(coroutine: Any) -> Any:
     """Return what a coroutine of a fake returns: fakes never wait."""
     try:
         coroutine.send(None)

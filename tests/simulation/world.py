@@ -62,6 +62,8 @@ def simulated_settings() -> Settings:
                     "datadir": Path(gettempdir()),
                     "buffer_bytes": 64 * 1024,
                     "heavy_bytes": 2_000,  # a page of twelve paragraphs
+                    "heavy_pages": 4,
+                    "heavy_pages_at_once": 2,
                 }
             ),
             "api": base.api.model_copy(update={"request_timeout_s": 20.0}),
@@ -90,6 +92,7 @@ class World:
         self.apis: dict[str, QueryApi] = {}
         self.deliveries = 0
         self.faults = 0
+        self.ranges_read: list[tuple[int, int]] = []  # of documents with pages: by which process, from which page on
         self.processes: list[Process] = []
         self._withheld: dict[tuple[str, str], int] = {}  # a process's name and a topic, how often at once
         self._held: dict[str, None] = {}  # stages that nobody starts, in order

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,15 +14,20 @@ from typer.testing import CliRunner, Result
 
 from headwater.cli.main import app
 from headwater.clients.blobs import ObjectBlobStore
+from headwater.clients.kafka.config import topic_of
 from headwater.settings import BlobSettings
+from schemas.events.base import Position
 from schemas.events.documents import BlobRef
+from schemas.ids import SourceId
 from tests.support.admission import Installation, installation
 from tests.support.blobs import pieces_of
-from tests.support.heads import ACME
+from tests.support.heads import ACME, HANDBOOK
 from tests.support.installations import installed_stores
 from tests.support.stack import RunningStack
+from tests.support.wiki import SUBMISSIONS
 
 DIMENSION: Final = 384
+FOLDER: Final = SourceId("folder")
 # Everything between the log and what a verification compares, and who removes what an edit has left there.
 _STAGES: Final = ("prepare", "embed", "index-vectors", "index-keywords", "status", "sweep")
 _PATIENCE_S: Final = 120.0
@@ -69,6 +76,31 @@ def lose(own: Installation) -> None:
     """Kill every process."""
     for child in own.children:
         child.kill()
+
+
+async def synced(own: Installation, folder: Path) -> Mapping[str, Any]:
+    """Bring the source FOLDER up to date, once; return the report when admission has settled all that was submitted."""
+    command = ("-m", "connectors", "filesystem", str(folder), "--source", FOLDER, "--knowledge-base", HANDBOOK)
+    connector = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *command,
+        *("--tenant", ACME, "--json"),
+        env={**os.environ, **own.environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    told, log = await asyncio.wait_for(connector.communicate(), _PATIENCE_S)
+    assert connector.returncode == 0, log.decode()[-3000:]
+    ends = await own.admin.end_offsets([topic_of(own.settings, each) for each in SUBMISSIONS])
+    last = [
+        Position(topic=topic, partition=partition, offset=end - 1)
+        for topic, by_partition in ends.items()
+        for partition, end in by_partition.items()
+        if end
+    ]
+    await own.settled(*last)
+    report: Mapping[str, Any] = json.loads(told)
+    return report
 
 
 async def run(own: Installation, *arguments: str, **variables: str) -> Any:

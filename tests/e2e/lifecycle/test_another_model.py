@@ -1,8 +1,11 @@
-"""A generation with another embedding model, of another dimension: built, switched to, rolled back, dropped."""
+"""A generation with another embedding model, of another dimension: built, switched to, rolled back, dropped.
+
+All the while questions are asked, and none fails or finds nothing.
+"""
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from headwater.clients.triton import generator, reranker
 from headwater.demo.stage import wait_until
 from headwater.local.ports import free_ports
 from schemas.ids import GenerationName
+from tests.support.asker import asking, asking_at
 from tests.support.library import READER, Library
 from tests.support.lifecycle import feeding, headwater, listed, states, succeed, vectors_of, wait_until_built
 from tests.support.platform import KEYS_VALID_S, Platform
@@ -29,6 +33,8 @@ TEXTS = {
     "pump": "# Pump\n\nThe feed pump stops at a pressure of 6.5 bar.",
     "ferry": "# Ferry\n\nThe night ferry leaves the harbour at nine.",
 }
+WORDS = "night ferry"
+BY_WORDS = frozenset({"keywords_only"})
 QUESTION = "How long may I be on vacation?"
 
 
@@ -70,11 +76,20 @@ def test_a_generation_with_another_model_comes_serves_and_goes(
     assert (refused.returncode, f"model {SMALL}" in refused.stderr) == (1, True), refused.stderr
     assert OTHER not in listed(platform)
     body = {"query": QUESTION, "knowledge_bases": [library.name], "mode": "vector"}
+    assert library.found(WORDS)  # the first question opens what the others use
 
     models = platform.settings.triton.tokenizer_file.parents[2]
-    with second_triton(tmp_path, beside=(models / reranker.MODEL, models / generator.MODEL)) as leads_to:
+    with ExitStack() as running:
+        beside = (models / reranker.MODEL, models / generator.MODEL)
+        leads_to = running.enter_context(second_triton(tmp_path, beside=beside))
         for each in accepted.values():
             library.settled(each)
+        # Each replica has the model of one generation, and answers by words where the other one serves.
+        own = running.enter_context(asking(library, WORDS, may_be=BY_WORDS))
+        reader = running.enter_context(replica(platform, leads_to))
+        wait_until("the first answer", lambda: reader.call("POST", "/search", json=body | {"mode": "keyword"})["hits"])
+        others = running.enter_context(asking_at(reader, library, WORDS, may_be=BY_WORDS))
+
         succeed(platform, *create, **leads_to)
         with feeding(platform, OTHER, **leads_to):
             wait_until_built(platform, OTHER)
@@ -82,20 +97,20 @@ def test_a_generation_with_another_model_comes_serves_and_goes(
             assert (row["model"], row["dimension"]) == (SMALL, SMALL_DIMENSION)
             assert dimensions(platform, "g1", OTHER) == [384, SMALL_DIMENSION]
             assert vectors_of(library, accepted["leave"]["document_id"], OTHER) == (1, 1, 0), "no vector is reused"
+            assert set(own.generations) == set(others.generations) == {"g1"}
 
             succeed(platform, "generations", "switch", OTHER, **leads_to)
             assert states(platform) == {"g1": "fed", OTHER: "serving"}
-            with replica(platform, leads_to) as reader:
 
-                def answered() -> Any:
-                    found = reader.call("POST", "/search", json=body)
-                    return found if found["meta"]["generation"] == OTHER else None
+            def answered() -> Any:
+                found = reader.call("POST", "/search", json=body)
+                return found if found["meta"]["generation"] == OTHER else None
 
-                found, _ = wait_until("an answer of the other generation", answered)
+            found, _ = wait_until("an answer of the other generation", answered)
             assert (found["hits"][0]["external_id"], found["meta"]["degraded"]) == ("leave", [])
             # This platform's own replica asks a model server that lacks the model: never another vector space.
-            by_words = library.answer("night ferry")
-            assert (by_words["meta"]["generation"], by_words["meta"]["degraded"]) == (OTHER, ["keywords_only"])
+            by_words = library.answer(WORDS)
+            assert (by_words["meta"]["generation"], by_words["meta"]["degraded"]) == (OTHER, [*BY_WORDS])
 
             refused = headwater(platform, "generations", "rollback", **leads_to)
             assert (refused.returncode, "model text_embedding on" in refused.stderr) == (1, True), refused.stderr
@@ -107,4 +122,9 @@ def test_a_generation_with_another_model_comes_serves_and_goes(
 
             wait_until("an answer of the first generation", back)
         succeed(platform, "generations", "drop", OTHER, "--force")
+        own.until_answered_by("g1")
+        others.until_answered_by("g1")
+    for asker in (own, others):
+        asker.check()
+        assert set(asker.generations) == {"g1", OTHER}
     assert states(platform) == {"g1": "serving"}

@@ -2,34 +2,27 @@
 
 import asyncio
 import json
-import threading
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headwater.cli.api_client import ApiClient
 from headwater.clients.elasticsearch import ElasticsearchKeywordIndex
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.demo.stage import wait_until
 from schemas.ids import DocumentId, GenerationName, Revision, TenantId
-from tests.support.library import READER, Library
+from tests.support.asker import asking
+from tests.support.library import Library
 from tests.support.lifecycle import feeding, headwater, listed, states, succeed, vectors_of, wait_until_built
-from tests.support.platform import KEYS_VALID_S, Platform
+from tests.support.platform import Platform
 
 # The first of these tests in a run waits until the whole product is up: minutes on a machine that many share.
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 SECOND = "g2"
 SMALLER = "structure-1,max_tokens=64,max_context_tokens=24,min_tokens=16"
-EVERY_S = 0.2
-AT_ONCE = 4
+QUESTION = "night ferry"
 # The audit of an added generation, in a hurry.
 HURRIED = {
     "HEADWATER_AUDIT__DELAY_S": "0",
@@ -43,57 +36,6 @@ LONG = "\n\n".join(
     + " ".join(f"Part {part} of rule {number} says how ferry rope {part} is stowed." for part in range(12))
     for number in range(4)
 )
-
-
-@dataclass
-class Asker:
-    """Asks five times a second, however long an answer takes, and notes what is wrong with one."""
-
-    api: ApiClient
-    knowledge_base: str
-    asked: int = 0
-    per_s: float = 0.0
-    wrong: list[str] = field(default_factory=list)
-    generations: list[str] = field(default_factory=list)  # one for each answer
-    _stop: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        began = time.monotonic()
-        with ThreadPoolExecutor(AT_ONCE) as callers:
-            while not self._stop.wait(began + self.asked * EVERY_S - time.monotonic()):
-                callers.submit(self._ask)
-                self.asked += 1
-            self.per_s = self.asked / (time.monotonic() - began)
-
-    def _ask(self) -> None:
-        body = {"query": "night ferry", "knowledge_bases": [self.knowledge_base]}
-        try:
-            found = self.api.call("POST", "/search", json=body)
-        except Exception as error:  # noqa: BLE001 - the thread must live to report it
-            self.wrong.append(repr(error))
-            return
-        self.generations.append(found["meta"]["generation"])
-        if not found["hits"] or found["meta"]["degraded"]:
-            self.wrong.append(str(found["meta"]))
-
-    def stop(self) -> None:
-        self._stop.set()
-
-    def until_answered_by(self, generation: str) -> None:
-        wait_until(f"an answer of {generation}", lambda: self.generations[-1:] == [generation])
-
-
-@contextmanager
-def asking(library: Library) -> Iterator[Asker]:
-    asker = Asker(api=library.platform.admin.acting_as(READER, valid_s=KEYS_VALID_S), knowledge_base=library.name)
-    thread = threading.Thread(target=asker.run)
-    thread.start()
-    try:
-        yield asker
-    finally:
-        asker.stop()
-        thread.join()
-        asker.api._client.close()
 
 
 def compared(platform: Platform, *options: str) -> dict[str, Any]:
@@ -149,7 +91,7 @@ def mended(platform: Platform, library: Library, document: str) -> None:
     before = library.state(document)["revision"]
     asyncio.run(lose_words(platform, document, SECOND))
     wait_until("the document to be run again", lambda: library.state(document)["revision"] > before)
-    wait_until("its words to be found again", lambda: "short" in library.found("night ferry", mode="keyword"))
+    wait_until("its words to be found again", lambda: "short" in library.found(QUESTION, mode="keyword"))
     mended_at = datetime.now(UTC)
 
     def said() -> Any:
@@ -167,9 +109,9 @@ def test_a_generation_comes_serves_and_goes_while_questions_are_answered(
     for each in (short, long):
         library.settled(each)
     first = library.state(short["document_id"])["revision"]
-    assert library.found("night ferry")  # the first question opens what the others use
+    assert library.found(QUESTION)  # the first question opens what the others use
 
-    with asking(library) as asker:
+    with asking(library, QUESTION) as asker:
         succeed(platform, "generations", "create", SECOND, "--policy", SMALLER)
         refused = headwater(platform, "generations", "switch", SECOND, "--patience", "0")
         assert (refused.returncode, "g2 has not caught up" in refused.stderr) == (1, True), refused.stderr
@@ -198,9 +140,7 @@ def test_a_generation_comes_serves_and_goes_while_questions_are_answered(
         serving = headwater(platform, "generations", "drop", "g1", "--force")
         assert (serving.returncode, "g1 serves" in serving.stderr) == (1, True)
         succeed(platform, "generations", "drop", SECOND, "--force")
-    assert asker.wrong == []
-    assert len(asker.generations) == asker.asked, "every question was answered"
-    assert asker.per_s >= 4.9
+    asker.check()
     assert listed(platform)[SECOND]["state"] == "retired"
     topics = asyncio.run(KafkaAdmin(platform.settings.kafka).topic_names())
     assert not [

@@ -19,16 +19,19 @@ from schemas.events.parked import EventParked
 from schemas.ids import Principal, SourceId, document_id, document_key
 from schemas.topics import Topic
 from tests.support.admission import Installation
-from tests.support.drill import blob, blobs_of, lose, refused, run, start_stages, verified, whole_installation
+from tests.support.drill import blob, blobs_of, lose, refused, run, start_stages, synced, verified, whole_installation
+from tests.support.folders import pages_in
 from tests.support.golden import golden
 from tests.support.heads import ACME, FILES, FOR_ALL, HANDBOOK, changed, command, delete, put, state
 from tests.support.stack import RunningStack
+from tests.support.wiki import SUBMISSIONS
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 NAMES = ("open", "crew", "bob", "revoked", "edited", "deleted", "deleted-later", "late")
 CREW = Principal("group:files:crew")
 STRICT = SourceId("strict")  # may delete nothing unasked
+PAGES = ("page-000.md", "page-001.md", "page-002.md")  # of a connector's source, which has a cursor
 HELD = ("held-a", "held-b", "held-c")
 
 
@@ -80,6 +83,21 @@ async def judge_what_waits(own: Installation) -> None:
     assert log[HELD[0]].approved
 
 
+async def goes_on_syncing(own: Installation, root: Path) -> None:
+    """A source whose cursor came back submits nothing again, and is told of what changed and of what is gone since."""
+    before = [len(await own.records(each)) for each in SUBMISSIONS]
+    again = await synced(own, root)
+    assert (again["ending"], again["upserted"]) == ("nothing_new", 0)
+    assert [len(await own.records(each)) for each in SUBMISSIONS] == before
+
+    (root / "page-000.md").write_text("# Page 0, edited")
+    (root / "page-001.md").unlink()
+    then = await synced(own, root)
+    assert (then["upserted"], then["deleted"]) == (1, 1)
+    log = newest(await own.changes(*PAGES))
+    assert [log[name].op for name in PAGES] == [DocumentOp.UPSERTED, DocumentOp.DELETED, DocumentOp.UPSERTED]
+
+
 async def collect_without_a_grace(own: Installation) -> None:
     """Documents, a submission that admission has not settled and a dead letter keep theirs; the rest goes."""
     store = blobs_of(own)
@@ -101,7 +119,8 @@ async def collect_without_a_grace(own: Installation) -> None:
 
 
 async def test_a_lost_installation_comes_back_and_goes_on(stack: RunningStack, tmp_path: Path) -> None:
-    archive, everything = str(tmp_path / "archive"), len(NAMES) + len(HELD)
+    archive, everything = str(tmp_path / "archive"), len(NAMES) + len(HELD) + len(PAGES)
+    root = pages_in(tmp_path / "source", len(PAGES))
     async with (
         whole_installation(stack, tmp_path / "old") as old,
         whole_installation(stack, tmp_path / "new", partitions=3) as new,
@@ -125,6 +144,7 @@ async def test_a_lost_installation_comes_back_and_goes_on(stack: RunningStack, t
         await old.settled(*await old.submit(*firsts))
         await old.settled(*await old.submit(delete("deleted")))
         await begin_strict(old)
+        assert (await synced(old, root))["upserted"] == len(PAGES)
         first = await run(old, "backup", archive)
         assert (first["kind"], first["missing"]) == ("full: it is the first run", 0)
 
@@ -148,7 +168,7 @@ async def test_a_lost_installation_comes_back_and_goes_on(stack: RunningStack, t
         assert restored["fingerprint"] == heads_before == await fingerprint(new, tmp_path)
         assert (restored["documents"], restored["blobs_missing"]) == (everything, [])
         assert sorted(each.external_id for each in await held_back(new)) == [HELD[0], HELD[1]]
-        assert restored["deletions_waiting"] == 2
+        assert (restored["deletions_waiting"], restored["cursors"] > 0) == (2, True)
         assert "is not empty" in await refused(new, "restore", archive)
 
         admission, _ = await asyncio.gather(new.admission(), new.follower())
@@ -171,6 +191,7 @@ async def test_a_lost_installation_comes_back_and_goes_on(stack: RunningStack, t
             assert after[name].revision > before[name].revision
         assert visible(heads, "bob") == {"bob", "edited", "late", "deleted"}
 
+        await goes_on_syncing(new, root)
         await judge_what_waits(new)
         stores_after = await verified(new, documents=everything)
         assert all(stores_after[name] != stores_before[name] for name in stores_before), "the edits are in each of them"
