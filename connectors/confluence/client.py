@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from connectors.confluence.rest import Part, Rows
 from connectors.paging import MOST_PAGES, EndlessListingError, Pages
+from connectors.parts import Parts
 from headwater.clients.egress.client import EgressSource
 from headwater.clients.egress.requests import EgressRequest, Fetched, Streamed
 from headwater.errors import PoisonError
@@ -72,17 +73,20 @@ class Rest:
         it does not, the listing goes back until it does. Where going back shows nothing new, nothing was deleted: the
         site hides what lies between.
         """
-        start, fruitless, seen = 0, 0, set[str]()
+        start, fruitless = 0, 0
+        seen, count = Parts(), 0  # a space may hold more items than memory should
         doubted: set[tuple[int, int]] = set()  # where the listing went back, and how many items it knew then
         for _ in range(MOST_PAGES):
             page = parsed(Rows, _json(await self.fetch(path, **query, start=start), path), path)
             ids = [str(item.get("id")) for item in page.results]
-            if start and (not ids or ids[0] not in seen) and (doubt := (start, len(seen))) not in doubted:
+            if start and (not ids or ids[0] not in seen) and (doubt := (start, count)) not in doubted:
                 doubted.add(doubt)
                 start = max(0, start - max(len(ids), 1))
                 continue
-            fruitless = fruitless + 1 if seen.issuperset(ids) else 0
-            seen.update(ids)
+            fresh = {each for each in ids if each not in seen}
+            fruitless = 0 if fresh else fruitless + 1
+            count += len(fresh)
+            seen.update(dict.fromkeys(fresh, b""))
             for item in page.results:
                 yield item
             if not page.links.next or fruitless == FRUITLESS_PAGES:

@@ -127,7 +127,7 @@ class ConfluenceConnector:
                 f"{self.site.settings.url}: lists no content where there was some; nothing is deleted. If it is really "
                 "gone, remove the source; else check spaces, and what the account of secrets.token may view"
             )
-        for content_id in sorted(walk.held.keys() - walk.seen):
+        for content_id in walk.unseen():
             async for change in walk.looked_at(content_id):
                 yield change
         if self.site.settings.listing_every_s and walk.seen:  # one that shows nothing is cheap, and made again

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from connectors.github.cursor import KINDS
 from connectors.leaves import decoded
+from connectors.parts import below
 from connectors.protocol import Cursor, Left, Observed, SourceChange
 
 
@@ -13,8 +14,8 @@ class Unmet:
 
     def __init__(self, since: Cursor) -> None:
         self._left: Counter[int] = Counter()
-        for name, raw in since.items():
-            repository_id = name.split(":", 2)[1] if name.startswith(KINDS) else ""
+        for name, raw in (part for kind in KINDS for part in below(since, kind)):
+            repository_id = name.partition(":")[0]
             if repository_id.isdecimal():
                 self._left[int(repository_id)] += len(decoded(raw))
         self._of = self._left.total()
