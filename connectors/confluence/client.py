@@ -18,6 +18,8 @@ P = TypeVar("P", bound=Part)
 # Pages on end that show nothing new. Some versions of Data Center name a next page for ever (CONFSERVER-95396). What
 # the account may not view leaves such pages too: so many pass over some thousand of those.
 FRUITLESS_PAGES: Final = 25
+# The same of a listing that is paged by links, of which some hide by the page what an account may not view.
+BARREN_PAGES: Final = 250
 
 
 class AnswerError(PoisonError):
@@ -52,9 +54,13 @@ class Rest:
         return [parsed(form, item, path) for item in items]
 
     async def pages(self, path: str, **query: str | int) -> AsyncIterator[list[object]]:
-        """Yield a listing page by page, items as they came. Follows `next` as it is told, below the site's address."""
+        """Yield a listing page by page, items as they came. Follows `next` as it is told, below the site's address.
+
+        Raises EndlessListingError where page after page is empty, or what the one before was, and names a next one.
+        """
         url = _url(path, query)
         pages = Pages(name=path, first=url, most=MOST_PAGES)
+        last, barren = None, 0
         while True:
             answer = _json(await self.fetch(url), path)
             if not isinstance(answer, Mapping) or not isinstance(answer.get("results"), list):
@@ -64,6 +70,10 @@ class Rest:
             following = links.get("next") if isinstance(links, Mapping) else None
             if not following:
                 return
+            barren = barren + 1 if answer["results"] in ([], last) else 0
+            if barren == BARREN_PAGES:
+                raise EndlessListingError(path)
+            last = answer["results"]
             url = pages.after(self._relative(str(following)))
 
     async def rows(self, path: str, **query: str | int) -> AsyncIterator[object]:

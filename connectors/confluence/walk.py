@@ -13,6 +13,7 @@ from connectors.confluence.judging import Judge, Judged
 from connectors.confluence.reading import Reader, is_readable
 from connectors.confluence.rest import ATTACHMENT, Content, SpaceRef
 from connectors.confluence.site import Site
+from connectors.paging import EndlessListingError
 from connectors.parts import Parts
 from connectors.protocol import Cursor, Deleted, ItemFailed, Left, Observed, Patched, SourceChange, Upserted
 from headwater.clients.egress.errors import MissingError
@@ -21,7 +22,18 @@ from schemas.events.documents import DocumentPatch
 
 Compare: TypeAlias = Callable[[Content, Judged], AsyncIterator[Observed]]
 TOLD_EVERY: Final = 100  # contents: where nothing has changed, how far it is is told all the same
+_SEARCH: Final = "search"  # of the whole site, as an item that failed
 _GONE: Final = "gone, or put away, while it was read; the next pass says which"
+
+
+class EndlessSearchError(PoisonError):
+    """A search that does not end. What it showed is taken, and what it did not is looked at by itself."""
+
+    def __init__(self, error: EndlessListingError) -> None:
+        super().__init__(
+            f"the search does not end; what it showed was read ({error}). Have the site's search index rebuilt; until "
+            "then comments and attachments may be missing, or set comments=false and attachments=false"
+        )
 
 
 class Walk:
@@ -45,25 +57,39 @@ class Walk:
         self._known = 0  # how many these were
 
     async def listed(self, spaces: Collection[SpaceRef], compare: Compare) -> AsyncIterator[Observed]:
-        """Yield what comparing each content of the spaces comes to. All of them were met when it ends."""
+        """Yield what comparing each content of the spaces comes to. All of them were met when it ends.
+
+        But for comments and attachments, where the site finds them by search alone and that does not end: a failure.
+        """
         self._unmet = self._known = len(self.held)
         for space in spaces:
             await self._judge.enter(space)
-            for listing in (self._site.contents(space), self._site.parts(space)):
-                async for item in listing:
-                    async for change in self._met(item, compare):
-                        yield change
-                    if self._seen_count % TOLD_EVERY == 0 and (left := self._left()) is not None:
-                        yield left
+            async for change in self._compared(self._site.contents(space), compare):
+                yield change
+            try:
+                async for change in self._compared(self._site.parts(space), compare):
+                    yield change
+            except EndlessListingError as error:
+                yield ItemFailed(external_id=f"space:{space.key}", error=EndlessSearchError(error))
         self._unmet = 0
 
+    async def _compared(self, listing: AsyncIterator[object], compare: Compare) -> AsyncIterator[Observed]:
+        async for item in listing:
+            async for change in self._met(item, compare):
+                yield change
+            if self._seen_count % TOLD_EVERY == 0 and (left := self._left()) is not None:
+                yield left
+
     async def searched(self, minutes: int, spaces: Collection[SpaceRef]) -> AsyncIterator[Observed]:
-        """Yield what differs of what was edited in the last minutes."""
-        async for content_id, version in self._site.changed(minutes, spaces):
-            held = Held.of(self.held.get(content_id))
-            if held is None or not held.is_of(version):
-                async for change in self.looked_at(content_id):
-                    yield change
+        """Yield what differs of what was edited in the last minutes, as far as the search shows it."""
+        try:
+            async for content_id, version in self._site.changed(minutes, spaces):
+                held = Held.of(self.held.get(content_id))
+                if held is None or not held.is_of(version):
+                    async for change in self.looked_at(content_id):
+                        yield change
+        except EndlessListingError as error:
+            yield ItemFailed(external_id=_SEARCH, error=EndlessSearchError(error))
 
     async def looked_at(self, content_id: str) -> AsyncIterator[Observed]:
         """Yield what differs of one content; Deleted where it is gone, in the trash, or not connected any more."""
