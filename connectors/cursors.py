@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from connectors.parts import Parts, below
 from connectors.protocol import Cursor, CursorMoved, GroupMirrored, SourceChange
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.config import topic_of
@@ -38,11 +39,11 @@ class CursorStore:
         self._partition_key = scoped_key(tenant, source)
         self._prefix = self._partition_key + b"/"
 
-    async def load(self) -> dict[str, bytes]:
-        """Return the newest state of each of this source's parts. Raises as `read_whole`."""
+    async def load(self) -> Parts:
+        """Return the newest state of each of this source's parts. Raises as `read_whole`, and as Parts."""
         # One source's parts share a partition, which may hold other sources' as well.
         partition = partition_of(self._partition_key, await self._producer.partition_count(self._topic))
-        cursor: dict[str, bytes] = {}
+        cursor = Parts()
         await read_whole(
             self._settings.kafka,
             self._admin,
@@ -53,7 +54,7 @@ class CursorStore:
         )
         return cursor
 
-    def _apply(self, record: Record, cursor: dict[str, bytes]) -> None:
+    def _apply(self, record: Record, cursor: Parts) -> None:
         if record.key is None or not record.key.startswith(self._prefix):
             return
         part = record.key.removeprefix(self._prefix).decode()
@@ -89,6 +90,6 @@ class CursorStore:
         )
 
 
-def without_marks(cursor: Cursor) -> dict[str, bytes]:
+def without_marks(cursor: Cursor) -> Parts:
     """Return the connector's own parts: names that begin with an exclamation mark are the runner's."""
-    return {part: state for part, state in cursor.items() if not part.startswith("!")}
+    return Parts(part for part in below(cursor, "") if not part[0].startswith("!"))

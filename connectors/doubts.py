@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
+from connectors.parts import below
 from connectors.protocol import Cursor, Deleted, Listing, SourceChange
 from headwater.settings import ConnectorSettings
 
@@ -30,11 +31,7 @@ class Doubts:
 
     def __init__(self, cursor: Cursor, settings: ConnectorSettings) -> None:
         self._settings = settings
-        self._marks = {
-            part.removeprefix(MARK): int(state)
-            for part, state in cursor.items()
-            if part.startswith(MARK) and state.isdigit()
-        }
+        self._marks = {name: int(state) for name, state in below(cursor, MARK) if state.isdigit()}
         self._changed: set[str] = set()
         self._begun: dict[str, Listing] = {}  # the newest of each name whose deletions have begun in this reading
         self._doubts: dict[str, str | None] = {}

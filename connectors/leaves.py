@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from connectors.parts import below
 from connectors.protocol import Cursor, Listing
 
 PART: Final = "k:"  # names of leaves begin with it: a key may begin with the runner's own mark
@@ -127,7 +128,7 @@ class Ledger:
 
     def __init__(self, cursor: Cursor, *, leaf_items: int = LEAF_ITEMS) -> None:
         self._leaf_items = leaf_items
-        self._parts = {name.removeprefix(PART): raw for name, raw in cursor.items() if name.startswith(PART)}
+        self._parts = dict(below(cursor, PART))
         self._lowers = sorted(self._parts)
         self._next = 0  # of the leaves in the cursor, the one not yet reached
         self._leaf: Leaf | None = None

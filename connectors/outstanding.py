@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
+from connectors.parts import below
+
 MARK: Final = "!failed/"  # then the external id
 MOST_REMEMBERED: Final = 1_000  # what fails beyond waits for a pass that meets it: memory and cursor are bounded
 LOOKED_AT_ONCE: Final = 100  # by one sync
@@ -46,9 +48,7 @@ class Outstanding:
     def __init__(self, cursor: Mapping[str, bytes], now: datetime) -> None:
         self._now = now
         self._before = {
-            part.removeprefix(MARK): mark
-            for part, state in cursor.items()
-            if part.startswith(MARK) and (mark := Mark.of(state)) is not None
+            external_id: mark for external_id, state in below(cursor, MARK) if (mark := Mark.of(state)) is not None
         }
         self._marks = dict(self._before)
         self._failed: set[str] = set()  # in this sync, of what is remembered

@@ -12,7 +12,10 @@ class EndlessListingError(RetryableError):
     """A listing that does not come to an end. Nothing is deleted on its word."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name}: the listing does not end; nothing is deleted on its word")
+        super().__init__(
+            f"{name}: the listing does not end; nothing is deleted on its word. Where the next sync says so again, the "
+            "source, or a proxy before it, repeats its pages or names a next one for ever: have that mended there"
+        )
 
 
 @dataclass(slots=True, kw_only=True)

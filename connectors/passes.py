@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from connectors.protocol import (
     Connector,
@@ -13,6 +14,9 @@ from connectors.protocol import (
     PermissionsConnector,
 )
 from connectors.work import Work
+
+# Past this many named items a listing that is compared is made instead: a bucket lists a thousand keys a request.
+MOST_LOOKS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +42,10 @@ def passes_of(connector: Connector, work: Work) -> Sequence[Pass]:
         if not isinstance(connector, PermissionsConnector):
             return [everything]
         passes.append(Pass(of=connector.permissions, complete=False))
-    if work.items and isinstance(connector, ItemConnector):
-        # A source that tells its changes may tell no deletion; a listing that is compared sees each item.
-        if not work.changes or isinstance(connector, FullConnector):
-            passes.append(Pass(of=partial(connector.items, work.items), complete=False))
+    # A source that tells its changes may tell no deletion; a listing that is compared sees each item.
+    covered = not isinstance(connector, FullConnector) and (work.changes or len(work.items) > MOST_LOOKS)
+    if work.items and isinstance(connector, ItemConnector) and not covered:
+        passes.append(Pass(of=partial(connector.items, work.items), complete=False))
     elif work.items and not work.changes:
         passes = [changes, *passes]
     return passes

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import Final, assert_never
 from uuid import uuid4
 
@@ -125,9 +126,8 @@ class Runner:
         if own is None or cursor.get(CREATED_MARK) == own:
             return cursor
         self.may_write()
-        left = list(cursor)
-        for first in range(0, len(left), FORGOTTEN_AT_ONCE):
-            forgotten = dict.fromkeys(left[first : first + FORGOTTEN_AT_ONCE])
+        names = iter(cursor)
+        while forgotten := dict.fromkeys(islice(names, FORGOTTEN_AT_ONCE)):
             await retry(lambda parts=forgotten: self.cursors.save(parts), policy=RETRY)  # type: ignore[misc]
         await retry(lambda: self.cursors.save({CREATED_MARK: own}), policy=RETRY)
         return {}

@@ -6,8 +6,9 @@ from typing import Final
 
 from schemas.events.syncs import SyncMode, SyncRequested
 
-# Past this many named items a pass over what changed is made instead of looking at each: memory stays bounded.
-MAX_ITEMS: Final = 1_000
+# Past this many named items all is looked at instead. So many looks are so many requests to the source, for which it
+# lists a million items, and what waits for a run stays below 10 MiB (ADR 0201).
+MAX_ITEMS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,6 @@ class Work:
     permissions: bool = False
     full: bool = False  # everything; the others and the items are part of it
     items: frozenset[str] = frozenset()  # looked at beside what changed, which may not tell of deletions
-    unnamed: bool = False  # too many were named to be kept: what changed is all that is looked at
 
     def __or__(self, other: "Work") -> "Work":
         return _normal(
@@ -26,12 +26,7 @@ class Work:
             changes=self.changes or other.changes,
             permissions=self.permissions or other.permissions,
             items=self.items | other.items,
-            unnamed=self.unnamed or other.unnamed,
         )
-
-    def without_names(self) -> "Work":
-        """Return the work that a pass over what changed does of it, where its items are too many to be told."""
-        return self | Work(changes=True, unnamed=True)
 
     def covers(self, other: "Work") -> bool:
         """Say whether nothing of the other is left to do once this is done."""
@@ -69,12 +64,9 @@ def _normal(
     changes: bool = False,
     permissions: bool = False,
     items: Iterable[str] = (),
-    unnamed: bool = False,
 ) -> Work:
     """Return the one form of equal works: what is part of something wider is not named beside it."""
-    if full:
-        return Work(full=True)
     named = frozenset(items)
-    if unnamed or len(named) > MAX_ITEMS:
-        return Work(changes=True, permissions=permissions, unnamed=True)
+    if full or len(named) > MAX_ITEMS:
+        return Work(full=True)
     return Work(changes=changes, permissions=permissions, items=named)

@@ -15,6 +15,7 @@ from connectors.airbyte.messages import Message, MessageError, Record, State, St
 from connectors.airbyte.reader import Reader
 from connectors.airbyte.selection import chosen, configured
 from connectors.airbyte.settings import AirbyteSettings, StreamSettings
+from connectors.parts import Parts
 from connectors.prefixes import PrefixAccess
 from connectors.protocol import (
     Cursor,
@@ -44,11 +45,11 @@ class ListingIncompleteError(RetryableError):
 class Pass:
     """What one reading has seen so far. `full`: the streams of which all is listed."""
 
-    held: dict[str, Held]
+    held: Parts
     known: Counter[str]  # documents that were held when it began, by their stream's prefix
     full: frozenset[str]
     began_ns: int
-    seen: set[str] = field(default_factory=set)
+    seen: Parts = field(default_factory=Parts)
     complete: set[str] = field(default_factory=set)
     unsure: set[str | None] = field(default_factory=set)  # streams with something unread, None: any may have
 
@@ -130,7 +131,7 @@ class AirbyteConnector:
         external_id = f"{record.stream}: a record"
         try:
             external_id = external_id_of(record, wanted)
-            seen.seen.add(external_id)
+            seen.seen[external_id] = b""
             change = self._difference(external_id, record, wanted, seen, rules)
         except RecordError as error:
             # Without an id it could be any of them; with one it was seen, and only its state is not known.
@@ -150,7 +151,7 @@ class AirbyteConnector:
             return None if seen.held.pop(external_id, None) is None else _deletion(external_id, looked_ns, None)
         document = mapped(record, wanted, name=external_id.removeprefix(stream_prefix(record.stream)))
         access = rules.access(external_id)
-        now = Held(content=document.token, access=_token(access))
+        now = Held(content=document.token, access=_token(access)).to_bytes()
         if held == now:
             return None
         seen.held[external_id] = now
@@ -171,7 +172,7 @@ class AirbyteConnector:
             what=Upserted(state=state, content=content),
             source_version=looked_ns,
             occurred_at=document.occurred_at,
-            cursor={ITEM + external_id: now.to_bytes()},
+            cursor={ITEM + external_id: now},
         )
 
     def _missing(self, seen: Pass) -> Iterator[SourceChange]:
@@ -186,8 +187,7 @@ class AirbyteConnector:
         empty = [
             stream
             for stream in sorted(seen.full)
-            if any(each.startswith(prefixes[stream]) for each in seen.held)
-            and not any(each.startswith(prefixes[stream]) for each in seen.seen)
+            if any(seen.held.below(prefixes[stream])) and not any(seen.seen.below(prefixes[stream]))
         ]
         if empty and seen.is_sure_of(None):
             raise ListingError(
@@ -201,17 +201,17 @@ class AirbyteConnector:
         }
         kept = tuple(prefix for stream, prefix in prefixes.items() if stream not in seen.full)
         now_ns = time.time_ns()
-        for external_id in sorted(seen.held.keys() - seen.seen):
+        for external_id in (each for each in seen.held if each not in seen.seen):
             stream = next((name for name, prefix in prefixes.items() if external_id.startswith(prefix)), None)
             if not external_id.startswith(kept) and seen.is_sure_of(stream):
                 # Of a stream that is not named any more the settings tell, not a listing.
                 yield _deletion(external_id, now_ns, None if stream is None else listings[stream])
 
-    def _reshared(self, held: dict[str, Held], rules: PrefixAccess) -> Iterator[SourceChange]:
+    def _reshared(self, held: Parts, rules: PrefixAccess) -> Iterator[SourceChange]:
         """Yield a Patched for each document whose access is another by now, and note it in `held`."""
-        for external_id, was in sorted(held.items()):
+        for external_id, was in held.below(""):
             access = rules.access(external_id)
-            now = Held(content=was.content, access=_token(access))
+            now = Held(content=Held.of(was).content, access=_token(access)).to_bytes()
             if now != was:
                 held[external_id] = now
                 yield SourceChange(
@@ -219,7 +219,7 @@ class AirbyteConnector:
                     what=Patched(patch=DocumentPatch(access=access)),
                     source_version=time.time_ns(),
                     occurred_at=datetime.now(UTC),
-                    cursor={ITEM + external_id: now.to_bytes()},
+                    cursor={ITEM + external_id: now},
                 )
 
     def _resumes(self, state: State, seen: Pass) -> bool:

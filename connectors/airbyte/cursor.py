@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from connectors.airbyte.messages import State
+from connectors.parts import Parts, below
 from connectors.protocol import Cursor
 from headwater.errors import FatalError
 
@@ -33,9 +34,9 @@ class Held:
         return f"{self.content} {self.access}".encode()
 
 
-def held_in(cursor: Cursor) -> dict[str, Held]:
+def held_in(cursor: Cursor) -> Parts:
     """Return what is held, by external id."""
-    return {part.removeprefix(ITEM): Held.of(raw) for part, raw in cursor.items() if part.startswith(ITEM)}
+    return Parts(below(cursor, ITEM))
 
 
 def part_of(state: State) -> Mapping[str, bytes]:
@@ -51,5 +52,7 @@ def part_of(state: State) -> Mapping[str, bytes]:
 
 def states_for(cursor: Cursor, streams: set[str]) -> list[Any] | None:
     """Return the states that the reader gets back, of these streams alone; None where there is none."""
-    wanted = {STATE, *(STATE + stream for stream in streams)}
-    return [json.loads(zlib.decompress(raw)) for part, raw in sorted(cursor.items()) if part in wanted] or None
+    wanted = {"", *streams}
+    return [
+        json.loads(zlib.decompress(raw)) for stream, raw in sorted(below(cursor, STATE)) if stream in wanted
+    ] or None

@@ -82,8 +82,9 @@ class Restrictions:
         self._parents: dict[str, Parent | None] = {}
 
     async def enter(self, space: SpaceRef) -> None:
-        """Learn what the pages of a space lie in, so that it is not asked for one by one."""
-        self._parents.update(await self._site.parents(space))
+        """Learn what the pages of a space lie in, so that it is not asked for one by one. Forget the space before."""
+        self._known.clear()
+        self._parents = dict(await self._site.parents(space))
 
     async def above_and_of(self, content: Content) -> list[Subjects]:
         """Return the restrictions that a reader of a page or blog post must satisfy, from the top down.

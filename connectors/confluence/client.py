@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from connectors.confluence.rest import Part, Rows
 from connectors.paging import MOST_PAGES, EndlessListingError, Pages
+from connectors.parts import Parts
 from headwater.clients.egress.requests import EgressRequest, Fetched, Streamed
 from headwater.clients.egress.source import EgressSource
 from headwater.errors import PoisonError
@@ -17,6 +18,8 @@ P = TypeVar("P", bound=Part)
 # Pages on end that show nothing new. Some versions of Data Center name a next page for ever (CONFSERVER-95396). What
 # the account may not view leaves such pages too: so many pass over some thousand of those.
 FRUITLESS_PAGES: Final = 25
+# The same of a listing that is paged by links, of which some hide by the page what an account may not view.
+BARREN_PAGES: Final = 250
 
 
 class AnswerError(PoisonError):
@@ -51,9 +54,13 @@ class Rest:
         return [parsed(form, item, path) for item in items]
 
     async def pages(self, path: str, **query: str | int) -> AsyncIterator[list[object]]:
-        """Yield a listing page by page, items as they came. Follows `next` as it is told, below the site's address."""
+        """Yield a listing page by page, items as they came. Follows `next` as it is told, below the site's address.
+
+        Raises EndlessListingError where page after page is empty, or what the one before was, and names a next one.
+        """
         url = _url(path, query)
         pages = Pages(name=path, first=url, most=MOST_PAGES)
+        last, barren = None, 0
         while True:
             answer = _json(await self.fetch(url), path)
             if not isinstance(answer, Mapping) or not isinstance(answer.get("results"), list):
@@ -63,6 +70,10 @@ class Rest:
             following = links.get("next") if isinstance(links, Mapping) else None
             if not following:
                 return
+            barren = barren + 1 if answer["results"] in ([], last) else 0
+            if barren == BARREN_PAGES:
+                raise EndlessListingError(path)
+            last = answer["results"]
             url = pages.after(self._relative(str(following)))
 
     async def rows(self, path: str, **query: str | int) -> AsyncIterator[object]:
@@ -72,17 +83,20 @@ class Rest:
         it does not, the listing goes back until it does. Where going back shows nothing new, nothing was deleted: the
         site hides what lies between.
         """
-        start, fruitless, seen = 0, 0, set[str]()
+        start, fruitless = 0, 0
+        seen, count = Parts(), 0  # a space may hold more items than memory should
         doubted: set[tuple[int, int]] = set()  # where the listing went back, and how many items it knew then
         for _ in range(MOST_PAGES):
             page = parsed(Rows, _json(await self.fetch(path, **query, start=start), path), path)
             ids = [str(item.get("id")) for item in page.results]
-            if start and (not ids or ids[0] not in seen) and (doubt := (start, len(seen))) not in doubted:
+            if start and (not ids or ids[0] not in seen) and (doubt := (start, count)) not in doubted:
                 doubted.add(doubt)
                 start = max(0, start - max(len(ids), 1))
                 continue
-            fruitless = fruitless + 1 if seen.issuperset(ids) else 0
-            seen.update(ids)
+            fresh = {each for each in ids if each not in seen}
+            fruitless = 0 if fresh else fruitless + 1
+            count += len(fresh)
+            seen.update(dict.fromkeys(fresh, b""))
             for item in page.results:
                 yield item
             if not page.links.next or fruitless == FRUITLESS_PAGES:

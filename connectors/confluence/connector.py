@@ -128,7 +128,7 @@ class ConfluenceConnector:
                 "gone, remove the source; else check spaces, and what the account of secrets.token may view"
             )
         listing = Listing(name="", known=walk.known, shown=len(walk.seen))
-        for content_id in sorted(walk.held.keys() - walk.seen):
+        for content_id in walk.unseen():
             async for change in walk.looked_at(content_id, listing):
                 yield change
         if self.site.settings.listing_every_s and walk.seen:  # one that shows nothing is cheap, and made again

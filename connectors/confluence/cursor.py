@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Self
 
 from connectors.confluence.rest import GroupRef, Version
+from connectors.parts import Parts, below
 from connectors.protocol import Cursor
 from schemas.events.directory import Group
 
@@ -27,6 +27,15 @@ class Held:
     place: str = ""  # hash of where it lies; empty: an earlier version of this connector did not note it
     made_ms: int = 0  # when the version was made; 0: an earlier version of this connector did not note it
 
+    @classmethod
+    def of(cls, state: bytes | None) -> Self | None:
+        """Read it. A part of another form counts as nothing: the content is read again."""
+        version, facts, access, place, made = (*(state or b"").decode().split(" "), "", "", "", "")[:5]
+        if not version.isdecimal():
+            return None
+        made_ms = int(made) if made.isdecimal() else 0
+        return cls(version=int(version), facts=facts, access=access, place=place, made_ms=made_ms)
+
     def encoded(self) -> bytes:
         """Return the part of the cursor."""
         made = str(self.made_ms or "")
@@ -42,17 +51,9 @@ class Held:
         return self.made_ms == version.made_ms and version.number <= self.version
 
 
-def held_contents(since: Cursor) -> dict[str, Held]:
-    """Return what is held, by id. A part of another form counts as nothing: the content is read again."""
-    found = {}
-    for part, state in since.items():
-        if part.startswith(CONTENT):
-            version, facts, access, place, made = (*state.decode().split(" "), "", "", "", "")[:5]
-            if version.isdecimal():
-                made_ms = int(made) if made.isdecimal() else 0
-                held = Held(version=int(version), facts=facts, access=access, place=place, made_ms=made_ms)
-                found[part.removeprefix(CONTENT)] = held
-    return found
+def held_contents(since: Cursor) -> Parts:
+    """Return what is held, by id."""
+    return Parts(below(since, CONTENT))
 
 
 def group_state(group: Group, ref: GroupRef) -> bytes:
@@ -63,10 +64,7 @@ def group_state(group: Group, ref: GroupRef) -> bytes:
 
 def held_groups(since: Cursor) -> dict[str, GroupRef]:
     """Return the groups that are mirrored, by their id here."""
-    states: Mapping[str, bytes] = {
-        part.removeprefix(GROUP): state for part, state in since.items() if part.startswith(GROUP)
-    }
-    return {group_id: GroupRef.model_validate(json.loads(state)) for group_id, state in states.items()}
+    return {group_id: GroupRef.model_validate(json.loads(state)) for group_id, state in below(since, GROUP)}
 
 
 def moment(since: Cursor, part: str) -> datetime | None:

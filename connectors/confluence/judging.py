@@ -33,7 +33,8 @@ class Judge:
         self._same: dict[Access, Judged] = {}  # one object for each access that is met: most pages share one
 
     async def enter(self, space: SpaceRef) -> None:
-        """Prepare for the contents of a space. Raises PoisonError where it cannot be listed."""
+        """Prepare for a space, and forget the one before. Raises PoisonError where it cannot be listed."""
+        self._homes.clear()
         await self._restrictions.enter(space)
 
     async def judged(self, content: Content) -> Judged | None:

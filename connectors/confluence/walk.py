@@ -1,6 +1,6 @@
 """One pass over a site: each content that is met is compared with what is held of it."""
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -13,6 +13,8 @@ from connectors.confluence.judging import Judge, Judged
 from connectors.confluence.reading import Reader, is_readable
 from connectors.confluence.rest import ATTACHMENT, Content, SpaceRef
 from connectors.confluence.site import Site
+from connectors.paging import EndlessListingError
+from connectors.parts import Parts
 from connectors.protocol import Cursor, Deleted, ItemFailed, Left, Listing, Observed, Patched, SourceChange, Upserted
 from headwater.clients.egress.errors import MissingError
 from headwater.errors import PoisonError
@@ -20,7 +22,18 @@ from schemas.events.documents import DocumentPatch
 
 Compare: TypeAlias = Callable[[Content, Judged], AsyncIterator[Observed]]
 TOLD_EVERY: Final = 100  # contents: where nothing has changed, how far it is is told all the same
+_SEARCH: Final = "search"  # of the whole site, as an item that failed
 _GONE: Final = "gone, or put away, while it was read; the next pass says which"
+
+
+class EndlessSearchError(PoisonError):
+    """A search that does not end. What it showed is taken, and what it did not is looked at by itself."""
+
+    def __init__(self, error: EndlessListingError) -> None:
+        super().__init__(
+            f"the search does not end; what it showed was read ({error}). Have the site's search index rebuilt; until "
+            "then comments and attachments may be missing, or set comments=false and attachments=false"
+        )
 
 
 class Walk:
@@ -37,32 +50,46 @@ class Walk:
         clock: Callable[[], datetime] = now,
     ) -> None:
         self.groups, self.held = groups, held_contents(since)
-        self.seen: set[str] = set()
+        self.seen, self._seen_count = Parts(), 0
         self._clock, self._looked_us = clock, 0  # when the content at hand was looked at
         self._site, self._judge, self._reader = site, judge, reader
         self._unmet = 0  # of what was held when a listing began; what is new is known when it is met
         self.known = 0  # how many these were
 
     async def listed(self, spaces: Collection[SpaceRef], compare: Compare) -> AsyncIterator[Observed]:
-        """Yield what comparing each content of the spaces comes to. All of them were met when it ends."""
+        """Yield what comparing each content of the spaces comes to. All of them were met when it ends.
+
+        But for comments and attachments, where the site finds them by search alone and that does not end: a failure.
+        """
         self._unmet = self.known = len(self.held)
         for space in spaces:
             await self._judge.enter(space)
-            for listing in (self._site.contents(space), self._site.parts(space)):
-                async for item in listing:
-                    async for change in self._met(item, compare):
-                        yield change
-                    if len(self.seen) % TOLD_EVERY == 0 and (left := self._left()) is not None:
-                        yield left
+            async for change in self._compared(self._site.contents(space), compare):
+                yield change
+            try:
+                async for change in self._compared(self._site.parts(space), compare):
+                    yield change
+            except EndlessListingError as error:
+                yield ItemFailed(external_id=f"space:{space.key}", error=EndlessSearchError(error))
         self._unmet = 0
 
+    async def _compared(self, listing: AsyncIterator[object], compare: Compare) -> AsyncIterator[Observed]:
+        async for item in listing:
+            async for change in self._met(item, compare):
+                yield change
+            if self._seen_count % TOLD_EVERY == 0 and (left := self._left()) is not None:
+                yield left
+
     async def searched(self, minutes: int, spaces: Collection[SpaceRef]) -> AsyncIterator[Observed]:
-        """Yield what differs of what was edited in the last minutes."""
-        async for content_id, version in self._site.changed(minutes, spaces):
-            held = self.held.get(content_id)
-            if held is None or not held.is_of(version):
-                async for change in self.looked_at(content_id):
-                    yield change
+        """Yield what differs of what was edited in the last minutes, as far as the search shows it."""
+        try:
+            async for content_id, version in self._site.changed(minutes, spaces):
+                held = Held.of(self.held.get(content_id))
+                if held is None or not held.is_of(version):
+                    async for change in self.looked_at(content_id):
+                        yield change
+        except EndlessListingError as error:
+            yield ItemFailed(external_id=_SEARCH, error=EndlessSearchError(error))
 
     async def looked_at(self, content_id: str, listing: Listing | None = None) -> AsyncIterator[Observed]:
         """Yield what differs of one content; Deleted where it is gone, in the trash, or not connected any more.
@@ -86,7 +113,7 @@ class Walk:
         """Yield what to submit of a content. A change of access never waits for a body that cannot be read."""
         async for change in self.metadata_of_held(content, judged):
             yield change
-        held = self.held.get(content.id)
+        held = Held.of(self.held.get(content.id))
         if held is None or not held.is_of(content.version):
             async for change in self._read(content, judged):
                 yield change
@@ -98,7 +125,7 @@ class Walk:
         """
         async for change in self.access_of_held(content, judged):
             yield change
-        held = self.held.get(content.id)
+        held = Held.of(self.held.get(content.id))
         if held is None or not held.is_of(content.version):
             return
         is_now = _held(content, judged)
@@ -115,7 +142,7 @@ class Walk:
             yield group
         if judged.error is not None:
             yield ItemFailed(external_id=content.id, error=judged.error)
-        held = self.held.get(content.id)
+        held = Held.of(self.held.get(content.id))
         if held is not None and held.access != judged.token:
             kept = replace(held, access=judged.token)
             patch = DocumentPatch(access=judged.access)
@@ -130,12 +157,12 @@ class Walk:
             content = parsed(Content, item, "content")
             judged = await self._judge.judged(content)
         except PoisonError as error:
-            self.seen.add(content_id)
+            self._see(content_id)
             yield ItemFailed(external_id=content_id, error=error)
             return
         if judged is None or not self._takes(content):
             return  # what is held of it is looked at in the end
-        self.seen.add(content_id)
+        self._see(content_id)
         if self._unmet and content_id in self.held:
             self._unmet -= 1
         async for change in compare(content, judged):
@@ -169,18 +196,26 @@ class Walk:
             return
         async for group in self.groups.met(judged.groups):
             yield group
-        kept, held = _held(content, judged), self.held.get(content.id)
+        kept, held = _held(content, judged), Held.of(self.held.get(content.id))
         if held is not None and held.is_of(content.version):
             what = Patched(patch=metadata_of(what.state, links=True))
         yield self._change(content.id, what, kept)
+
+    def unseen(self) -> Iterator[str]:
+        """Yield what is held and was not met, in order. What is held may change meanwhile."""
+        return (content_id for content_id in self.held if content_id not in self.seen)
+
+    def _see(self, content_id: str) -> None:
+        self.seen[content_id] = b""
+        self._seen_count += 1
 
     def _look(self) -> None:
         self._looked_us = int(self._clock().timestamp() * 1_000_000)
 
     def _change(self, content_id: str, what: Upserted | Patched | Deleted, kept: Held | None) -> SourceChange:
-        if kept is not None:
-            self.held[content_id] = kept
         state = kept.encoded() if kept is not None else None
+        if state is not None:
+            self.held[content_id] = state
         return SourceChange(
             external_id=content_id,
             what=what,

@@ -14,6 +14,7 @@ from watchfiles.main import FileChange
 
 from connectors.filesystem.rules import RULE_FILE
 from connectors.filesystem.scan import BrokenRule, Fingerprint, FoundFile, scan
+from connectors.parts import Parts, below
 from connectors.protocol import Cursor, Deleted, ItemFailed, Left, Listing, Observed, Patched, SourceChange, Upserted
 from headwater.errors import FatalError, PoisonError
 from schemas.events.documents import DocumentPatch, DocumentState
@@ -36,6 +37,7 @@ class FilesystemConnector:
 
     root: Path
     knowledge_base: KnowledgeBaseId
+    scan: Callable[[Path, Path], Iterable[FoundFile | BrokenRule]] = scan
 
     async def check(self) -> None:
         """See the protocol."""
@@ -44,14 +46,13 @@ class FilesystemConnector:
 
     async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
         """Compare the whole tree with the cursor; only stats are read of what has not changed."""
-        known = dict(since)
-        async for change in self._compare(known, [self.root]):
+        async for change in self._compare(_known(since), [self.root]):
             yield change
 
     async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[Observed]:
         """See ItemConnector. A name that leads out of the folder is no item of it."""
         paths = await asyncio.to_thread(lambda: [self.root / name for name in external_ids if self._holds(name)])
-        async for change in self._compare(dict(since), paths):
+        async for change in self._compare(_known(since), paths):
             yield change
 
     def _holds(self, name: str) -> bool:
@@ -60,7 +61,7 @@ class FilesystemConnector:
 
     async def live(self, since: Cursor) -> AsyncIterator[Observed]:
         """Watch first, then compare once more: what changed in between is not missed."""
-        known = dict(since)
+        known = _known(since)
         watching = awatch(
             self.root,
             watch_filter=None,
@@ -87,13 +88,13 @@ class FilesystemConnector:
         paths = {Path(name) for _, name in events}
         return {path.parent if path.name == RULE_FILE else path for path in paths} or [self.root]
 
-    async def _compare(self, known: dict[str, bytes], paths: Iterable[Path]) -> AsyncIterator[Observed]:
+    async def _compare(self, known: Parts, paths: Iterable[Path]) -> AsyncIterator[Observed]:
         """Yield what differs from the cursor below these paths, and note it in `known`."""
         for start in _outermost(paths):
             prefix = "" if start == self.root else start.relative_to(self.root).as_posix()
-            seen: set[str] = set()
+            seen = Parts()
             unmet = held = 0 if prefix else len(known)
-            for number, found in enumerate(scan(self.root, start)):
+            for number, found in enumerate(self.scan(self.root, start)):
                 if number % ITEMS_BETWEEN_YIELDS == 0:
                     await asyncio.sleep(0)  # a large tree must not stop the submissions
                     if number and unmet:
@@ -101,7 +102,7 @@ class FilesystemConnector:
                 if isinstance(found, BrokenRule):
                     yield ItemFailed(external_id=found.external_id, error=found.error)
                     continue
-                seen.add(found.external_id)
+                seen[found.external_id] = b""
                 before = known.get(found.external_id)
                 unmet -= before is not None and unmet > 0
                 change = self._difference(found, before)
@@ -114,7 +115,7 @@ class FilesystemConnector:
                     "If they are really gone, remove the source"
                 )
             listing = None if prefix else Listing(name="", known=held, shown=len(seen))
-            for gone in [each for each in known if _is_at_or_below(each, prefix) and each not in seen]:
+            for gone in (each for each in _at_or_below(known, prefix) if each not in seen):
                 del known[gone]
                 yield _deletion(gone, listing)
 
@@ -183,5 +184,15 @@ def _outermost(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def _is_at_or_below(external_id: str, prefix: str) -> bool:
-    return not prefix or external_id == prefix or external_id.startswith(f"{prefix}/")
+def _known(since: Cursor) -> Parts:
+    return Parts(below(since, ""))
+
+
+def _at_or_below(known: Parts, external_id: str) -> Iterator[str]:
+    """Yield what is known of a file and of what is below a folder of this name; of the root, which has none, all."""
+    if not external_id:
+        yield from known
+        return
+    if external_id in known:
+        yield external_id
+    yield from (f"{external_id}/{name}" for name, _ in known.below(f"{external_id}/"))

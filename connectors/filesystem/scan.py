@@ -106,19 +106,9 @@ def scan(root: Path, start: Path) -> Iterator[FoundFile | BrokenRule]:
 
 
 def _walk(root: Path, folder: Path, access: Access) -> Iterator[FoundFile | BrokenRule]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:  # what lies below is not known: it must not look as if it were gone
-        raise RetryableError(
-            f"path {folder}: cannot be listed ({error.strerror}); grant the connector access. Nothing is deleted"
-        ) from error
-    for entry in entries:
-        if _is_hidden((entry.name,)) or entry.is_symlink():
-            continue
-        path = folder / entry.name
-        if entry.is_dir(follow_symlinks=False):
+    for name, is_folder in _entries(folder):
+        path = folder / name
+        if is_folder:
             below = access
             try:
                 below = folder_access(access, path / RULE_FILE)
@@ -128,6 +118,29 @@ def _walk(root: Path, folder: Path, access: Access) -> Iterator[FoundFile | Brok
             yield from _walk(root, path, below)
         elif (found := _file(root, path, access)) is not None:
             yield found
+
+
+def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
+    """Yield name, and whether it is a folder, of what is neither hidden nor a link, in order.
+
+    All is listed before the first is told: a folder that changes while it is read for minutes may leave some out.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            # Names, not entries: a million of those, each with its path, would be more than a sync may take.
+            found = sorted(
+                entry.name + ("/" if entry.is_dir(follow_symlinks=False) else "")
+                for entry in entries
+                if not _is_hidden((entry.name,)) and not entry.is_symlink()
+            )
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:  # what lies below is not known: it must not look as if it were gone
+        raise RetryableError(
+            f"path {folder}: cannot be listed ({error.strerror}); grant the connector access. Nothing is deleted"
+        ) from error
+    for name in found:
+        yield name.removesuffix("/"), name.endswith("/")
 
 
 def _file(root: Path, path: Path, access: Access) -> FoundFile | None:

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 from connectors.github.client import Seen
 from connectors.leaves import Held, Leaf, Ledger, Note, decoded
+from connectors.parts import below
 from connectors.protocol import Cursor, CursorMoved, Deleted, Listing, SourceChange
 
 REPOSITORY: Final = "r:"
@@ -72,8 +73,8 @@ def known_repositories(since: Cursor) -> frozenset[int]:
 def held_documents(since: Cursor) -> Counter[int]:
     """Return how many documents are held of each repository. Every leaf is decoded, one at a time."""
     held: Counter[int] = Counter()
-    for name, raw in since.items():
-        repository_id = name.split(":", 2)[1] if name.startswith(KINDS) else ""
+    for name, raw in (part for kind in KINDS for part in below(since, kind)):
+        repository_id = name.partition(":")[0]
         if repository_id.isdecimal():
             held[int(repository_id)] += len(decoded(raw))
     return held
@@ -96,9 +97,7 @@ class Shelf:
 
     def ledger(self, kind: str) -> Ledger:
         """Return what is held of a kind. A ledger serves one walk, or looks at single keys."""
-        prefix = f"{kind}{self._id}:"
-        parts = {name.removeprefix(prefix): raw for name, raw in self._since.items() if name.startswith(prefix)}
-        return _Counted(parts, self.met)
+        return _Counted(dict(below(self._since, f"{kind}{self._id}:")), self.met)
 
     def note(
         self, kind: str, at: tuple[Ledger, Leaf], key: str, held: Held | None, *, settled: bool
@@ -115,9 +114,10 @@ class Shelf:
 
     def forgetting(self, parts: Mapping[str, bytes | None]) -> Mapping[str, bytes | None]:
         """Return the cursor of the last deletion: nothing is left of the repository."""
-        mine = tuple(f"{kind}{self._id}:" for kind in KINDS)
-        alone = {f"{REPOSITORY}{self._id}", f"{BEGUN}{self._id}"}
-        names = [name for name in self._since if name in alone or name.startswith(mine)]
+        alone = (f"{REPOSITORY}{self._id}", f"{BEGUN}{self._id}")
+        kinds = [f"{kind}{self._id}:" for kind in KINDS]
+        names = [name for name in alone if name in self._since]
+        names += [kind + name for kind in kinds for name, _ in below(self._since, kind)]
         return _Closing(parts, dict.fromkeys(names), self._settled)
 
     def _settled(self) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import secrets as random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -26,7 +26,9 @@ from schemas.events.syncs import SyncMode, SyncRequested
 
 log = structlog.get_logger(__name__)
 
-_MAX_NAMED_BYTES: Final = 512 * 1024  # a request is one record, and a broker takes 1 MiB
+# Of one request, which is a record: a broker takes 1 MiB, and a character of a name up to four bytes.
+_MAX_NAMED: Final = 1_000
+_MAX_NAMED_BYTES: Final = 512 * 1024
 
 
 class RefusedDeliveryError(HeadwaterError):
@@ -139,14 +141,13 @@ class Receiver:
 def requests_of(work: Work, key: Key, now: datetime) -> tuple[SyncRequested, ...]:
     """Return the requests that together ask for some work; the worker makes one run of them."""
     tenant, source = key
-    if sum(len(each.encode()) for each in work.items) > _MAX_NAMED_BYTES:
-        work = work.without_names()
-    wanted = {
+    whole = {
         SyncMode.FULL: work.full,
         SyncMode.INCREMENTAL: work.changes,
         SyncMode.PERMISSIONS: work.permissions,
-        SyncMode.ITEMS: bool(work.items),
     }
+    wanted: list[tuple[SyncMode, tuple[str, ...]]] = [(mode, ()) for mode, is_wanted in whole.items() if is_wanted]
+    wanted += [(SyncMode.ITEMS, names) for names in _portions(sorted(work.items))]
     return tuple(
         SyncRequested(
             event_id=uuid4(),
@@ -156,11 +157,23 @@ def requests_of(work: Work, key: Key, now: datetime) -> tuple[SyncRequested, ...
             source=source,
             mode=mode,
             actor=None,
-            items=tuple(sorted(work.items)) if mode is SyncMode.ITEMS else (),
+            items=names,
         )
-        for mode, is_wanted in wanted.items()
-        if is_wanted
+        for mode, names in wanted
     )
+
+
+def _portions(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the names in portions that a record takes."""
+    portion, left = list[str](), _MAX_NAMED_BYTES
+    for name in names:
+        if portion and (len(portion) == _MAX_NAMED or len(name.encode()) > left):
+            yield tuple(portion)
+            portion, left = [], _MAX_NAMED_BYTES
+        portion.append(name)
+        left -= len(name.encode())
+    if portion:
+        yield tuple(portion)
 
 
 def _delivery(kind: Kind, headers: Headers) -> str:

@@ -42,6 +42,7 @@ class ConfluenceServer:
     lists_nothing: bool = False
     duplicates_pages: bool = False
     hidden: set[str] = field(default_factory=set)  # ids that the account may not view; rows stand for them all the same
+    search_never_ends: bool = False  # the same of what is searched for
     never_ends: bool = False  # contents: past the end the last page comes again, with a next one (CONFSERVER-95396)
     search_is_behind: set[str] = field(default_factory=set)  # ids that the search index does not have yet
     no_permissions: set[str] = field(
@@ -111,12 +112,15 @@ class ConfluenceServer:
         start = int(request.query.get("start", "0"))
         size = min(self.page_size, int(request.query.get("limit", "25")))
         by_links = request.path != f"{self.context}/rest/api/content"  # contents are asked for by offset
-        start = min(start, max(0, len(items) - size)) if self.never_ends and not by_links else start
+        searched = request.path == f"{self.context}/rest/api/content/search"
+        endless = self.search_never_ends if searched else self.never_ends and not by_links
+        start = min(start, max(0, len(items) - size)) if endless else start
         page = [each for each in items[start : start + size] if each.get("id") not in self.hidden]
         links = {"base": f"{self.url}{self.context}", "context": self.context}
         again = self.duplicates_pages and by_links and "again" not in request.query
-        if again or start + size < len(items) or (self.never_ends and not by_links):
-            asked = {**request.query, "start": str(start if again else start + size)}
+        if again or start + size < len(items) or endless:
+            past = int(request.query.get("start", "0")) + size
+            asked = {**request.query, "start": str(start if again else past)}
             asked = {**asked, "again": "1"} if again else {key: it for key, it in asked.items() if key != "again"}
             links["next"] = f"{self.below(request)}?{urlencode(asked)}"
         return web.json_response({"results": page, "start": start, "limit": size, "size": len(page), "_links": links})

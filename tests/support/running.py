@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from connectors.cursors import CursorStore
+from connectors.parts import Parts
 from connectors.protocol import Connector
 from connectors.runner import Runner
 from headwater.clients.kafka.records import Outgoing
@@ -21,8 +22,8 @@ class FakeCursors(CursorStore):
     def __init__(self, parts: Mapping[str, bytes] | None = None) -> None:
         self.parts: dict[str, bytes] = dict(parts or {})
 
-    async def load(self) -> dict[str, bytes]:
-        return dict(self.parts)
+    async def load(self) -> Parts:
+        return Parts(self.parts.items())
 
     async def save(self, parts: Mapping[str, bytes | None]) -> None:
         for part, value in parts.items():

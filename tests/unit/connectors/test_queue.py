@@ -84,13 +84,12 @@ def test_what_was_named_is_not_forgotten_beside_what_changed() -> None:
     assert not work_of(request(SyncMode.INCREMENTAL)).covers(work_of(request(SyncMode.ITEMS, "deleted")))
 
 
-def test_too_many_items_become_a_pass_over_what_changed() -> None:
+def test_too_many_items_become_a_look_at_everything() -> None:
     few = work_of(request(SyncMode.ITEMS, *(f"{n}" for n in range(MAX_ITEMS))))
     assert few.mode is SyncMode.ITEMS
     many = few | work_of(request(SyncMode.ITEMS, "one more"))
-    assert many == Work(changes=True, unnamed=True)
+    assert many == Work(full=True)
     assert many | work_of(request(SyncMode.ITEMS, "and another")) == many  # whatever the order of joining
-    assert few.without_names() == many
 
 
 @dataclass

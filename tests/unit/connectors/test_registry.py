@@ -9,7 +9,7 @@ import pytest
 from connectors.filesystem.connector import FilesystemConnector
 from connectors.github.connector import GithubConnector
 from connectors.objects.connector import ObjectsConnector
-from connectors.passes import passes_of
+from connectors.passes import MOST_LOOKS, passes_of
 from connectors.protocol import Cursor, SourceChange
 from connectors.registry import connect
 from connectors.secrets import secret_of
@@ -257,10 +257,23 @@ def test_what_a_connector_cannot_do_alone_is_part_of_a_wider_reading(
         assert found == names
 
 
-def test_a_listing_that_is_compared_sees_the_named_items_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "work",
+    [
+        Work(changes=True, items=frozenset("a")),
+        Work(items=frozenset(f"{n}" for n in range(MOST_LOOKS + 1))),
+        Work(full=True),
+    ],
+)
+def test_a_listing_that_is_compared_sees_the_named_items_too(tmp_path: Path, work: Work) -> None:
     connector = FilesystemConnector(root=tmp_path, knowledge_base=KnowledgeBaseId("handbook"))
-    found = passes_of(connector, Work(changes=True, items=frozenset("a")))
-    assert [each.of for each in found] == [connector.changes]
+    assert [each.of for each in passes_of(connector, work)] == [connector.changes]
+
+
+def test_items_of_a_source_that_tells_its_changes_are_looked_at_however_many() -> None:
+    work = Work(changes=True, items=frozenset(f"{n}" for n in range(MOST_LOOKS + 1)))
+    changes, items = passes_of(Able(), work)
+    assert (changes.of.__name__, items.of.func.__name__) == ("changes", "items")  # type: ignore[attr-defined]
 
 
 async def test_one_item_of_a_folder_is_looked_at_alone(tmp_path: Path) -> None:

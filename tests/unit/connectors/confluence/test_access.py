@@ -155,16 +155,11 @@ async def test_parts_of_what_is_gone_are_gone_and_of_what_cannot_be_read_nobodys
 def test_what_is_held_is_read_back_and_a_part_of_another_form_counts_as_nothing() -> None:
     held = Held(version=7, facts="f", access="a")
     noted = Held(version=7, facts="f", access="a", place="p", made_ms=12)
-    since = {
-        "c/1": held.encoded(),
-        "c/2": b"x f a",
-        "c/3": b"",
-        "listed": b"8 f a",
-        "c/4": b"9",
-        "c/5": noted.encoded(),
-    }
-    assert held_contents(since) == {"1": held, "4": Held(version=9, facts="", access=""), "5": noted}
+    assert held_contents({"c/1": b"7 f a", "listed": b"8 f a", "c/2": b""}) == {"1": b"7 f a", "2": b""}
     assert (held.encoded(), noted.encoded()) == (b"7 f a", b"7 f a p 12")
+    assert [Held.of(each.encoded()) for each in (held, noted)] == [held, noted]
+    assert Held.of(b"9") == Held(version=9, facts="", access="")
+    assert [Held.of(other) for other in (b"x f a", b"", None)] == [None, None, None]
 
 
 def test_a_group_differs_by_its_name_its_members_and_what_it_is_at_its_site() -> None:

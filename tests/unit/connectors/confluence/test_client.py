@@ -7,6 +7,7 @@ import pytest
 from connectors.confluence.client import AnswerError, Rest
 from connectors.confluence.site import quoted
 from connectors.paging import EndlessListingError
+from connectors.protocol import Deleted, ItemFailed, SourceChange, Upserted
 from headwater.clients.egress.client import Egress
 from tests.support.confluence import SPACE, confluence_source, followed
 from tests.support.egress import FakeClock, ScriptedServer, egress, reply, scripted
@@ -18,9 +19,9 @@ async def way_out() -> AsyncIterator[Egress]:
         yield opened
 
 
-def page(*ids: int, more: bool = True) -> bytes:
+def page(*ids: int, more: bool = True, at: int = 9) -> bytes:
     items = ", ".join(f'{{"id": "{each}"}}' for each in ids)
-    following = '"next": "/rest/api/content?start=9"' if more else ""
+    following = f'"next": "/rest/api/content?start={at}"' if more else ""
     return reply(200, f'{{"results": [{items}], "_links": {{{following}}}}}'.encode())
 
 
@@ -64,6 +65,36 @@ async def test_a_listing_that_does_not_end_is_not_believed(way_out: Egress, monk
             _ = [item async for item in rest(server, way_out).rows("rest/api/content")]
         with pytest.raises(EndlessListingError):
             _ = [item async for item in rest(server, way_out).pages("rest/api/content")]
+
+
+async def test_pages_that_show_nothing_new_are_not_asked_for_without_an_end(
+    way_out: Egress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.confluence.client.BARREN_PAGES", 3)
+    for ids in ((), (7,)):
+        async with scripted(*(page(*ids, at=number) for number in range(9))) as server:
+            with pytest.raises(EndlessListingError):
+                _ = [item async for item in rest(server, way_out).pages("rest/api/group")]
+            assert len(server.asked) == 3 + len(ids)
+
+
+async def test_a_search_without_an_end_is_a_failure_of_its_own_and_deletes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("connectors.confluence.client.BARREN_PAGES", 3)
+    async with confluence_source() as source:
+        top = source.wiki.write(SPACE, "Page", "text")
+        said = [source.wiki.write(SPACE, "Re: Page", f"Answer {n}", parent=top, kind="comment") for n in range(3)]
+        follower = await followed(source)
+        source.server.search_never_ends = True
+        source.wiki.edit(top, "edited")
+        source.wiki.edit(said[0], "edited too")
+        source.wiki.trash(said[1])
+        found = [each async for each in source.connector().changes(dict(follower.cursor))]
+        failed = {each.external_id for each in found if isinstance(each, ItemFailed)}
+        changed = {each.external_id: type(each.what) for each in found if isinstance(each, SourceChange)}
+        assert failed == {"search", f"space:{SPACE}"}
+        assert changed == {top: Upserted, said[0]: Upserted, said[1]: Deleted}
 
 
 async def test_a_listing_that_leads_back_to_a_page_is_not_followed_for_ever(way_out: Egress) -> None:

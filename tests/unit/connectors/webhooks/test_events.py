@@ -136,7 +136,7 @@ async def test_it_is_ready_again_before_the_next_event(sources: FakeSources) -> 
 
 async def test_a_crowd_of_events_is_one_pass(sources: FakeSources) -> None:
     stream = FakeStream([[told(n, f"x/{n}.md") for n in range(MAX_ITEMS + 1)]])
-    assert await stream.all_read(sources) == [(WIKI, "incremental", ())]
+    assert await stream.all_read(sources) == [(WIKI, "full", ())]
 
 
 async def test_nothing_is_committed_while_the_log_is_away(sources: FakeSources) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from connectors.webhooks.receiver import requests_of
-from connectors.work import MAX_ITEMS, Work, work_of
+from connectors.work import Work, work_of
 from headwater.clients.kafka.errors import KafkaUnavailableError
 from headwater.errors import FatalError, HeadwaterError
+from schemas.codec import encode
 from schemas.ids import SourceId
 from tests.support.syncing import Clock, FakeSources
 from tests.support.webhooks import SECRET, WIKI, Post, digest, signed, source
@@ -253,19 +254,17 @@ async def test_nothing_else_is_served(post: Post) -> None:
         Work(changes=True, permissions=True),
         Work(permissions=True, items=frozenset({"a", "b"})),
         Work(items=frozenset({"a"})),
+        Work(changes=True, items=frozenset(f"{n:04}" for n in range(2_500))),
+        Work(items=frozenset(f"{n:04}" + "\U0001f600" * 1_000 for n in range(300))),
     ],
 )
 def test_requests_ask_for_exactly_the_work(work: Work) -> None:
     asked = Work()
     for request in requests_of(work, WIKI, Clock().now()):
+        assert len(request.items) <= 1_000
+        assert len(encode(request)) < 600 * 1024  # a record, of which a broker takes 1 MiB
         asked |= work_of(request)
     assert asked == work
-
-
-def test_names_that_no_record_holds_become_a_pass_over_changes() -> None:
-    names = frozenset(f"{n:04}" + "x" * 1_000 for n in range(MAX_ITEMS))
-    [request] = requests_of(Work(items=names), WIKI, Clock().now())
-    assert (request.mode.value, request.items) == ("incremental", ())
 
 
 async def test_a_delivery_of_github_asks_for_what_it_names(post: Post) -> None:
