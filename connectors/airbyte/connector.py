@@ -94,11 +94,11 @@ class AirbyteConnector:
             yield broken
 
     async def _read(self, since: Cursor, full: frozenset[str]) -> AsyncIterator[Observed]:
-        rules = self._rules()
-        held = held_in(since)
-        seen = Pass(held=held, known=_by_stream(held), full=full, began_ns=time.time_ns())
-        for shared in self._reshared(seen.held, rules):  # first: it never waits for a reader that is away
+        rules, held = self._rules(), held_in(since)
+        for shared in self._reshared(held, rules):  # first: it never waits for a reader that is away
             yield shared
+        # No record is older than what was said of its document just now, however far the reader's clock is behind.
+        seen = Pass(held=held, known=_by_stream(held), full=full, began_ns=time.time_ns())
         since_states = states_for(since, set(self.settings.streams) - full)
         catalog = configured(await self._streams(), self.settings, full=full)
         async with aclosing(self.reader.read(catalog, since_states)) as messages:  # lest it live on, unheard

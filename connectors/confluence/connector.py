@@ -77,7 +77,8 @@ class ConfluenceConnector:
         """Yield what was edited since the last search, then what differs in the listing, where that is due."""
         began, last = self.clock(), moment(since, LISTED)
         every = timedelta(seconds=self.site.settings.listing_every_s)
-        due = not every or last is None or began - last >= every
+        # One that is still to come: a clock went back, or was another host's. How long ago it was is not known then.
+        due = not every or last is None or not timedelta() <= began - last < every
         walk, spaces = self._walk(since), await self._spaces()
         async for change in walk.groups.all(spaces):
             yield change

@@ -17,8 +17,8 @@ from obstore.store import LocalStore, ObjectStore
 
 from headwater.clients.egress.limits import TOO_MANY, Stated, limit_wait_s
 from headwater.clients.egress.pacing import SourceBudget
-from headwater.clients.objects import ObjectMissingError, translated
-from headwater.errors import FatalError, RetryableError
+from headwater.clients.objects import ObjectMissingError, refuses_credentials, translated
+from headwater.errors import FatalError, RetryableError, UnauthorisedError
 from headwater.ports.objects import (
     ListedObject,
     ObjectChangedError,
@@ -107,7 +107,10 @@ class ObstoreObjects:
             if isinstance(error.__cause__, exceptions.PreconditionError):
                 raise ObjectChangedError(f"{key}: changed since it was listed; it is tried again") from error
             raise
-        except FatalError as error:  # this one object: the listing was granted
+        except UnauthorisedError as error:
+            if refuses_credentials(error.__cause__):
+                raise
+            # This one object: the listing was granted.
             raise ObjectDeniedError(f"{key}: access denied; grant the right to read objects") from error
 
     async def tags(self, key: str) -> Mapping[str, str]:

@@ -13,11 +13,12 @@ from obstore import exceptions, store
 from obstore.store import ObjectStore
 from pydantic import SecretStr
 
-from headwater.errors import FatalError, PoisonError, RetryableError
+from headwater.errors import FatalError, PoisonError, RetryableError, UnauthorisedError
 
 T = TypeVar("T")
 # What the store answered to a listing is in the error's text only; other calls have exceptions of their own.
 _REFUSED: Final = re.compile(r"status code: 40[13]\b")
+_EXPIRED: Final = "<Code>AuthenticationFailed</Code>"  # Azure's 403 where a signature's time is over
 CALL_TIMEOUT_S: Final = 60.0  # one piece of at most 5 MiB, not a whole object
 # Of the options, what obstore takes apart from the store's own: mixed in, a name of these ends the process.
 CLIENT_OPTIONS: Final = frozenset(
@@ -70,18 +71,26 @@ def open_objects(url: str, options: Mapping[str, SecretStr], *, setting: str, op
 async def translated(
     call: Awaitable[T], *, what: str, options_setting: str, timeout_s: float | None = CALL_TIMEOUT_S
 ) -> T:
-    """Await a call of obstore. Raises ObjectMissingError, RetryableError or FatalError; `what` names the store."""
+    """Await a call of obstore. `what` names the store.
+
+    Raises ObjectMissingError, RetryableError, or UnauthorisedError where the store refuses.
+    """
     try:
         async with asyncio.timeout(timeout_s):
             return await call
     except (FileNotFoundError, exceptions.NotFoundError) as error:
         raise ObjectMissingError(f"{what}: not there") from error
     except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-        raise FatalError(f"{what}: access refused; check {options_setting}") from error
+        raise UnauthorisedError(f"{what}: access refused; check {options_setting}") from error
     except (exceptions.BaseError, TimeoutError, OSError) as error:
         if _REFUSED.search(str(error)):
-            raise FatalError(f"{what}: access refused; check {options_setting}") from error
+            raise UnauthorisedError(f"{what}: access refused; check {options_setting}") from error
         raise RetryableError(f"{what}: {type(error).__name__}; is it reachable, is there space left?") from error
+
+
+def refuses_credentials(error: BaseException | None) -> bool:
+    """Say whether what obstore raised refuses whoever asks, and not this one object: they have expired in between."""
+    return isinstance(error, exceptions.UnauthenticatedError) or _EXPIRED in str(error)
 
 
 async def list_objects(

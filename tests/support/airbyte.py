@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,6 +15,7 @@ from connectors.airbyte.settings import AirbyteSettings
 from connectors.protocol import Connector, Cursor, Observed, SourceChange, Upserted
 from headwater.settings import ReaderProgram
 from schemas.ids import KnowledgeBaseId
+from tests.support.troubles import DATES_BACK
 
 PROGRAM: Final = ReaderProgram(
     # Without packages and site: an interpreter that starts in a few hundredths of a second.
@@ -40,6 +42,9 @@ class ReaderSource:
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     shares: dict[str, tuple[str, ...]] = field(default_factory=dict)
     breaks_after: int | None = None
+    repeats: bool = False
+    ahead_s: float = 0.0
+    expired: bool = False
     _acts: dict[str, Callable[[], None]] = field(default_factory=dict)
     _catalog: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # of the program, not of what it reads
     _aside: dict[str, dict[str, Any]] | None = None
@@ -61,7 +66,7 @@ class ReaderSource:
 
     def write(self) -> Path:
         """Write the world as the reader finds it: it lists first, and then reads what it has listed."""
-        listed = dict(self.items)
+        listed, in_mid_sync = dict(self.items), bool(self._acts)
         for name, act in list(self._acts.items()):
             del self._acts[name]
             act()
@@ -69,8 +74,32 @@ class ReaderSource:
             listed[name] = self.items.get(name, {**listed[name], "body": None})
         path = self.folder / "world.json"
         items = [] if self._aside is not None else list(listed.values())
-        path.write_text(json.dumps({"items": items, "breaks_after": self.breaks_after, "token": TOKEN}))
+        world = {
+            "items": items,
+            "token": TOKEN,
+            "breaks_after": self.breaks_after,
+            "repeats": self.repeats,
+            "ahead_s": self.ahead_s,
+            "refuses_after": None if not self.expired else 4 if in_mid_sync else 0,
+        }
+        path.write_text(json.dumps(world))
         return path
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        return {DATES_BACK: "what is new is for the reader to say: its state is given back to it as it was"}
+
+    def repeat_items(self) -> None:
+        self.repeats = True
+
+    def set_clock(self, ahead: timedelta) -> None:
+        self.ahead_s = ahead.total_seconds()
+
+    def expire(self) -> None:
+        self.expired = True
+
+    def renew(self) -> None:
+        self.expired = False
 
     def put(self, name: str, text: str) -> None:
         self.items[name] = {"id": name, "name": name.upper(), "body": text, "number": next(self._numbers)}

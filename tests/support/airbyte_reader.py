@@ -22,8 +22,8 @@ def status(what: str) -> None:
     say("TRACE", trace={"type": "STREAM_STATUS", "emitted_at": time.time() * 1000, "stream_status": stream})
 
 
-def record(data: dict[str, Any]) -> None:
-    say("RECORD", record={"stream": STREAM, "data": data, "emitted_at": int(time.time() * 1000)})
+def record(data: dict[str, Any], ahead_s: float) -> None:
+    say("RECORD", record={"stream": STREAM, "data": data, "emitted_at": int((time.time() + ahead_s) * 1000)})
 
 
 def state(number: int) -> None:
@@ -46,22 +46,32 @@ def discover() -> None:
     )
 
 
+def fail(message: str, kind: str) -> None:
+    """End in the middle."""
+    error = {"message": message, "failure_type": kind}
+    say("TRACE", trace={"type": "ERROR", "emitted_at": 0, "error": error})
+    status("INCOMPLETE")
+    sys.stdout.flush()
+    sys.exit(1)
+
+
 def read(world: dict[str, Any], incremental: bool, since: int) -> None:
     """Say the items, in incremental mode those of a number above the state's, and the state after every second."""
     status("STARTED")
     items = sorted(world["items"], key=lambda item: item["number"]) if incremental else world["items"]
-    for count, item in enumerate(each for each in items if each["number"] > since):
+    told = [each for each in items if each["number"] > since]
+    if world.get("repeats"):
+        told = [each for start in range(0, len(told), 2) for each in told[start : start + 2] * 2]
+    for count, item in enumerate(told):
+        if count == world.get("refuses_after"):
+            fail("HTTP Status Code: 401. The token has expired", "config_error")
         if item.get("gone") and not incremental:
             continue
-        record({name: value for name, value in item.items() if name != "number"})
+        record({name: value for name, value in item.items() if name != "number"}, world.get("ahead_s", 0.0))
         if count % 2:
             state(item["number"])
         if count + 1 == world.get("breaks_after"):
-            error = {"message": "the wiki is away", "failure_type": "transient_error"}
-            say("TRACE", trace={"type": "ERROR", "emitted_at": 0, "error": error})
-            status("INCOMPLETE")
-            sys.stdout.flush()
-            sys.exit(1)
+            fail("the wiki is away", "transient_error")
     state(max([since, *(item["number"] for item in items)]))
     status("COMPLETE")
 

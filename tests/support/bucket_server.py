@@ -55,6 +55,7 @@ class BucketServer:
     lists_nothing: bool = False
     lists_backwards: bool = False  # each page, as a store that has no order
     skew: timedelta = timedelta()  # of its clock to the client's
+    expired: bool = False  # the credentials
     on_read: Callable[[str], None] | None = None  # before an object is answered
     _clock: datetime = BEGUN
 
@@ -70,11 +71,19 @@ class BucketServer:
         secret = {"secret_access_key": CREDENTIALS.secret_access_key}
         return {name: SecretStr(value) for name, value in plain.items()} | secret
 
-    def put(self, key: str, content: bytes, *, etag: str | None = None, storage_class: str = "STANDARD") -> None:
-        """Store a new version."""
+    def put(
+        self,
+        key: str,
+        content: bytes,
+        *,
+        etag: str | None = None,
+        storage_class: str = "STANDARD",
+        ago: timedelta = timedelta(),
+    ) -> None:
+        """Store a new version, which it dates back by `ago`."""
         self._clock += timedelta(seconds=1)
         digest = f'"{etag or hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
-        version = Version(content=content, modified_at=self._clock, etag=digest, storage_class=storage_class)
+        version = Version(content=content, modified_at=self._clock - ago, etag=digest, storage_class=storage_class)
         self.versions.setdefault(key, []).append(version)
 
     def delete(self, key: str) -> None:
@@ -125,6 +134,8 @@ class BucketServer:
     def _refused(self, method: str, request: web.Request) -> web.Response | None:
         if self.answers.get(method):
             return _error(*self.answers[method].pop(0))
+        if self.expired:
+            return _error(403, "ExpiredToken")
         if method in self.denied:
             return _error(403, "AccessDenied")
         stamp = request.headers["x-amz-date"]

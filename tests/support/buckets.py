@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Generic, Protocol
+from datetime import timedelta
+from typing import Final, Generic, Protocol
 
 import httpx
 import yaml
@@ -19,8 +19,6 @@ from headwater.clients.egress.client import open_egress
 from headwater.clients.listed_objects import ObstoreObjects
 from headwater.clients.objects import open_objects
 from headwater.clients.s3.client import S3Objects
-from headwater.errors import RetryableError
-from headwater.ports.objects import ListedObject
 from headwater.retry import RetryPolicy
 from headwater.settings import EgressSettings
 from schemas.ids import KnowledgeBaseId
@@ -45,6 +43,9 @@ class Bucket(Protocol):
     name: str
     fails_after_pages: int | None
     lists_nothing: bool
+    duplicates_pages: bool
+    skew: timedelta
+    expired: bool
     on_read: Callable[[str], None] | None
 
     @property
@@ -53,7 +54,7 @@ class Bucket(Protocol):
     @property
     def requests(self) -> Sequence[str]: ...
 
-    def put(self, key: str, content: bytes) -> None: ...
+    def put(self, key: str, content: bytes, *, ago: timedelta = ...) -> None: ...
 
     def delete(self, key: str) -> None: ...
 
@@ -68,10 +69,13 @@ B = TypeVar("B", bound=Bucket, default=BucketServer)
 class BucketSource(Generic[B]):
     """Implements SourceHarness on a bucket; access by the rules object at the prefix."""
 
+    lacks: Final[Mapping[str, str]] = {}
+
     def __init__(self, server: B, http: httpx.AsyncClient) -> None:
         self.server, self._http = server, http
         self.shares: dict[str, tuple[str, ...]] = {}
         self.limits: dict[str, object] = {}  # settings from now on
+        self.policy = ONCE  # of what is tried again
         self._acts: dict[str, Callable[[], None]] = {}
         server.on_read = self._about_to_read
 
@@ -91,11 +95,26 @@ class BucketSource(Generic[B]):
     def connector(self) -> ObjectsConnector:
         settings = self.settings
         credentials = s3_credentials(settings)
-        objects = S3Objects(self._http, s3_bucket(settings), credentials, policy=ONCE)
+        objects = S3Objects(self._http, s3_bucket(settings), credentials, policy=self.policy)
         return ObjectsConnector(objects=objects, settings=settings, knowledge_base=KnowledgeBaseId("files"))
 
     def put(self, name: str, text: str) -> None:
         self.server.put(PREFIX + name, text.encode())
+
+    def put_late(self, name: str, text: str) -> None:
+        self.server.put(PREFIX + name, text.encode(), ago=timedelta(days=1))  # a listing is compared, whatever it dates
+
+    def repeat_items(self) -> None:
+        self.server.duplicates_pages = True
+
+    def set_clock(self, ahead: timedelta) -> None:
+        self.server.skew = ahead
+
+    def expire(self) -> None:
+        self.server.expired = True
+
+    def renew(self) -> None:
+        self.server.expired = False
 
     def rename(self, old: str, new: str) -> None:
         content = self.server.current()[PREFIX + old].content
@@ -179,78 +198,6 @@ class CloudSource(BucketSource):
             settings=settings,
             knowledge_base=KnowledgeBaseId("files"),
         )
-
-
-class CountingObjects(ObstoreObjects):
-    """obstore, with a hook before an object is read, and listings that break."""
-
-    def __init__(self, folder: Path) -> None:
-        url = f"file:{folder}"
-        super().__init__(
-            open_objects(url, {}, setting="url", options_setting="options"), url=url, options_setting="options"
-        )
-        self.reads: list[str] = []
-        self.acts: dict[str, Callable[[], None]] = {}
-        self.breaks = self.empty = False
-
-    async def pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
-        async for page in super().pages(prefix):
-            if not self.empty:
-                yield page[:2] if self.breaks else page
-            if self.breaks:
-                raise RetryableError("broken on purpose")
-
-    async def read(self, listed: ListedObject) -> AsyncIterator[bytes]:
-        self.reads.append(listed.key)
-        self.acts.pop(listed.key, lambda: None)()
-        async for piece in super().read(listed):
-            yield piece
-
-
-class FolderBucketSource:
-    """Implements SourceHarness on obstore's store of a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.objects = folder, CountingObjects(folder)
-        self.shares: dict[str, tuple[str, ...]] = {}
-        self.break_listing = lambda: setattr(self.objects, "breaks", True)
-        self.empty_listing = lambda: setattr(self.objects, "empty", True)
-
-    @property
-    def downloads(self) -> int:
-        return sum(not key.startswith(".headwater") for key in self.objects.reads)
-
-    def connector(self) -> ObjectsConnector:
-        settings = ObjectsSettings(url=f"file:{self.folder}")
-        return ObjectsConnector(objects=self.objects, settings=settings, knowledge_base=KnowledgeBaseId("files"))
-
-    def put(self, name: str, text: str) -> None:
-        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (self.folder / name).write_text(text)
-
-    def rename(self, old: str, new: str) -> None:
-        (self.folder / old).rename(self.folder / new)
-
-    def delete(self, name: str) -> None:
-        (self.folder / name).unlink()
-
-    def share(self, name: str, readers: Sequence[str]) -> None:
-        self.shares[name] = tuple(readers)
-        prefixes = {each: {"readers": list(its)} for each, its in self.shares.items()}
-        self.put(RULES_KEY, yaml.safe_dump({"prefixes": prefixes}))
-
-    def before_read(self, name: str, act: Callable[[], None]) -> None:
-        self.objects.acts[name] = act
-
-    def mend(self) -> None:
-        self.objects.breaks = self.objects.empty = False
-
-    def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
-        names = [path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*.md")]
-        return {name: ((self.folder / name).read_text(), self.shares.get(name, ())) for name in names}
-
-    def name_of(self, external_id: str) -> str:
-        return external_id
 
 
 @asynccontextmanager

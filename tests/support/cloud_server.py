@@ -37,7 +37,15 @@ class GoogleServer(BucketServer):
         self.requests.append(f"{method} {asked['prefix'] if method == 'LIST' else key}")
         if self.answers.get(method):
             return web.Response(status=self.answers[method].pop(0)[0])
+        if self.expired:
+            return self._expired()
         return self._list(asked) if method == "LIST" else self._object(request, key)
+
+    def _expired(self) -> web.Response:
+        """Refuse a token whose hour is over."""
+        code, said = "AuthenticationRequired", "Authentication required."
+        text = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>{said}</Message></Error>'
+        return web.Response(status=401, text=text, content_type="application/xml")
 
 
 class AzureServer(GoogleServer):
@@ -106,12 +114,28 @@ class AzureServer(GoogleServer):
         current = {} if self.lists_nothing else self.current()
         prefix, delimiter = asked["prefix"], asked.get("delimiter", "")
         names = {listed_as(key, prefix, delimiter) for key in current if key.startswith(prefix)}
-        left = sorted(name for name in names if name > asked.get("marker", ""))
+        label, _, after = asked.get("marker", "").partition(":")
+        left = sorted(name for name in names if name > after)
         page = left[: self.page_size]
-        marker = escape(page[-1]) if len(page) < len(left) else ""
+        if self.duplicates_pages and label != "again" and page:
+            marker = f"again:{after}"  # the same page once more
+        else:
+            marker = f"on:{page[-1]}" if len(page) < len(left) else ""
         blobs = "".join(self._blob(name, current.get(name)) for name in page)
-        body = f"<EnumerationResults><Blobs>{blobs}</Blobs><NextMarker>{marker}</NextMarker></EnumerationResults>"
+        on = f"<NextMarker>{escape(marker)}</NextMarker>"
+        body = f"<EnumerationResults><Blobs>{blobs}</Blobs>{on}</EnumerationResults>"
         return web.Response(text=f'<?xml version="1.0" encoding="utf-8"?>{body}', content_type="application/xml")
+
+    def _expired(self) -> web.Response:
+        """Refuse a shared access signature whose time is over: with 403, as what is not granted."""
+        said = "Server failed to authenticate the request."
+        detail = "Signature not valid in the specified time frame"
+        text = (
+            f"<Error><Code>AuthenticationFailed</Code><Message>{said}</Message>"
+            f"<AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail></Error>"
+        )
+        headers = {"x-ms-error-code": "AuthenticationFailed"}
+        return web.Response(status=403, text=text, headers=headers, content_type="application/xml")
 
     def _blob(self, name: str, version: Version | None) -> str:
         if version is None:

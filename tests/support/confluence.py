@@ -2,10 +2,11 @@
 
 import html
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from pydantic import SecretStr
 
@@ -95,6 +96,8 @@ def _plainly(change: Observed) -> Observed:
 class ConfluenceSource:
     """Implements SourceHarness on a site of one space."""
 
+    lacks: Final[Mapping[str, str]] = {}
+
     def __init__(self, server: ConfluenceServer, way_out: Egress) -> None:
         self.server, self.wiki, self._way_out = server, server.wiki, way_out
         self.settings: dict[str, Any] = {}
@@ -120,6 +123,24 @@ class ConfluenceSource:
             found = self.wiki.write(SPACE, name, html.escape(text))
             self._titles[found] = name
             self.share(name, self._readers[name]) if name in self._readers else self.server.no_permissions.add(found)
+
+    def put_late(self, name: str, text: str) -> None:
+        self.put(name, text)
+        found = self._id(name)
+        assert found is not None
+        self.wiki.pieces[found].modified_at = self.wiki.now() - timedelta(minutes=14)  # `overlap_minutes` are 15
+
+    def repeat_items(self) -> None:
+        self.server.duplicates_pages = True
+
+    def set_clock(self, ahead: timedelta) -> None:
+        self.wiki.skew = ahead
+
+    def expire(self) -> None:
+        self.server.expires_after = 0
+
+    def renew(self) -> None:
+        self.server.expires_after = None
 
     def rename(self, old: str, new: str) -> None:
         found = self._id(old)

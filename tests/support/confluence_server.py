@@ -173,7 +173,7 @@ class ConfluenceServer:
         named = re.findall(r'"([^"]*)"', spaces[1]) if spaces else list(self.wiki.spaces)
         shown = [each for each in indexed if each.kind in kinds[1].split(", ") and each.space in named]
         if minutes:
-            since = self.wiki.clock.now() - timedelta(minutes=int(minutes[1]))
+            since = self.wiki.now() - timedelta(minutes=int(minutes[1]))
             shown = sorted((each for each in shown if each.modified_at >= since), key=lambda each: each.modified_at)
         return shown
 

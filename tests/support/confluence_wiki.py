@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 
 from tests.support.egress import FakeClock
@@ -63,6 +63,7 @@ class Wiki:
     spaces: dict[str, Space] = field(default_factory=dict)
     pieces: dict[str, Piece] = field(default_factory=dict)
     anonymous: bool = False  # the site's own switch: without it no space is open
+    skew: timedelta = timedelta()  # of its clock to the connector's
     _ids: Iterator[int] = field(default_factory=lambda: count(1001))
 
     def write(self, space: str, title: str, body: str, *, parent: str | None = None, kind: str = "page") -> str:
@@ -151,6 +152,10 @@ class Wiki:
                 return found
             found |= outer
 
+    def now(self) -> datetime:
+        """Return the time at the site."""
+        return self.clock.now() + self.skew
+
     def may_view(self, user: str | None, piece_id: str) -> bool:
         """Decide as Confluence does; None is somebody without an account."""
         if not self.alive(piece_id):
@@ -178,4 +183,4 @@ class Wiki:
 
     def _passed(self) -> datetime:
         self.clock.passed_s += 1
-        return self.clock.now()
+        return self.now()

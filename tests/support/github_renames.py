@@ -50,6 +50,7 @@ class MortalFollower(OrganisationFollower):
         """Look again after a kill, and see that all is as it should be."""
         self.saves = None
         await self.follow()
+        assert isinstance(self.source, OrganisationSource)
         assert self.view() == self.source.truth()
         assert not self.stale
         changes = await self.follow()

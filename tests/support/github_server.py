@@ -55,6 +55,7 @@ class GithubServer:
     stands_still: str | None = None  # a pattern of paths, or a query's name: each page is the first, and none the last
     cursor_of_all: str | None = "same"  # of such pages of GraphQL
     token: str = TOKEN
+    expired: bool = False  # whatever is shown
     app: FakeApp = field(default_factory=FakeApp)
     _by_app: bool = False  # the request that is answered shows a token of the app
 
@@ -124,6 +125,8 @@ class GithubServer:
         return web.Response(text=told, content_type="application/json")
 
     def _admits(self, authorization: str, path: str) -> bool:
+        if self.expired:
+            return False
         if path.startswith("/app/") or path.endswith("/installation"):
             return self.app.is_signed(authorization, self.state.now)
         if path.endswith(WIKI):

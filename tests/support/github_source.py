@@ -1,9 +1,9 @@
 """GitHub as a source of the connectors' suite: an item is a repository with one file, for access is a repository's."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 from urllib.parse import quote
 
 from pydantic import SecretStr
@@ -22,6 +22,7 @@ from tests.support.github_app import pem
 from tests.support.github_server import TOKEN, GithubServer, github_server
 from tests.support.github_state import ORGANISATION, FakeDiscussion, FakeIssue, FakeRelease, GithubState, Repo
 from tests.support.sources import Follower
+from tests.support.troubles import DATES_BACK
 
 PATH = "docs/doc.md"
 USERS = {"ann-hub": "ann", "lea-hub": "lea", "bob-hub": "bob"}
@@ -33,6 +34,7 @@ class GithubSource:
     """Implements SourceHarness on a fake server. `settings` hold from now on."""
 
     shares_by_group: Final = True
+    lacks: ClassVar[Mapping[str, str]] = {DATES_BACK: "files are compared by the ids of commits, whatever their dates"}
 
     def __init__(self, server: GithubServer, opened: Egress, clock: FakeClock) -> None:
         self.server, self.clock, self.egress = server, clock, opened
@@ -137,6 +139,19 @@ class GithubSource:
     def mend(self) -> None:
         self.server.fails_after_pages, self.server.lists_nothing = None, False
 
+    def repeat_items(self) -> None:
+        self.server.duplicates_items = True
+
+    def set_clock(self, ahead: timedelta) -> None:
+        self.state.now += ahead
+        self.skew -= ahead
+
+    def expire(self) -> None:
+        self.server.expired = True
+
+    def renew(self) -> None:
+        self.server.expired = False
+
     def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         return {
             self._names[repo.id]: (self._read(repo).decode(), self.readers(repo)) for repo in self.state.repos.values()
@@ -193,6 +208,40 @@ class WikiSource(GithubSource):
 
     def _read(self, repo: Repo) -> bytes:
         return repo.wiki.files()[PATH]
+
+
+class IssueSource(GithubSource):
+    """The same, where an item is an issue of the one repository, which is public: for what is asked for by time."""
+
+    lacks: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, server: GithubServer, opened: Egress, clock: FakeClock) -> None:
+        super().__init__(server, opened, clock)
+        self._repo = server.state.add_repo("talk", visibility="public")
+
+    def share(self, name: str, readers: Sequence[str]) -> None:
+        assert tuple(readers) == ("everyone",), "issues are shared as their repository is"
+
+    def put(self, name: str, text: str) -> None:
+        if (issue := self._issue(name)) is not None:
+            self.state.edit(issue, text)
+        else:
+            self.state.new_issue(self._repo, name, text)
+
+    def put_late(self, name: str, text: str) -> None:
+        self.put(name, text)
+        issue = self._issue(name)
+        assert issue is not None
+        issue.updated_at = self.state.now - timedelta(seconds=118)  # two minutes, and what was seen is a second old
+
+    def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        return {issue.title: (_written(issue), ("everyone",)) for issue in self._repo.issues.values()}
+
+    def name_of(self, external_id: str) -> str:
+        return self._repo.issues[int(external_id.rpartition("/")[2])].title
+
+    def _issue(self, name: str) -> FakeIssue | None:
+        return next((each for each in self._repo.issues.values() if each.title == name), None)
 
 
 class OrganisationSource(GithubSource):

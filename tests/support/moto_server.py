@@ -9,9 +9,10 @@ therefore left to `bucket_server`:
 import itertools
 import json
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, unquote, urlencode
@@ -38,6 +39,7 @@ MIN_PART_BYTES: Final = 5 * 1024 * 1024  # of an upload in parts, but for the la
 _PARTITION: Final = "aws"
 _NOTHING_CHECKED: Final = float("inf")
 _EMPTY: Final = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+_LISTING: Final = b"<ListBucketResult"
 _OF_GOOGLE: Final = "HTTP_X_GOOG_"
 _NUMBERS: Final = itertools.count()
 
@@ -55,14 +57,28 @@ class Door:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         for name in [each for each in environ if each.startswith(_OF_GOOGLE)]:
             environ[f"HTTP_X_AMZ_{name.removeprefix(_OF_GOOGLE)}"] = environ.pop(name)
-        answer = None
-        if self.bucket is not None and "Botocore" not in environ.get("HTTP_USER_AGENT", ""):
-            answer = self.bucket.answer_instead(environ["REQUEST_METHOD"], environ["RAW_URI"])
+        bucket = self.bucket
+        if bucket is None or "Botocore" in environ.get("HTTP_USER_AGENT", ""):
+            return self._app(environ, start_response)
+        answer = bucket.answer_instead(environ["REQUEST_METHOD"], environ["RAW_URI"])
+        if answer is None and bucket.duplicates_pages and "list-type" in environ["QUERY_STRING"]:
+            answer = self._page(environ, bucket)
         if answer is None:
             return self._app(environ, start_response)
         status, content = answer
         start_response(status, [("Content-Type", "application/xml")])
         return [content]
+
+    def _page(self, environ: "WSGIEnvironment", bucket: "MotoBucket") -> tuple[str, bytes]:
+        """Ask for a page of a listing; it will come once more."""
+        told: list[str] = []
+
+        def start(status: str, *_: object) -> Callable[[bytes], object]:
+            told.append(status)
+            return lambda content: None
+
+        content = b"".join(self._app(environ, start))
+        return told[0], bucket.twice(content) if _LISTING in content else content
 
 
 class MotoServer:
@@ -134,16 +150,21 @@ class MotoBucket:
         self.requests: list[str] = []  # of the product: METHOD key?operation, LIST prefix, TAGS key
         self.on_read: Callable[[str], None] | None = None  # before an object is answered
         self.fails_after_pages: int | None = None
-        self.lists_nothing = False
+        self.lists_nothing = self.duplicates_pages = self.expired = False
+        self.skew = timedelta()  # of its clock to the client's
+        self._pages: dict[str, bytes] = {}  # of listings, by the token that shows each once more
         self._tags: dict[str, Mapping[str, str]] = {}
 
     def answer_instead(self, method: str, target: str) -> tuple[str, bytes] | None:
         """Note a request; return status and content where the server shall not be asked."""
         path, _, query = target.partition("?")
         key, asked = unquote(path.removeprefix(f"/{self.name}").removeprefix("/")), parse_qs(query, True)
+        if self.expired:
+            return "403 Forbidden", b"" if method == "HEAD" else b"<Error><Code>ExpiredToken</Code></Error>"
         if "list-type" in asked:
             self.requests.append(f"LIST {asked.get('prefix', [''])[0]}")
-            return self._listing_instead()
+            again = self._pages.pop(asked.get("continuation-token", [""])[0], None)
+            return self._listing_instead() if again is None else ("200 OK", again)
         if "tagging" in asked:
             self.requests.append(f"TAGS {key}")
             return None
@@ -159,6 +180,14 @@ class MotoBucket:
         if self.fails_after_pages is not None:
             self.fails_after_pages -= 1
         return ("200 OK", _EMPTY) if self.lists_nothing else None
+
+    def twice(self, page: bytes) -> bytes:
+        """Keep a page of a listing; return it with a token that leads to it once more."""
+        token = f"again{next(_NUMBERS)}"
+        self._pages[token] = page
+        page = re.sub(rb"<NextContinuationToken>.*?</NextContinuationToken>", b"", page)
+        on = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>"
+        return re.sub(rb"<IsTruncated>\w+</IsTruncated>", on.encode(), page)
 
     @property
     def options(self) -> dict[str, SecretStr]:
@@ -178,8 +207,8 @@ class MotoBucket:
             secret["session_token"] = credentials.session_token
         return {name: SecretStr(value) for name, value in plain.items()} | secret
 
-    def put(self, key: str, content: bytes, *, storage_class: str = "STANDARD") -> None:
-        """Store a new version, with the key's tags: tags belong to a version."""
+    def put(self, key: str, content: bytes, *, storage_class: str = "STANDARD", ago: timedelta = timedelta()) -> None:
+        """Store a new version, with the key's tags: tags belong to a version. It is dated back by `ago`."""
         self.server.s3.put_object(
             Bucket=self.name,
             Key=key,
@@ -187,6 +216,7 @@ class MotoBucket:
             StorageClass=storage_class,
             Tagging=urlencode(self._tags.get(key, {})),
         )
+        self._stored.getlist(key)[-1].last_modified += self.skew - ago
 
     def put_parts(self, key: str, parts: Sequence[bytes]) -> None:
         """Store a new version in parts; all but the last have MIN_PART_BYTES or more."""

@@ -15,6 +15,8 @@ from aiohttp import web
 from tests.support.corpora import corpus
 
 GITHUB: Final = "https://api.github.com"
+CODELOAD: Final = "https://codeload.github.com"
+RECORDINGS: Final = "api/github-octokit"
 # Of the connection, and of the body as it was on the wire.
 _ITS_OWN: Final = {
     "connection",
@@ -34,10 +36,13 @@ class Replay:
     exchanges: dict[str, list[dict[str, Any]]]
     url: str = ""
     not_modified: int = 0
+    authorised: list[str] = field(default_factory=list)  # paths that were asked for with a credential
     unrecorded: list[str] = field(default_factory=list)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request."""
+        if "Authorization" in request.headers:
+            self.authorised.append(request.raw_path)
         exchanges = self.exchanges.get(request.raw_path)
         if not exchanges:
             self.unrecorded.append(request.raw_path)
@@ -45,23 +50,31 @@ class Replay:
         said = exchanges.pop(0) if len(exchanges) > 1 else exchanges[0]
         raw = said["rawHeaders"]
         headers = {
-            name: value.replace(GITHUB, self.url)
+            name: value.replace(GITHUB, self.url).replace(CODELOAD, self.url.replace("github", "codeload"))
             for name, value in zip(raw[::2], raw[1::2], strict=True)
             if name.lower() not in _ITS_OWN
         }
         if said["status"] == 200 and request.headers.get("If-None-Match") == headers.get("ETag"):
             self.not_modified += 1
             return web.Response(status=304, headers=headers)
+        if isinstance(said["response"], str):
+            return web.Response(text=said["response"], status=said["status"], headers=headers)
         return web.json_response(said["response"], status=said["status"], headers=headers)
+
+
+def recorded(recording: str) -> list[dict[str, Any]]:
+    """Return the exchanges of a recording: method, path, status, headers, and what was answered."""
+    raw = (corpus(RECORDINGS) / "api.github.com" / recording / "raw-fixture.json").read_text()
+    exchanges: list[dict[str, Any]] = json.loads(raw)
+    return exchanges
 
 
 @asynccontextmanager
 async def replayed(*recordings: str) -> AsyncIterator[Replay]:
-    """Serve these recordings on a free port of loopback; `github.test` leads there."""
+    """Serve these recordings on a free port of loopback; `github.test` and `codeload.test` lead there."""
     exchanges: dict[str, list[dict[str, Any]]] = {}
     for recording in recordings:
-        raw = (corpus("api/github-octokit") / "api.github.com" / recording / "raw-fixture.json").read_text()
-        for each in json.loads(raw):
+        for each in recorded(recording):
             if each["method"] == "get":
                 exchanges.setdefault(each["path"], []).append(each)
     replay = Replay(exchanges)

@@ -26,7 +26,19 @@ from schemas.events.documents import Access, AttributeValue, Link
 from schemas.ids import Principal
 
 
-class SourceHarness(Protocol):
+class Followed(Protocol):
+    """A source that somebody follows."""
+
+    def connector(self) -> Connector:
+        """Return a connector that knows nothing of earlier ones."""
+        ...
+
+    def name_of(self, external_id: str) -> str:
+        """Return the name that a test gave an item."""
+        ...
+
+
+class SourceHarness(Followed, Protocol):
     """What a test does to a source. Items have a name, a text and readers of their own; a name is `folder/name.md`."""
 
     @property
@@ -34,8 +46,9 @@ class SourceHarness(Protocol):
         """How many contents were opened so far."""
         ...
 
-    def connector(self) -> Connector:
-        """Return a connector that knows nothing of earlier ones."""
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        """Which of `troubles` mean nothing for this source, and why. For all others there are the hooks."""
         ...
 
     def put(self, name: str, text: str) -> None:
@@ -70,10 +83,6 @@ class SourceHarness(Protocol):
         """Return, by name, text and readers as they are."""
         ...
 
-    def name_of(self, external_id: str) -> str:
-        """Return the name that a test gave an item."""
-        ...
-
 
 @runtime_checkable
 class SharesByGroup(Protocol):
@@ -99,7 +108,7 @@ class Document:
 class Follower:
     """Submits as the runner does and admits as admission does; a `batch` of changes is read before any is noted."""
 
-    source: SourceHarness
+    source: Followed
     batch: int = 1
     cursor: dict[str, bytes] = field(default_factory=dict)
     documents: dict[str, Document] = field(default_factory=dict)

@@ -1,13 +1,13 @@
 """A source in memory for the contract suite. A real connector's is a server that speaks the source's API."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from docs.templates.connector.client import Page
 from docs.templates.connector.connector import TemplateConnector
-from headwater.errors import PoisonError, RetryableError
+from headwater.errors import PoisonError, RetryableError, UnauthorisedError
 from schemas.ids import KnowledgeBaseId
 
 EPOCH = datetime(2026, 3, 2, tzinfo=UTC)
@@ -31,7 +31,15 @@ class MemorySource:
     downloads: int = 0
     shown: int | None = None  # how much of a listing is shown
     fails: bool = False
+    repeats: bool = False
+    expired: bool = False
+    now: datetime = EPOCH
     _versions: "count[int]" = field(default_factory=lambda: count(1))
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        """Nothing. What means nothing for your source is left out here, with the reason."""
+        return {}
 
     def connector(self) -> TemplateConnector:
         return TemplateConnector(pages=self, knowledge_base=KnowledgeBaseId("wiki"))
@@ -40,13 +48,15 @@ class MemorySource:
         """Nothing can be missing."""
 
     async def listing(self) -> AsyncIterator[Page]:
-        for name in sorted(self.pages)[: self.shown]:
+        self._admit()
+        for name in sorted(self.pages)[: self.shown] * (2 if self.repeats else 1):
             if name in self.pages:
                 yield self.pages[name][0]
         if self.fails:
             raise ListingBrokenError("the source ended the listing")
 
     async def read(self, page: Page) -> AsyncIterator[bytes]:
+        self._admit()
         self.downloads += 1
         if act := self.acts.pop(page.page_id, None):
             act()
@@ -55,15 +65,36 @@ class MemorySource:
             raise OtherVersionError(f"{page.page_id}: is not as it was listed")
         yield text.encode()
 
+    def _admit(self) -> None:
+        if self.expired:
+            raise UnauthorisedError("secrets.token: has expired")
+
     def put(self, name: str, text: str) -> None:
         page = Page(
             page_id=name,
             title=name,
             version=next(self._versions),
-            changed_at=EPOCH,
+            changed_at=self.now,
             readers=self.shares.get(name, ()),
         )
         self.pages[name] = (page, text)
+
+    def put_late(self, name: str, text: str) -> None:
+        self.put(name, text)
+        page, _ = self.pages[name]
+        self.pages[name] = (replace(page, changed_at=self.now - timedelta(days=1)), text)
+
+    def repeat_items(self) -> None:
+        self.repeats = True
+
+    def set_clock(self, ahead: timedelta) -> None:
+        self.now = EPOCH + ahead
+
+    def expire(self) -> None:
+        self.expired = True
+
+    def renew(self) -> None:
+        self.expired = False
 
     def rename(self, old: str, new: str) -> None:
         _, text = self.pages.pop(old)

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
-from headwater.errors import FatalError, HeadwaterError, RetryableError
+from headwater.errors import FatalError, HeadwaterError, RetryableError, UnauthorisedError
 from headwater.ports.objects import (
     ListedObject,
     ObjectArchivedError,
@@ -29,6 +29,9 @@ _CREDENTIALS: Final = {
     "SignatureDoesNotMatch": "secret_access_key does not belong to access_key_id; check it",
     "ExpiredToken": "the session token has expired; give new credentials",
     "InvalidToken": "the store does not take this session_token; give new credentials",
+}
+_SETTINGS: Final = {
+    "NoSuchBucket": "no such bucket; correct the URL",
     "RequestTimeTooSkewed": "this host's clock is too far from the store's; set the clock",
 }
 
@@ -109,13 +112,13 @@ def refusal(status: int, content: bytes, *, where: str, right: str, key: str | N
     if status in _BUSY_STATUS or code in _BUSY:
         return RetryableError(f"{where}: busy ({code or status})")
     if code in _CREDENTIALS:
-        return FatalError(f"{where}: {_CREDENTIALS[code]}")
+        return UnauthorisedError(f"{where}: {_CREDENTIALS[code]}")
+    if code in _SETTINGS:
+        return FatalError(f"{where}: {_SETTINGS[code]}")
     if code in _REGION or status in {301, 307}:
         named = re.search(rb"<Region>([a-z0-9-]{1,40})</Region>", content)
         hint = f"set region to {named[1].decode()}" if named else "set region or endpoint to the bucket's own"
         return FatalError(f"{where}: the bucket is elsewhere; {hint}")
-    if code == "NoSuchBucket":
-        return FatalError(f"{where}: no such bucket; correct the URL")
     if key is None:
         return _of_the_bucket(status, code, where=where, right=right)
     return _of_an_object(status, code, key=key, right=right)
@@ -123,7 +126,7 @@ def refusal(status: int, content: bytes, *, where: str, right: str, key: str | N
 
 def _of_the_bucket(status: int, code: str, *, where: str, right: str) -> HeadwaterError:
     if status in {401, 403}:
-        return FatalError(f"{where}: access denied; grant {right} to the credentials given")
+        return UnauthorisedError(f"{where}: access denied; grant {right} to the credentials given")
     return FatalError(f"{where}: the store refuses with {status} {code}; check URL, endpoint and region")
 
 

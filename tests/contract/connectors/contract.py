@@ -1,44 +1,17 @@
 """One suite that every connector passes on its own source."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from connectors.protocol import Patched, Upserted
 from headwater.errors import HeadwaterError
+from tests.contract.connectors.clocks import ClocksContract
+from tests.contract.connectors.credentials import CredentialsContract
+from tests.contract.connectors.items import ANN, EVERYONE, LEADS, NAMES, fill, live
+from tests.contract.connectors.repeats import RepeatsContract
 from tests.support.sources import Follower, SourceHarness
 
-NAMES = [f"{folder}/{name}.md" for folder in ("a", "b", "c") for name in ("x", "y", "z")]
 MANY = [f"d/{number:02}.md" for number in range(24)]
 FEW = 7  # of many
-EVERYONE, LEADS, ANN = ("everyone",), ("group:hr:leads",), ("user:ann",)
-
-
-def fill(source: SourceHarness) -> None:
-    for name in NAMES:
-        source.share(name, EVERYONE)
-        source.put(name, f"text of {name}")
-
-
-def live(source: SourceHarness) -> Iterator[str]:
-    """A life in steps; after each the source has another state."""
-    source.put("b/y.md", "edited")
-    yield "edit"
-    source.share("a/n.md", LEADS)
-    source.put("a/n.md", "new")
-    yield "new"
-    source.rename("c/x.md", "a/moved.md")
-    source.share("a/moved.md", EVERYONE)
-    yield "rename"
-    source.share("c/z.md", ANN)
-    yield "share"
-    source.delete("a/x.md")
-    source.delete("b/z.md")
-    yield "delete"
-    source.put("a/x.md", "back")
-    source.share("b/y.md", LEADS)
-    source.put("b/y.md", "edited and closed")
-    yield "restore"
 
 
 class AccessContract:
@@ -82,7 +55,7 @@ class AccessContract:
         assert follower.view() == {"a/x.md": ("secret", ())}
 
 
-class ConnectorContract(AccessContract):
+class ConnectorContract(AccessContract, RepeatsContract, ClocksContract, CredentialsContract):
     """The whole suite. Subclasses provide the `source` fixture, as above."""
 
     async def test_an_initial_pass_yields_everything_and_the_next_nothing(self, source: SourceHarness) -> None:

@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from headwater.errors import FatalError
-from tests.contract.connectors.contract import ConnectorContract, fill, live
+from tests.contract.connectors.clocks import LateEditsContract
+from tests.contract.connectors.contract import ConnectorContract
+from tests.contract.connectors.items import fill
 from tests.support.confluence import ConfluenceSource, confluence_source
 from tests.support.confluence_cloud import CloudServer
 from tests.support.confluence_server import ConfluenceServer
@@ -27,16 +29,6 @@ class TestConfluence(ConnectorContract):
     def source(self, wiki: ConfluenceSource) -> SourceHarness:
         return wiki
 
-    async def test_pages_that_come_twice_change_nothing(self, wiki: ConfluenceSource) -> None:
-        wiki.server.duplicates_pages = True
-        fill(wiki)
-        follower = Follower(wiki)
-        await follower.follow()
-        for step in live(wiki):
-            await follower.follow()
-            assert follower.view() == wiki.truth(), step
-            assert await follower.follow() == []
-
     @pytest.mark.parametrize("requests", range(1, 9, 2))
     async def test_a_token_that_expires_in_mid_sync_deletes_nothing(
         self, wiki: ConfluenceSource, requests: int
@@ -49,3 +41,13 @@ class TestConfluence(ConnectorContract):
         with pytest.raises(FatalError, match=r"secrets\.token"):
             await follower.follow()
         assert follower.deleted == []
+
+
+@pytest.mark.parametrize("wiki", [ConfluenceServer, CloudServer], indirect=True)
+class TestSearches(LateEditsContract):
+    """Between two listings: what was edited is found by its time alone."""
+
+    @pytest.fixture
+    def source(self, wiki: ConfluenceSource) -> SourceHarness:
+        wiki.settings |= {"listing_every_s": 86_400}
+        return wiki

@@ -1,9 +1,11 @@
 """The suite on a folder tree. An item is a folder of its own, for access is a folder's."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -13,12 +15,18 @@ from connectors.filesystem.rules import RULE_FILE
 from schemas.ids import KnowledgeBaseId
 from tests.contract.connectors.contract import ConnectorContract
 from tests.support.sources import SourceHarness
+from tests.support.troubles import CREDENTIALS, REPEATS
 
 _open, _scandir = Path.open, os.scandir
 
 
 class FolderSource:
-    """Implements SourceHarness on a folder."""
+    """Implements SourceHarness on a folder; the clock is its server's, as of one over NFS."""
+
+    lacks: Final = {
+        REPEATS: "a folder has no pages, and is read into one set of names",
+        CREDENTIALS: "a folder asks for none; a right that is taken away is a listing that breaks",
+    }
 
     def __init__(self, root: Path, patch: pytest.MonkeyPatch) -> None:
         self.root, self.downloads = root, 0
@@ -26,6 +34,7 @@ class FolderSource:
         self._acts: dict[Path, Callable[[], None]] = {}
         self._broken_after: int | None = None
         self._aside = root.with_name("aside")
+        self._ahead = timedelta()
         patch.setattr(Path, "open", self._opened())
         patch.setattr(os, "scandir", self._scanned)
 
@@ -35,6 +44,19 @@ class FolderSource:
     def put(self, name: str, text: str) -> None:
         self._path(name).parent.mkdir(parents=True, exist_ok=True)
         self._path(name).write_text(text)
+        if self._ahead:
+            self._date(name, time.time_ns() + int(self._ahead.total_seconds() * 1e9))
+
+    def put_late(self, name: str, text: str) -> None:
+        before = self._path(name).stat().st_mtime_ns
+        self.put(name, text)
+        self._date(name, before - 1_000_000_000)
+
+    def set_clock(self, ahead: timedelta) -> None:
+        self._ahead = ahead
+
+    def _date(self, name: str, at_ns: int) -> None:
+        os.utime(self._path(name), ns=(at_ns, at_ns))
 
     def rename(self, old: str, new: str) -> None:
         self._path(new).parent.mkdir(parents=True, exist_ok=True)

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from headwater.errors import FatalError, UnauthorisedError
-from tests.contract.connectors.contract import ANN, ConnectorContract, fill, live
-from tests.support.github_source import GithubSource, WikiSource, github_source
+from headwater.errors import UnauthorisedError
+from tests.contract.connectors.clocks import LateEditsContract
+from tests.contract.connectors.contract import ConnectorContract
+from tests.contract.connectors.items import ANN, fill
+from tests.support.github_source import GithubSource, IssueSource, WikiSource, github_source
 from tests.support.sources import Follower, SourceHarness
 
 
@@ -34,27 +36,6 @@ class TestGithub(ConnectorContract):
         assert source.downloads == downloads
         assert follower.view() == source.truth()
 
-    async def test_items_that_come_twice_change_nothing(self, github: GithubSource) -> None:
-        github.server.duplicates_items = True
-        fill(github)
-        follower = Follower(github)
-        await follower.follow()
-        for step in live(github):
-            await follower.follow()
-            assert follower.view() == github.truth(), step
-            assert await follower.follow() == []
-
-    async def test_credentials_that_expire_in_mid_sync_delete_nothing(self, github: GithubSource) -> None:
-        fill(github)
-        follower = Follower(github)
-        await follower.follow()
-        github.delete("a/x.md")
-        github.server.token = "another"
-        with pytest.raises(FatalError) as refused:
-            await follower.follow()
-        assert isinstance(refused.value, UnauthorisedError)
-        assert follower.deleted == []
-
     async def test_tokens_of_an_app_that_end_in_mid_sync_are_renewed(self, github: GithubSource) -> None:
         fill(github)
         github.become_app()
@@ -81,3 +62,12 @@ class TestWikis(TestGithub):
     """An item is a repository whose wiki has one page: what is read goes by git."""
 
     kind = WikiSource
+
+
+class TestIssues(LateEditsContract):
+    """An item is an issue: what was updated is asked for by GitHub's own times."""
+
+    @pytest.fixture
+    async def source(self) -> AsyncIterator[SourceHarness]:
+        async with github_source(IssueSource) as source:
+            yield source

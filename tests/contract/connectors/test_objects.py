@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 
 from headwater.errors import FatalError, RetryableError
-from tests.contract.connectors.contract import AccessContract, ConnectorContract, fill, live
+from tests.contract.connectors.contract import AccessContract, ConnectorContract
+from tests.contract.connectors.items import fill
 from tests.support.buckets import (
     BucketSource,
     CloudSource,
-    FolderBucketSource,
     SidecarSource,
     TaggedSource,
     bucket_source,
     cloud_source,
 )
 from tests.support.cloud_server import AzureServer, GoogleServer
+from tests.support.folder_bucket import FolderBucketSource
 from tests.support.sources import Follower, SourceHarness
 
 
@@ -31,41 +32,10 @@ class TestS3(ConnectorContract):
         async with bucket_source() as bucket:
             yield bucket
 
-    async def test_pages_that_come_twice_change_nothing(self, bucket: BucketSource) -> None:
-        bucket.server.duplicates_pages = True
-        fill(bucket)
-        follower = Follower(bucket)
-        await follower.follow()
-        for step in live(bucket):
-            await follower.follow()
-            assert follower.view() == bucket.truth(), step
-            assert await follower.follow() == []
-
-    @pytest.mark.parametrize("minutes", [-10, 10])
-    async def test_a_clock_that_is_off_changes_nothing(self, bucket: BucketSource, minutes: int) -> None:
-        bucket.server.skew = timedelta(minutes=minutes)
-        fill(bucket)
-        follower = Follower(bucket)
-        await follower.follow()
-        for step in live(bucket):
-            await follower.follow()
-            assert follower.view() == bucket.truth(), step
-            assert not follower.stale
-
     async def test_a_clock_that_is_too_far_off_is_named(self, bucket: BucketSource) -> None:
         bucket.server.skew = timedelta(hours=1)
         with pytest.raises(FatalError, match="clock"):
             await Follower(bucket).follow()
-
-    async def test_credentials_that_expire_in_mid_sync_delete_nothing(self, bucket: BucketSource) -> None:
-        fill(bucket)
-        follower = Follower(bucket)
-        await follower.follow()
-        bucket.delete("a/x.md")
-        bucket.server.answers["LIST"] = [(403, "ExpiredToken")]
-        with pytest.raises(FatalError, match="expired"):
-            await follower.follow()
-        assert follower.deleted == []
 
 
 class TestS3Sidecars(AccessContract):

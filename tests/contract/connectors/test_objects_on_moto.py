@@ -1,6 +1,6 @@
 """The suite on moto's server, and what an S3 is asked for beside: what somebody else makes of Amazon's documentation.
 
-What only our own server does to us (pages that come twice, clocks, expired credentials) stays in `test_objects`.
+What only our own server does to us (a clock that is too far off) stays in `test_objects`.
 """
 
 from collections.abc import AsyncIterator
@@ -13,7 +13,8 @@ from connectors.protocol import Upserted
 from headwater.clients.s3 import client
 from headwater.errors import FatalError
 from headwater.ports.objects import ObjectArchivedError, ObjectChangedError, ObjectDeniedError
-from tests.contract.connectors.contract import AccessContract, ConnectorContract, fill
+from tests.contract.connectors.contract import AccessContract, ConnectorContract
+from tests.contract.connectors.items import fill
 from tests.support.buckets import ODD_KEYS, PREFIX, BucketSource, SidecarSource, TaggedSource, moto_source
 from tests.support.moto_server import MIN_PART_BYTES, MotoBucket, MotoServer
 from tests.support.sources import Follower, SourceHarness

@@ -21,7 +21,7 @@ from tests.support.webhooks import source
 
 
 class TestTemplate(ConnectorContract):
-    """The suite; add what a source has of its own: repeated pages, clocks, expiring tokens, groups."""
+    """The suite; add what a source has of its own: groups, places, notifications."""
 
     @pytest.fixture
     def source(self) -> SourceHarness:

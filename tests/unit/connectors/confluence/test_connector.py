@@ -1,10 +1,12 @@
 """What a pass asks for and yields: readers without contents, edits without a listing, nothing that is not proven."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
 
+from connectors.confluence.cursor import LISTED, SEARCHED
 from connectors.confluence.settings import ConfluenceSettings
 from connectors.protocol import Deleted, Left, Patched, SourceChange, SourceGoneError, Upserted
 from headwater.errors import FatalError, UnauthorisedError
@@ -109,6 +111,22 @@ async def test_between_listings_edits_are_found_by_search_and_the_rest_later(wik
     assert not [each for each in wiki.server.requests if each.startswith("/rest/api/content?")]
     wiki.wiki.clock.passed_s += 3600
     assert [(each.external_id, type(each.what)) for each in await follower.follow()] == [(gone, Deleted)]
+
+
+async def test_a_pass_by_a_clock_that_was_ahead_hides_no_edit_from_the_next(wiki: ConfluenceSource) -> None:
+    """As of another worker's host: by its times nothing would be due, and nothing was edited lately enough."""
+    wiki.settings = {"listing_every_s": 3600}
+    edited = written(wiki)
+    follower = await followed(wiki)
+    ahead = (wiki.wiki.clock.now() + timedelta(hours=2)).isoformat().encode()
+    follower.cursor |= dict.fromkeys((LISTED, SEARCHED), ahead)
+    wiki.wiki.edit(edited, "anew")
+    wiki.wiki.clock.passed_s += 1800
+    assert [each.external_id for each in await follower.follow()] == [edited]
+    assert follower.stale == []
+    wiki.server.requests.clear()
+    assert await follower.follow() == []
+    assert not [each for each in wiki.server.requests if each.startswith("/rest/api/content?")]
 
 
 async def test_a_listing_that_shows_nothing_is_made_again(wiki: ConfluenceSource) -> None:

@@ -1,7 +1,6 @@
 """A site lives at random; whatever happened, what is held is what the site has, for whom the site would show it."""
 
 import random
-from collections.abc import Mapping
 
 import pytest
 
@@ -9,23 +8,13 @@ from connectors.protocol import ItemConnector, PermissionsConnector
 from headwater.access.clauses import permits
 from headwater.errors import RetryableError
 from schemas.events.documents import Link
-from schemas.ids import EVERYONE, Principal
-from tests.support.confluence import ConfluenceSource, confluence_source
+from tests.support.callers import principals
+from tests.support.confluence import SOURCE, ConfluenceSource, confluence_source
 from tests.support.confluence_cloud import CloudServer
 from tests.support.confluence_life import LINK, PEOPLE, Life, settle
 from tests.support.confluence_server import ConfluenceServer
 from tests.support.confluence_wiki import Piece
 from tests.support.sources import Document, Follower
-
-
-def principals(groups: Mapping[str, tuple[Principal, ...]], user: str) -> set[Principal]:
-    """Close a user's groups, as the directory does."""
-    found = {Principal(f"user:{user}"), EVERYONE}
-    while True:
-        outer = {Principal(f"group:wiki:{name}") for name, members in groups.items() if found & set(members)} - found
-        if not outer:
-            return found
-        found |= outer
 
 
 def told(source: ConfluenceSource, piece: Piece) -> dict[str, object]:
@@ -61,7 +50,7 @@ def check(source: ConfluenceSource, follower: Follower) -> None:
         each.id: told(source, each) for each in source.server.current()
     }
     for user in (*PEOPLE, "stranger"):
-        caller = principals(follower.groups, user)
+        caller = principals(follower.groups, user, source=SOURCE)
         account = user if user in PEOPLE else None
         readable = {known for known, each in follower.documents.items() if permits(each.access, caller)}
         assert readable == {each for each in wiki.pieces if wiki.may_view(account, each)}, user

@@ -7,6 +7,7 @@ import pytest
 
 from headwater.clients.egress.client import open_egress
 from headwater.errors import HeadwaterError
+from headwater.retry import RetryPolicy
 from tests.support.bucket_server import BucketServer
 from tests.support.buckets import LOOPBACK, PREFIX, BucketSource, SidecarSource
 from tests.support.sources import Follower
@@ -14,6 +15,8 @@ from tests.support.sources import Follower
 NAMES = ["a.md", "a/b.md", "a//b.md", "/a.md", "é.md", "x/../y.md", "z z.md", "%2F.md", "n\nl.md", "[?]*.md"]
 READERS = [["everyone"], ["group:hr:leads"], ["user:ann"]]
 STEPS = 25
+SLOW_DOWN = (503, "SlowDown")
+THRICE = RetryPolicy(attempts=3, first_delay_s=0.0)
 
 
 class Life:
@@ -22,6 +25,8 @@ class Life:
     def __init__(self, source: BucketSource, seed: int) -> None:
         self.source, self.server, self.chance = source, source.server, random.Random(seed)
         self.follower = Follower(source, batch=self.chance.randint(1, 5))
+        self.limited = 0  # requests that were too many
+        source.policy = THRICE
 
     def happen(self) -> None:
         """Let one thing happen to the bucket."""
@@ -50,19 +55,22 @@ class Life:
         self.server.versions.pop(key, None)
 
     async def follow(self) -> None:
-        """Make a pass, whole or cut, perhaps through an outage; or look at some keys."""
+        """Make a pass, whole or cut, perhaps through an outage or limits; or look at some keys."""
         chance = self.chance
-        if chance.random() < 0.3:
-            looked = self.source.connector().items(
-                [PREFIX + name for name in chance.sample(NAMES, 3)], dict(self.follower.cursor)
-            )
-            await self.follower.submit(looked)
-            return
+        # Of a listing and of looks two are waited out; three, and one of a content, end the pass.
+        limits = {each: [SLOW_DOWN] * chance.choice([0, 0, 1, 2, 3]) for each in ("LIST", "HEAD", "GET")}
+        self.server.answers = {each: list(answers) for each, answers in limits.items()}
         if chance.random() < 0.2:
             self.source.break_listing()
         self.server.duplicates_pages = chance.random() < 0.3
         with suppress(HeadwaterError):
-            await self.follower.follow(at_most=chance.choice([None, 1, 3]))
+            if chance.random() < 0.3:
+                names = [PREFIX + name for name in chance.sample(NAMES, 3)]
+                await self.follower.submit(self.source.connector().items(names, dict(self.follower.cursor)))
+            else:
+                await self.follower.follow(at_most=chance.choice([None, 1, 3]))
+        self.limited += sum(len(limits[each]) - len(left) for each, left in self.server.answers.items())
+        self.server.answers = {}
         self.source.mend()
 
 
@@ -84,4 +92,5 @@ async def live(source: BucketSource, seed: int) -> None:
         await life.follower.follow()
     assert life.follower.view() == source.truth()
     assert life.follower.stale == []
+    assert life.limited > 0
     assert await life.follower.follow() == []

@@ -14,7 +14,7 @@ from headwater.clients.listed_objects import ObstoreObjects
 from headwater.clients.objects import open_objects
 from headwater.clients.s3.answers import head_of, page_of, refusal
 from headwater.clients.s3.client import Bucket, S3Objects
-from headwater.errors import FatalError, HeadwaterError, RetryableError
+from headwater.errors import FatalError, HeadwaterError, RetryableError, UnauthorisedError
 from headwater.ports.objects import (
     ListedObject,
     ObjectArchivedError,
@@ -37,11 +37,11 @@ def answered(status: int, code: str = "", *, key: str | None = None, extra: str 
 @pytest.mark.parametrize(
     ("status", "code", "key", "kind", "told"),
     [
-        (403, "AccessDenied", None, FatalError, "grant s3:GetObject"),
+        (403, "AccessDenied", None, UnauthorisedError, "grant s3:GetObject"),
         (403, "AccessDenied", "k", ObjectDeniedError, "kms:Decrypt"),
-        (403, "InvalidAccessKeyId", "k", FatalError, "access_key_id"),
-        (403, "SignatureDoesNotMatch", None, FatalError, "secret_access_key"),
-        (400, "ExpiredToken", "k", FatalError, "expired"),
+        (403, "InvalidAccessKeyId", "k", UnauthorisedError, "access_key_id"),
+        (403, "SignatureDoesNotMatch", None, UnauthorisedError, "secret_access_key"),
+        (400, "ExpiredToken", "k", UnauthorisedError, "expired"),
         (403, "RequestTimeTooSkewed", None, FatalError, "clock"),
         (404, "NoSuchBucket", "k", FatalError, "no such bucket"),
         (404, "NoSuchKey", "k", ObjectVanishedError, "gone"),
