@@ -12,12 +12,12 @@ from typing import Final
 
 from connectors.cursors import noted
 from connectors.objects.connector import ObjectsConnector
-from connectors.objects.settings import ObjectsSettings
-from connectors.prefixes import PrefixRules
 from connectors.protocol import CursorMoved, Left, SourceChange, Upserted
 from connectors.runner import BATCH
 from headwater.errors import FatalError
 from headwater.ports.objects import ListedObject
+from headwater.sources.objects import ObjectsSettings
+from headwater.sources.rules import PrefixRules
 from schemas.ids import EVERYONE, KnowledgeBaseId
 from tests.performance.bench import Components
 from tests.performance.figures import Figure

@@ -1,11 +1,10 @@
 """What a source of this kind says in the directory. Values are text there: lists and tables are read as YAML."""
 
-from pydantic import BaseModel
+from headwater.sources.base import SourceSettings
+from headwater.sources.setting_types import Names
 
-from connectors.setting_types import Names
 
-
-class TemplateSettings(BaseModel, frozen=True, extra="forbid"):
+class TemplateSettings(SourceSettings):
     """Each field is a `--setting NAME=VALUE`; credentials are `--secret NAME=env:WHERE` and never here."""
 
     url: str

@@ -3,12 +3,13 @@
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from connectors.setting_types import Names, Table
+from headwater.sources.base import SourceSettings
+from headwater.sources.setting_types import Names, Table
 
 
-class GithubSettings(BaseModel, frozen=True, extra="forbid"):
+class GithubSettings(SourceSettings):
     """Repositories of one organisation, those of a list, or those of an app's installation."""
 
     organisation: str | None = None
@@ -28,7 +29,7 @@ class GithubSettings(BaseModel, frozen=True, extra="forbid"):
     forks: bool = True
     # Whom a public repository is for: members of its organisation, or all of the tenant.
     public: Literal["members", "everyone"] = "members"
-    users: Table = {}  # login or numeric id of an account -> id of the directory's user
+    users: Table = Field(default_factory=dict)  # login or numeric id of an account -> id of the directory's user
 
     @model_validator(mode="after")
     def _one_scope(self) -> Self:
@@ -37,9 +38,8 @@ class GithubSettings(BaseModel, frozen=True, extra="forbid"):
         given = (self.organisation is not None) + bool(self.repositories)
         if given > 1 or (not given and self.installation is None):
             raise ValueError("give either `organisation` or `repositories` (a list of owner/name)")
-        wrong = [each for each in self.repositories if each.count("/") != 1 or not all(each.split("/"))]
-        if wrong:
-            raise ValueError(f"repositories: {wrong[0]!r} is not of the form owner/name")
+        if any(each.count("/") != 1 or not all(each.split("/")) for each in self.repositories):
+            raise ValueError("repositories: write each as owner/name, in a list")
         return self
 
     @property
