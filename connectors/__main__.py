@@ -18,7 +18,7 @@ from connectors.endings import Ending, SyncReport
 from connectors.filesystem.connector import FilesystemConnector
 from connectors.objects.client import objects_of
 from connectors.objects.connector import ObjectsConnector
-from connectors.objects.settings import settings_of
+from connectors.objects.source import settings_of
 from connectors.pausing import pauses, unless_paused
 from connectors.protocol import Connector, LiveConnector
 from connectors.registration import Registration, register

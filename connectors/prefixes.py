@@ -3,22 +3,14 @@
 Nothing said is for nobody. What is said and cannot be read closes what it is about.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from pydantic import Field
-
-from connectors.rules import FolderRuleError, Rule, narrowed
+from connectors.rules import FolderRuleError, narrowed
+from headwater.sources.rules import PrefixRules
 from schemas.events.documents import NOBODY, Access
 
 _BY_PLACES_KEPT: Final = 4096
-
-
-class PrefixRules(Rule, frozen=True, extra="forbid"):
-    """Who may read: a rule for everything below the prefix, and narrower ones by prefix of the key."""
-
-    prefixes: Mapping[str, Rule] = Field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,16 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr
 
-from connectors.airbyte.settings import AirbyteSettings
 from connectors.airbyte.source import airbyte_of
-from connectors.budgets import BudgetSettings
-from connectors.confluence.settings import ConfluenceSettings
 from connectors.confluence.source import confluence_of
 from connectors.filesystem.connector import FilesystemConnector
-from connectors.filesystem.settings import FilesystemSettings
-from connectors.github.settings import GithubSettings
 from connectors.github.source import github_connector
 from connectors.objects.client import objects_of
 from connectors.objects.connector import ObjectsConnector
@@ -24,6 +19,12 @@ from connectors.secrets import WEBHOOK_SECRETS, secret_of
 from headwater.clients.egress.client import Egress
 from headwater.errors import FatalError
 from headwater.settings import ConnectorSettings
+from headwater.sources.airbyte import AirbyteSettings
+from headwater.sources.base import BudgetSettings
+from headwater.sources.confluence import ConfluenceSettings
+from headwater.sources.filesystem import FilesystemSettings
+from headwater.sources.github import GithubSettings
+from headwater.sources.judging import typed
 from schemas.events.directory import Source
 from schemas.ids import SourceId, TenantId
 
@@ -41,14 +42,8 @@ class Description:
     egress: Egress
 
     def settings(self, model: type[S]) -> S:
-        """Return the source's settings in their types. Raise FatalError that names the wrong field."""
-        try:
-            return model.model_validate(dict(self.source.settings))
-        except ValidationError as error:
-            faults = "; ".join(
-                f"settings.{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()
-            )
-            raise FatalError(f"{faults}; correct the source in the directory") from error
+        """Return the source's settings in their types. Raise SettingError that names the wrong field."""
+        return typed(model, self.source.settings, of=f"kind {self.source.kind}")
 
     def within(self, settings: BudgetSettings) -> Egress:
         """Return the way out of this source, which all its calls take: within the budget of its settings."""

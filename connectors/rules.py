@@ -1,18 +1,13 @@
-"""A rule: who may read what lies below a place of the source, narrowing what holds above it.
-
-readers: [everyone]                  # one clause: the caller holds at least one of these
-also: [[group:hr:leads], [user:ann]] # more clauses: every one must match
-deny: [user:bob]
-inherit: false                       # leave out the clauses from above; `deny` from above still holds
-"""
+"""A rule read from what a source holds, and what it makes of the access above it."""
 
 from typing import Final, TypeVar
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from headwater.access.clauses import check_access
 from headwater.errors import PoisonError
+from headwater.sources.rules import Rule
 from schemas.events.documents import Access, Clause
 from schemas.ids import Principal
 
@@ -22,15 +17,6 @@ R = TypeVar("R", bound=BaseModel)
 
 class FolderRuleError(PoisonError):
     """A rule cannot be read as one. Until it is mended what lies below it is for nobody."""
-
-
-class Rule(BaseModel, frozen=True, extra="forbid"):
-    """What one place adds."""
-
-    readers: tuple[str, ...] | None = Field(default=None, min_length=1)
-    also: tuple[tuple[str, ...], ...] = ()
-    deny: tuple[str, ...] = ()
-    inherit: bool = True
 
 
 def read_rule(raw: bytes, name: str) -> Rule:

@@ -14,7 +14,6 @@ from connectors.airbyte.mapping import RecordError, external_id_of, is_deleted, 
 from connectors.airbyte.messages import Message, MessageError, Record, State, StreamComplete
 from connectors.airbyte.reader import Reader
 from connectors.airbyte.selection import chosen, configured
-from connectors.airbyte.settings import AirbyteSettings, StreamSettings
 from connectors.parts import Parts
 from connectors.prefixes import PrefixAccess
 from connectors.protocol import (
@@ -29,6 +28,7 @@ from connectors.protocol import (
     Upserted,
 )
 from headwater.errors import FatalError, RetryableError
+from headwater.sources.airbyte import AirbyteSettings, StreamSettings
 from schemas.events.documents import Access, DocumentPatch, DocumentState
 from schemas.ids import KnowledgeBaseId
 

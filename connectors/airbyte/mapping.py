@@ -9,8 +9,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from connectors.airbyte.messages import Record
-from connectors.airbyte.settings import StreamSettings
 from headwater.errors import PoisonError
+from headwater.sources.airbyte import StreamSettings
 from schemas.events.documents import AttributeValue
 
 MAX_ID_CHARS: Final = 1_024  # of an external id: as many as the API takes

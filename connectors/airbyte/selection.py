@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.airbyte.messages import Catalog
-from connectors.airbyte.settings import AirbyteSettings
 from headwater.errors import FatalError
+from headwater.sources.airbyte import AirbyteSettings
 
 
 def chosen(catalog: Catalog, settings: AirbyteSettings) -> Mapping[str, Mapping[str, Any]]:

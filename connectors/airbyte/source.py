@@ -8,9 +8,9 @@ from pydantic import SecretStr
 
 from connectors.airbyte.connector import AirbyteConnector
 from connectors.airbyte.reader import Reader
-from connectors.airbyte.settings import AirbyteSettings
 from headwater.errors import FatalError
 from headwater.settings import ReaderProgram
+from headwater.sources.airbyte import AirbyteSettings
 from schemas.ids import KnowledgeBaseId
 
 

@@ -11,10 +11,11 @@ from typing import Final
 from urllib.parse import quote
 
 from connectors.confluence.rest import PAGE, Content, GroupRef, Parent, SpaceRef, Subjects, User
-from connectors.confluence.settings import ConfluenceSettings
 from connectors.confluence.site import Site
+from connectors.identities import Identities
 from headwater.access.clauses import check_access
 from headwater.errors import PoisonError
+from headwater.sources.confluence import ConfluenceSettings
 from schemas.events.documents import NOBODY, Access, Clause
 from schemas.ids import Principal, SourceId
 
@@ -35,7 +36,7 @@ class Readers:
 
     def user(self, account: User) -> Principal | None:
         """Return the user of the directory that an account is; None: it is nobody here."""
-        identities = self.settings.identities
+        identities = Identities(users=self.settings.users, by_email=self.settings.by_email)
         found = [identities.user_of(name, email=None) for name in account.names]
         found.append(identities.user_of("", email=account.email))
         if self.settings.by_username and account.username:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from connectors.confluence.references import Reference
 from connectors.confluence.rest import ATTACHMENT, COMMENT, Content
-from connectors.confluence.settings import ConfluenceSettings
+from headwater.sources.confluence import ConfluenceSettings
 from schemas.events.documents import Access, AttributeValue, DocumentPatch, DocumentState, Link
 from schemas.ids import KnowledgeBaseId
 

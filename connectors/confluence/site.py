@@ -21,9 +21,9 @@ from connectors.confluence.rest import (
     User,
     Version,
 )
-from connectors.confluence.settings import ConfluenceSettings
 from headwater.clients.egress.errors import ForbiddenError, MissingError
 from headwater.errors import PoisonError, UnauthorisedError
+from headwater.sources.confluence import ConfluenceSettings
 
 _READERS: Final = "restrictions.read.restrictions.user,restrictions.read.restrictions.group"
 OF_PAGES: Final = f"space,version,ancestors,history,metadata.labels,{_READERS}"

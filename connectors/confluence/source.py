@@ -12,12 +12,12 @@ from connectors.confluence.cloud import CloudSite
 from connectors.confluence.connector import ConfluenceConnector
 from connectors.confluence.cursor import now
 from connectors.confluence.oauth import ServiceAccount
-from connectors.confluence.settings import ConfluenceSettings
 from connectors.confluence.site import Site
 from headwater.clients.egress.client import Egress
 from headwater.clients.egress.credentials import BasicCredential, BearerCredential
 from headwater.clients.egress.requests import Credential
 from headwater.clients.egress.source import EgressSource
+from headwater.sources.confluence import ConfluenceSettings
 from schemas.ids import KnowledgeBaseId, SourceId
 
 GATEWAY: Final = "https://api.atlassian.com/ex/confluence/"  # tokens with scopes open a site there alone

@@ -11,10 +11,10 @@ from connectors.github.client import GithubClient, Listing
 from connectors.github.cursor import GROUP, GroupState
 from connectors.github.documents import readers_group
 from connectors.github.models import Account, Organisation, Repository, Team
-from connectors.github.settings import GithubSettings
 from connectors.identities import Identities
 from connectors.protocol import Cursor, GroupMirrored, ItemFailed
 from headwater.errors import PoisonError
+from headwater.sources.github import GithubSettings
 from schemas.events.directory import Group
 from schemas.ids import EVERYONE, Principal, SourceId
 

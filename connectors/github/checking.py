@@ -3,10 +3,10 @@
 from connectors.github.app import Installation
 from connectors.github.client import GithubClient
 from connectors.github.models import Repository
-from connectors.github.settings import GithubSettings
 from connectors.protocol import SourceGoneError
 from headwater.clients.egress.errors import ForbiddenError, MissingError, RequestRefusedError
 from headwater.errors import UnauthorisedError
+from headwater.sources.github import GithubSettings
 
 
 async def check_rights(

@@ -28,11 +28,11 @@ from connectors.github.documents import Home, readers_group
 from connectors.github.ids import Named, discussion_id, file_id, issue_id, named, release_id, wiki_id
 from connectors.github.models import Repository
 from connectors.github.scope import Scope
-from connectors.github.settings import GithubSettings
 from connectors.github.unmet import Unmet
 from connectors.github.visit import Visit
 from connectors.protocol import Cursor, CursorMoved, GroupMirrored, ItemFailed, Listing, Observed, SourceChange
 from headwater.errors import PoisonError
+from headwater.sources.github import GithubSettings
 from schemas.ids import KnowledgeBaseId, SourceId
 
 

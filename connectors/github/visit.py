@@ -15,11 +15,11 @@ from connectors.github.files import Files
 from connectors.github.ids import Named, discussion_id, issue_id, release_id, wiki_id
 from connectors.github.issues import Issues
 from connectors.github.releases import Releases
-from connectors.github.settings import GithubSettings
 from connectors.github.wikis import Wikis
 from connectors.protocol import Cursor, ItemFailed, Observed, SourceChange
 from headwater.clients.egress.errors import MissingError, RequestRefusedError
 from headwater.errors import PoisonError
+from headwater.sources.github import GithubSettings
 
 
 class NoBranchError(PoisonError):

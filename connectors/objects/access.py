@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from connectors.rules import Rule
+from headwater.sources.rules import Rule
 
 READERS_TAG: Final = "headwater-readers"
 DENY_TAG: Final = "headwater-deny"

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from connectors.objects.settings import ObjectsSettings
 from headwater.clients.egress.client import Egress
 from headwater.clients.listed_objects import ObstoreObjects
 from headwater.clients.objects import open_objects
@@ -10,6 +9,7 @@ from headwater.clients.s3.client import Bucket, S3Objects
 from headwater.clients.s3.signing import Credentials
 from headwater.errors import FatalError
 from headwater.ports.objects import Objects
+from headwater.sources.objects import ObjectsSettings
 
 _OPTIONS: Final = "options"
 _S3_OPTIONS: Final = frozenset(

@@ -13,13 +13,14 @@ from connectors.leaves import Held, Leaf, Ledger, Note
 from connectors.objects.documents import content_token, document_state
 from connectors.objects.granting import Grant, Granting
 from connectors.objects.last_listing import LastListing
-from connectors.objects.settings import RULES_KEY, SIDECARS, ObjectsSettings
 from connectors.objects.sidecars import RuleUnreadError, Sidecars, rule_bytes
-from connectors.prefixes import PrefixAccess, PrefixRules
+from connectors.prefixes import PrefixAccess
 from connectors.protocol import Cursor, Deleted, ItemFailed, Listing, Observed, Patched, SourceChange, Upserted
 from connectors.rules import FolderRuleError, read_as
 from headwater.errors import FatalError, PoisonError
 from headwater.ports.objects import ListedObject, ObjectArchivedError, Objects
+from headwater.sources.objects import RULES_KEY, SIDECARS, ObjectsSettings
+from headwater.sources.rules import PrefixRules
 from schemas.events.documents import NOBODY, Access, DocumentPatch
 from schemas.ids import KnowledgeBaseId
 

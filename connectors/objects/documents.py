@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import PurePosixPath
 
-from connectors.objects.settings import ObjectsSettings
 from headwater.ports.objects import ListedObject
+from headwater.sources.objects import ObjectsSettings
 from schemas.events.documents import Access, DocumentState
 from schemas.ids import KnowledgeBaseId
 

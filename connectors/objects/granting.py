@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from connectors.objects.access import tag_rule
-from connectors.objects.settings import ObjectsSettings
 from connectors.objects.sidecars import Sidecars, rule_bytes
 from connectors.prefixes import PrefixAccess
 from connectors.rules import FolderRuleError, narrowed, read_rule
 from headwater.errors import FatalError, PoisonError
 from headwater.ports.objects import ListedObject, Objects, ObjectVanishedError
+from headwater.sources.objects import ObjectsSettings
 from schemas.events.documents import NOBODY, Access
 
 

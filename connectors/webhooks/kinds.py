@@ -7,9 +7,9 @@ from typing import Final, TypeAlias
 from connectors.confluence import webhooks as confluence
 from connectors.github import webhooks as github
 from connectors.objects.notifications import keys_to_look_at
-from connectors.objects.settings import ObjectsSettings
 from connectors.webhooks.signatures import Headers, Scheme
 from connectors.work import CHANGES, Work
+from headwater.sources.objects import ObjectsSettings
 from schemas.events.directory import Source
 
 # Raises PoisonError naming the field. Work of nothing: the delivery asks for nothing (a ping).

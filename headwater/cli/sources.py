@@ -172,9 +172,9 @@ def _row(record: dict[str, Any], sync: dict[str, Any] | None) -> dict[str, Any]:
 
 def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
-    for each in given or ():
+    for number, each in enumerate(given or (), start=1):
         name, equals, value = each.partition("=")
-        if not (name and equals):
-            raise typer.BadParameter(f"{each!r} is no NAME=VALUE", param_hint=option)
+        if not (name and equals):  # not quoted: it may be a credential, and what is said here may be kept
+            raise typer.BadParameter(f"number {number} is no NAME=VALUE", param_hint=option)
         pairs[name] = value
     return pairs

@@ -1,18 +1,13 @@
 """A source of the directory that a connector worker syncs: added, synced, edited and shown by the commands."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from headwater.cli.api_client import ApiProblemError
 from headwater.demo.stage import wait_until
 from tests.support.folders import pages_in
 from tests.support.library import READER, Library
@@ -33,34 +28,9 @@ class Connected:
 
     def command(self, *arguments: str) -> str:
         """Run `headwater`; it must succeed."""
-        platform = self.library.platform
-        done = subprocess.run(
-            [sys.executable, "-m", "headwater.cli.main", *arguments],
-            env={**os.environ, **platform.environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = self.library.platform.command(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
-
-    def tested(self) -> dict[str, Any]:
-        """Ask for a test through the API; return what the worker found."""
-        admin, path = self.library.platform.admin, f"/directory/sources/{self.library.name}/test"
-        asked = admin.call("POST", path)["test_id"]
-
-        def answered() -> dict[str, Any] | None:
-            try:
-                found: dict[str, Any] = admin.call("GET", path)
-            except ApiProblemError as error:
-                if error.status == 404:
-                    return None
-                raise
-            return found if found["test_id"] == asked else None
-
-        found, _ = wait_until("the test to be answered", answered)
-        return found
 
 
 @pytest.fixture
@@ -78,7 +48,7 @@ def test_a_source_is_added_synced_edited_and_shown(connected: Connected) -> None
     library, name = connected.library, connected.library.name
     setting = f"root={connected.root}"
     connected.command("sources", "add", name, "--kind", "filesystem", "--knowledge-base", name, "--setting", setting)
-    assert connected.tested()["passed"]
+    assert library.tested()["passed"]
     connected.command("sync", name)
     first = library.sync_ended()
     assert (first["ending"], first["upserted"], first["failures"]) == ("completed", PAGES, 0)
@@ -100,3 +70,10 @@ def test_a_source_is_added_synced_edited_and_shown(connected: Connected) -> None
     since = {"since": first["started_at"]}
     undone = library.platform.admin.call("POST", f"/directory/sources/{name}/undo", json=since)
     assert (undone["dry_run"], undone["restored"], undone["lost"], undone["cursor"]) == (True, 1, [], None)
+
+    since_then = ("sources", "undo", name, "--since", first["started_at"].partition("+")[0].removesuffix("Z"))
+    once = {"restored": 1, "kept": 0, "lost": []}
+    assert json.loads(connected.command(*since_then, "--dry-run", "--json")) == once | {"dry_run": True}
+    assert "page-004.md" not in library.found("Page 4", mode="keyword")
+    assert json.loads(connected.command(*since_then, "--json")) == once | {"dry_run": False}
+    wait_until("the page to be back", lambda: "page-004.md" in library.found("Page 4", mode="keyword"))

@@ -16,13 +16,13 @@ from connectors.cursors import noted, without_marks
 from connectors.filesystem.connector import FilesystemConnector
 from connectors.filesystem.scan import Fingerprint, FoundFile
 from connectors.objects.connector import ObjectsConnector
-from connectors.objects.settings import ObjectsSettings
 from connectors.parts import Parts
-from connectors.prefixes import PrefixRules
 from connectors.protocol import Connector, CursorMoved, Left, SourceChange, Upserted
 from connectors.runner import BATCH
 from headwater.errors import FatalError
 from headwater.ports.objects import ListedObject
+from headwater.sources.objects import ObjectsSettings
+from headwater.sources.rules import PrefixRules
 from schemas.events.documents import NOBODY
 from schemas.ids import EVERYONE, KnowledgeBaseId
 from tests.performance.bench import Components

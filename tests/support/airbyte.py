@@ -11,9 +11,9 @@ from typing import Any, Final, Literal
 
 from connectors.airbyte.connector import AirbyteConnector
 from connectors.airbyte.reader import Reader
-from connectors.airbyte.settings import AirbyteSettings
 from connectors.protocol import Connector, Cursor, Observed, SourceChange, Upserted
 from headwater.settings import ReaderProgram
+from headwater.sources.airbyte import AirbyteSettings
 from schemas.ids import KnowledgeBaseId
 from tests.support.troubles import DATES_BACK
 

@@ -13,14 +13,14 @@ from typing_extensions import TypeVar
 from connectors.objects.access import READERS_TAG
 from connectors.objects.client import s3_bucket, s3_credentials
 from connectors.objects.connector import ObjectsConnector
-from connectors.objects.settings import RULES_KEY, SIDECARS, ObjectsSettings
-from connectors.prefixes import PrefixRules
 from headwater.clients.egress.client import open_egress
 from headwater.clients.listed_objects import ObstoreObjects
 from headwater.clients.objects import open_objects
 from headwater.clients.s3.client import S3Objects
 from headwater.retry import RetryPolicy
 from headwater.settings import EgressSettings
+from headwater.sources.objects import RULES_KEY, SIDECARS, ObjectsSettings
+from headwater.sources.rules import PrefixRules
 from schemas.ids import KnowledgeBaseId
 from tests.support.bucket_server import BUCKET, BucketServer, Version, bucket_server
 from tests.support.cloud_server import AzureServer, GoogleServer, cloud_server

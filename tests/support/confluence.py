@@ -11,10 +11,10 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from connectors.confluence.connector import ConfluenceConnector
-from connectors.confluence.settings import ConfluenceSettings
 from connectors.confluence.source import confluence_of
 from connectors.protocol import Cursor, Observed, SourceChange, Upserted
 from headwater.clients.egress.client import Egress
+from headwater.sources.confluence import ConfluenceSettings
 from schemas.ids import KnowledgeBaseId, SourceId
 from tests.support.confluence_cloud import EMAIL, CloudServer
 from tests.support.confluence_gateway import CLIENT_ID, CLIENT_SECRET, CLOUD_ID, GatewayServer

@@ -10,11 +10,11 @@ from typing import Final
 import yaml
 
 from connectors.objects.connector import ObjectsConnector
-from connectors.objects.settings import RULES_KEY, ObjectsSettings
 from headwater.clients.listed_objects import ObstoreObjects
 from headwater.clients.objects import open_objects
 from headwater.errors import RetryableError
 from headwater.ports.objects import ListedObject
+from headwater.sources.objects import RULES_KEY, ObjectsSettings
 from schemas.ids import KnowledgeBaseId
 from tests.support.troubles import CREDENTIALS
 

@@ -12,10 +12,10 @@ from connectors.github.app import AppSignature, Installation
 from connectors.github.client import GithubClient
 from connectors.github.connector import GithubConnector
 from connectors.github.git_access import GIT_USER, InstallationForGit
-from connectors.github.settings import GithubSettings
 from headwater.clients.egress.client import Egress
 from headwater.clients.egress.credentials import BasicCredential, BearerCredential
 from headwater.clients.egress.requests import Credential
+from headwater.sources.github import GithubSettings
 from schemas.ids import KnowledgeBaseId, SourceId
 from tests.support.egress import FakeClock, egress
 from tests.support.github_app import pem

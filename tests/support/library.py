@@ -159,6 +159,23 @@ class Library:
         sync, _ = wait_until("the sync to end", ended)
         return sync
 
+    def tested(self) -> Answer:
+        """Ask the connector worker to test the source; return what it found, as the API shows it."""
+        admin, path = self.platform.admin, f"/directory/sources/{self.name}/test"
+        asked = admin.call("POST", path)["test_id"]
+
+        def answered() -> Answer | None:
+            try:
+                found: Answer = admin.call("GET", path)
+            except ApiProblemError as error:
+                if error.status == 404:
+                    return None
+                raise
+            return found if found["test_id"] == asked else None
+
+        found, _ = wait_until("the test to be answered", answered)
+        return found
+
     def rows(self, document_id: str) -> Mapping[Store, Mapping[Revision, int]]:
         """Count the rows of each revision in each store."""
         return asyncio.run(self._rows(DocumentId(document_id)))

@@ -82,6 +82,17 @@ class Platform:
         found, _ = wait_until(f"{process} to run", lambda: self.supervisor.states()[process].pid)
         return found
 
+    def command(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run `headwater` on this product and wait until it has ended."""
+        return subprocess.run(
+            [sys.executable, "-m", "headwater.cli.main", *arguments],
+            env={**os.environ, **self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
     @contextmanager
     def child(self, *arguments: str, log: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
         """Run another process of the product beside the supervised ones; it is killed at the end if it still runs."""

@@ -1,4 +1,4 @@
-"""What goes to connectors/registry.py: this function, and a line in KINDS."""
+"""What goes to connectors/registry.py: this function, and a line in KINDS; settings have one in headwater/sources."""
 
 from connectors.registry import Connected, Description
 from docs.templates.connector.client import HttpPages

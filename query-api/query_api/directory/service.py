@@ -11,6 +11,7 @@ from headwater.ports.heads import Directory, DirectoryEntry, Positions
 from headwater.ports.read_model import DocumentReadModel
 from query_api.authorization import Action, Resource, authorize
 from query_api.changes import ChangeLog, Origin
+from query_api.directory.sources import check_source
 from query_api.preconditions import ABSENT, check_expected
 from query_api.problems import ConflictError, InvalidRequestError, NotFoundError
 from query_api.runtime import Runtime
@@ -82,6 +83,9 @@ class DirectoryService:
             )
         check_expected(expected, self._current(resource.tenant_id, kind, record_id))
         self._check_references(record)
+        if isinstance(record, Source):
+            entry = self.directory.get(resource.tenant_id, kind, record_id)
+            check_source(record, None if entry is None else entry.record)
         return await self.submit(resource, kind, DirectoryOp.PUT, record=record, expected=expected)
 
     async def delete(self, kind: DirectoryKind, record_id: str, *, expected: Revision | None) -> Positions:

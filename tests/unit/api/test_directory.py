@@ -15,7 +15,7 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "users": ("ada@example.com", {"name": "Ada", "guest": True}),
     "groups": ("wiki:editors", {"name": "Editors", "members": ["user:ada", "group:wiki:chiefs"]}),
     "knowledge-bases": ("kb1", {"name": "KB", "description": "..."}),
-    "sources": ("s1", {"name": "S", "kind": "filesystem", "knowledge_base": "handbook", "settings": {"path": "/x"}}),
+    "sources": ("s1", {"name": "S", "kind": "filesystem", "knowledge_base": "handbook", "settings": {"root": "/x"}}),
     "retrieval-profiles": ("p1", {"vector_weight": 0.7}),
 }
 

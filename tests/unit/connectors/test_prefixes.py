@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from connectors.prefixes import PrefixAccess, PrefixRules
+from connectors.prefixes import PrefixAccess
+from headwater.sources.rules import PrefixRules
 from schemas.events.documents import NOBODY
 
 

@@ -12,7 +12,6 @@ from connectors.airbyte.connector import AirbyteConnector, ListingError, Listing
 from connectors.airbyte.cursor import MAX_STATE_BYTES, part_of
 from connectors.airbyte.messages import Catalog, Message, MessageError, Record, State, StreamComplete
 from connectors.airbyte.reader import Reader
-from connectors.airbyte.settings import AirbyteSettings
 from connectors.protocol import (
     Cursor,
     CursorMoved,
@@ -27,6 +26,7 @@ from connectors.protocol import (
 )
 from headwater.errors import FatalError, RetryableError
 from headwater.settings import ReaderProgram
+from headwater.sources.airbyte import AirbyteSettings
 from schemas.ids import KnowledgeBaseId
 
 PAGES, NOTES = StreamComplete(stream="pages"), StreamComplete(stream="notes")

@@ -7,7 +7,7 @@ import pytest
 
 from connectors.airbyte.mapping import RecordError, external_id_of, is_deleted, mapped
 from connectors.airbyte.messages import Record
-from connectors.airbyte.settings import StreamSettings
+from headwater.sources.airbyte import StreamSettings
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ISSUES = StreamSettings.model_validate(

@@ -12,11 +12,11 @@ import pytest
 from connectors.airbyte.connector import AirbyteConnector
 from connectors.airbyte.messages import Message, MessageError, Record
 from connectors.airbyte.reader import Reader
-from connectors.airbyte.settings import AirbyteSettings
 from connectors.protocol import SourceChange
 from headwater import event_loop
 from headwater.errors import FatalError, HeadwaterError, RetryableError, UnauthorisedError
 from headwater.settings import ReaderProgram
+from headwater.sources.airbyte import AirbyteSettings
 from schemas.ids import KnowledgeBaseId
 from tests.support.airbyte import PROGRAM, TOKEN, reader
 from tests.support.waiting import reached

@@ -60,7 +60,7 @@ def test_the_host_says_which_programs_there_are(egress: Egress, monkeypatch: pyt
         connected(egress, reader="/bin/sh")
     with pytest.raises(FatalError, match=r"\(none\); HEADWATER_CONNECTORS__READERS"):
         connected(egress, ConnectorSettings())
-    with pytest.raises(FatalError, match=r"settings\.command: Extra inputs"):
+    with pytest.raises(FatalError, match=r"settings\.command: not a setting of kind airbyte"):
         connected(egress, command="/bin/sh")
     monkeypatch.setenv("HEADWATER_CONNECTORS__READERS", '{"wiki": {"command": ["/opt/wiki/reader"]}}')
     assert Settings().connectors.readers["wiki"].command == ("/opt/wiki/reader",)

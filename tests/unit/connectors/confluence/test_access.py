@@ -10,8 +10,8 @@ from connectors.confluence.access import PermissionsUnknownError, Readers, Restr
 from connectors.confluence.cursor import GROUP, Held, group_state, held_contents, held_groups
 from connectors.confluence.judging import Judge
 from connectors.confluence.rest import Content, GroupRef, Parent, Subjects, User, Version
-from connectors.confluence.settings import ConfluenceSettings
 from headwater.errors import PoisonError
+from headwater.sources.confluence import ConfluenceSettings
 from schemas.events.directory import Group
 from schemas.events.documents import NOBODY
 from schemas.ids import Principal, SourceId

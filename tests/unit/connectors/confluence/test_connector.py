@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from connectors.confluence.cursor import LISTED, SEARCHED
-from connectors.confluence.settings import ConfluenceSettings
 from connectors.protocol import Deleted, Left, Patched, SourceChange, SourceGoneError, Upserted
 from headwater.errors import FatalError, UnauthorisedError
+from headwater.sources.confluence import ConfluenceSettings
 from schemas.events.documents import NOBODY, Link
 from tests.support.confluence import SPACE, ConfluenceSource, confluence_source, followed
 from tests.support.confluence_cloud import CloudServer

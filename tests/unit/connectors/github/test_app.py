@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import SecretStr, ValidationError
 
 from connectors.github.app import AppSignature, utc_now
-from connectors.github.settings import GithubSettings
 from connectors.github.source import github_connector
 from connectors.protocol import Deleted, SourceGoneError
 from headwater.errors import FatalError, UnauthorisedError
+from headwater.sources.github import GithubSettings
 from schemas.ids import KnowledgeBaseId, SourceId
 from tests.support.github_app import ALL_RIGHTS, pem, private_key
 from tests.support.github_source import OrganisationSource

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.github.settings import GithubSettings
 from connectors.github.webhooks import work_of_delivery
 from connectors.protocol import Deleted, ItemFailed, Patched, Upserted
 from headwater.clients.egress.errors import SourceAwayError
 from headwater.errors import UnauthorisedError
+from headwater.sources.github import GithubSettings
 from tests.support.github_source import OrganisationSource
 from tests.support.github_state import Repo
 from tests.support.sources import Follower

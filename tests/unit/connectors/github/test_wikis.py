@@ -5,12 +5,12 @@ import json
 import pytest
 
 from connectors.github.git import GitRefusedError
-from connectors.github.settings import GithubSettings
 from connectors.github.webhooks import work_of_delivery
 from connectors.github.wikis import NoWikiError, WikiTooLargeError
 from connectors.protocol import Deleted, ItemFailed, Observed, Patched, SourceChange, Upserted
 from headwater.clients.egress.errors import ForbiddenError, SourceAwayError
 from headwater.errors import PoisonError, UnauthorisedError
+from headwater.sources.github import GithubSettings
 from tests.support.github_answers import Answer
 from tests.support.github_source import OrganisationSource
 from tests.support.github_state import Repo

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from connectors.objects.connector import ListingError, ObjectTooLargeError
-from connectors.objects.settings import RULES_KEY
 from connectors.protocol import Deleted, Left, Listing, Patched, SourceChange, Upserted
 from connectors.rules import FolderRuleError
 from headwater.errors import FatalError
 from headwater.ports.objects import ObjectArchivedError, ObjectChangedError, ObjectDeniedError
+from headwater.sources.objects import RULES_KEY
 from schemas.ids import SourceId, TenantId, document_id
 from tests.support.bucket_server import BucketServer
 from tests.support.buckets import ODD_KEYS, PREFIX, BucketSource

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import pytest
 import yaml
 
-from connectors.objects.settings import SIDECARS
 from headwater.errors import FatalError
+from headwater.sources.objects import SIDECARS
 from schemas.events.documents import NOBODY, Access, Clause
 from schemas.ids import Principal
 from tests.support.buckets import PREFIX, BucketSource, SidecarSource, TaggedSource, bucket_source

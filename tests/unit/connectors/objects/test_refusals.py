@@ -7,7 +7,7 @@ from obstore.store import AzureStore, GCSStore, MemoryStore
 from pydantic import SecretStr
 
 from connectors.objects.client import objects_of, s3_bucket, s3_credentials
-from connectors.objects.settings import ObjectsSettings, settings_of
+from connectors.objects.source import settings_of
 from headwater.clients.egress.client import open_egress
 from headwater.clients.egress.errors import RateLimitedError
 from headwater.clients.listed_objects import ObstoreObjects
@@ -24,6 +24,7 @@ from headwater.ports.objects import (
 )
 from headwater.retry import RetryPolicy
 from headwater.settings import EgressSettings
+from headwater.sources.objects import ObjectsSettings
 from tests.support.egress import FakeClock, egress, reply, scripted
 
 KEYS = {"access_key_id": SecretStr("a"), "secret_access_key": SecretStr("b")}

@@ -214,6 +214,26 @@ async def test_a_body_that_is_too_long_is_not_awaited(tmp_path: Path) -> None:
         assert sent == 3
 
 
+async def test_without_a_word_to_the_contrary_a_body_has_a_mebibyte(post: Post) -> None:
+    """And not a byte of what is longer is kept or awaited: what Content-Length announces is not read at all."""
+    limit = 1024 * 1024
+    assert (await post.tell(b"x" * limit)).status_code == 202
+    sent: list[int] = []
+
+    async def streamed(*sizes: int) -> AsyncIterator[bytes]:
+        for size in sizes:
+            sent.append(size)
+            yield b"x" * size
+
+    announced = {"Content-Length": str(limit + 1)}
+    answer = await post.send(streamed(limit + 1, 1), announced)
+    assert (answer.status_code, answer.json()["detail"], sent) == (413, f"body: more than {limit} bytes", [])
+    assert (await post.send(streamed(limit, 1, 1), {})).status_code == 413
+    assert sent == [limit, 1]
+    assert (await post.send(streamed(limit), {})).status_code == 401  # read, and not signed
+    assert post.asked() == [("incremental", ())]
+
+
 async def test_a_body_that_stands_still_is_given_up(tmp_path: Path) -> None:
     post = Post(tmp_path, FakeSources({WIKI: source()}), limits={"read_timeout_s": 0.001})
 

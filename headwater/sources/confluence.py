@@ -5,9 +5,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
-from connectors.budgets import BudgetSettings
-from connectors.identities import Identities
-from connectors.setting_types import Names, Table
+from headwater.sources.base import BudgetSettings
+from headwater.sources.setting_types import Names, Table
 
 CLOUD: Final = "cloud"
 DATA_CENTER: Final = "data_center"
@@ -21,7 +20,7 @@ def _address(value: str) -> str:
     return value if value.endswith("/") else f"{value}/"
 
 
-class ConfluenceSettings(BudgetSettings, frozen=True, extra="forbid"):
+class ConfluenceSettings(BudgetSettings):
     """One site, or some spaces of it."""
 
     url: Annotated[str, AfterValidator(_address)]
@@ -67,11 +66,6 @@ class ConfluenceSettings(BudgetSettings, frozen=True, extra="forbid"):
         if self.deployment is None:
             return (urlsplit(self.url).hostname or "").endswith(_CLOUD_HOST)
         return self.deployment == CLOUD
-
-    @property
-    def identities(self) -> Identities:
-        """Return which users of the directory accounts are."""
-        return Identities(users=self.users, by_email=self.by_email)
 
     def takes(self, space_key: str) -> bool:
         """Say whether a space is connected."""

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel
-
 from headwater.errors import FatalError
+from headwater.sources.base import SourceSettings
 
 
-class FilesystemSettings(BaseModel, frozen=True, extra="forbid"):
+class FilesystemSettings(SourceSettings):
     """`root` is a path on the connector worker's host; with `watch`, changes are followed as they happen."""
 
     root: Path

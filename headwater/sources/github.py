@@ -5,11 +5,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveInt, model_validator
 
-from connectors.budgets import BudgetSettings
-from connectors.setting_types import Names, Table
+from headwater.sources.base import BudgetSettings
+from headwater.sources.setting_types import Names, Table
 
 
-class GithubSettings(BudgetSettings, frozen=True, extra="forbid"):
+class GithubSettings(BudgetSettings):
     """Repositories of one organisation, those of a list, or those of an app's installation."""
 
     organisation: str | None = None
@@ -38,9 +38,8 @@ class GithubSettings(BudgetSettings, frozen=True, extra="forbid"):
         given = (self.organisation is not None) + bool(self.repositories)
         if given > 1 or (not given and self.installation is None):
             raise ValueError("give either `organisation` or `repositories` (a list of owner/name)")
-        wrong = [each for each in self.repositories if each.count("/") != 1 or not all(each.split("/"))]
-        if wrong:
-            raise ValueError(f"repositories: {wrong[0]!r} is not of the form owner/name")
+        if any(each.count("/") != 1 or not all(each.split("/")) for each in self.repositories):
+            raise ValueError("repositories: write each as owner/name, in a list")
         return self
 
     @property

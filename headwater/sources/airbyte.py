@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from connectors.prefixes import PrefixRules
-from connectors.setting_types import FROM_YAML
+from headwater.sources.base import SourceSettings
+from headwater.sources.rules import PrefixRules
+from headwater.sources.setting_types import FROM_YAML
 
 
 def _several(value: Any) -> Any:
@@ -32,7 +33,7 @@ class StreamSettings(BaseModel, frozen=True, extra="forbid"):
     cursor: FieldPath | None = None  # for an incremental stream whose reader leaves the choice of the field to others
 
 
-class AirbyteSettings(BaseModel, frozen=True, extra="forbid"):
+class AirbyteSettings(SourceSettings):
     """`reader` is a name of HEADWATER_CONNECTORS__READERS; `config` what that reader takes, less its secrets."""
 
     reader: str
