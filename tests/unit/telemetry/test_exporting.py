@@ -84,15 +84,15 @@ def ran(
     spans: int = 0,
     received: Mapping[str, str] | None = None,
     flush: bool = False,
-    **variables: str,
+    variables: Mapping[str, str] | None = None,
 ) -> Ran:
     """Run one process to its end. `spans`: how many it makes besides its own two."""
     own = {"OTLP_ENDPOINT": endpoint, "SERVICE_NAME": f"headwater-{name}"}
-    environment = {**os.environ, **{f"HEADWATER_TELEMETRY__{key}": value for key, value in own.items()}, **variables}
+    environment = {**os.environ, **{f"HEADWATER_TELEMETRY__{key}": value for key, value in own.items()}}
     arguments = [name, str(spans), json.dumps(received or {}), *(["--flush"] if flush else [])]
     ended = subprocess.run(
         [sys.executable, "-c", PROCESS, *arguments],
-        env=environment,
+        env={**environment, **(variables or {})},
         capture_output=True,
         text=True,
         check=True,
@@ -104,7 +104,7 @@ def ran(
 
 def test_spans_arrive_with_their_process_and_with_nothing_that_is_not_allowlisted(collector: Collector) -> None:
     secret = {"authorization": f"Bearer {CANARY}-header"}
-    logged = ran(collector.endpoint, **{HEADERS: json.dumps(secret)}).logged
+    logged = ran(collector.endpoint, variables={HEADERS: json.dumps(secret)}).logged
     spans = {each.name: each for each in collector.spans()}
     assert {name: dict(each.attributes) for name, each in spans.items()} == {
         "embed": {"stage": "embed", "revision": 7},
@@ -140,7 +140,8 @@ def test_one_trace_leads_from_one_process_to_the_next(collector: Collector) -> N
 )
 def test_what_the_collector_asks_for_is_never_logged(collector: Collector, variable: str, value: str) -> None:
     collector.status = HTTPStatus.UNAUTHORIZED
-    logged = ran(collector.endpoint, flush=True, HEADWATER_TELEMETRY__LOG_LEVEL="DEBUG", **{variable: value}).logged
+    variables = {"HEADWATER_TELEMETRY__LOG_LEVEL": "DEBUG", variable: value}
+    logged = ran(collector.endpoint, flush=True, variables=variables).logged
     assert "Failed to export" in logged
     assert CANARY not in logged
 
