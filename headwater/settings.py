@@ -297,6 +297,7 @@ class TelemetrySettings(BaseModel, frozen=True, extra="forbid"):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
     otlp_endpoint: str | None = None  # none: spans are recorded and dropped
+    otlp_headers: dict[str, SecretStr] = Field(default_factory=dict)  # what the collector asks for: credentials
     service_name: str = "headwater"
 
 
@@ -312,7 +313,13 @@ class LocalSettings(BaseModel, frozen=True, extra="forbid"):
 class Settings(BaseSettings):
     """All settings of one process."""
 
-    model_config = SettingsConfigDict(env_prefix="HEADWATER_", env_nested_delimiter="__", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="HEADWATER_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # a secret that is written wrongly is still a secret
+    )
 
     generation: GenerationName = GenerationName("g1")
     region: str | None = None

@@ -9,6 +9,7 @@ import structlog
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.support.collector import Collector, collecting
 from tests.support.platform import Platform, running_platform
 from tests.support.scheduling import StackScheduling
 from tests.support.stack import RunningStack, running_stack
@@ -39,7 +40,14 @@ def stack() -> Iterator[RunningStack]:
 
 
 @pytest.fixture(scope="session")
-def platform(stack: RunningStack) -> Iterator[Platform]:
+def collector() -> Iterator[Collector]:
+    """Where the whole product sends its spans."""
+    with collecting() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def platform(stack: RunningStack, collector: Collector) -> Iterator[Platform]:
     """The whole product on the real components, started once for the session. Only for tests marked `real`."""
-    with running_platform(stack) as running:
+    with running_platform(stack, traces=collector.endpoint) as running:
         yield running

@@ -42,7 +42,7 @@ def bench(
     *,
     running: Annotated[bool, typer.Option("--running", help="Measure the running stack, beside its data.")] = False,
     pages: Annotated[
-        int | None, typer.Option(min=1, help="How much of the handbook `ingest`, `rebuild` and `throughput` take.")
+        int | None, typer.Option(min=1, help="Pages of the handbook that `ingest`, `rebuild` and `throughput` take.")
     ] = None,
     chunks: Annotated[
         int | None, typer.Option(min=8, help="How many rows `verify` compares; goals are for 100000.")
@@ -53,7 +53,7 @@ def bench(
             min=100, help="Documents that `lanes` has backfilled (its goal: 5000), `sources`, `listing` list."
         ),
     ] = None,
-    minutes: Annotated[int | None, typer.Option(min=1, help="How long `soak` takes: 20 unless said.")] = None,
+    minutes: Annotated[int | None, typer.Option(min=1, help="Minutes that `soak` takes: 20 unless said.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure on an empty stack of its own, then stop it. Exits 1 where a goal is missed, or one was not completed."""

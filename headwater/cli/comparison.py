@@ -40,7 +40,7 @@ _MIB: Final = 2**20
 def compare_generations(
     first: Annotated[str, typer.Argument(help="A generation.")],
     second: Annotated[str, typer.Argument(help="Another one.")],
-    queries: Annotated[int, typer.Option("--queries", min=1, max=10_000, help="How many of the newest.")] = 200,
+    queries: Annotated[int, typer.Option("--queries", min=1, max=10_000, help="How many of the newest queries.")] = 200,
     beir: Annotated[Path | None, typer.Option("--beir", help="Ask a judged collection instead.")] = None,
     tenant: Annotated[str | None, typer.Option("--tenant", help="Whose queries; the default tenant's.")] = None,
     *,

@@ -44,7 +44,7 @@ def list_documents(
     kb: Annotated[str | None, typer.Option("--kb", help="Only this knowledge base.")] = None,
     source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
     status: Annotated[str | None, typer.Option(help="Only documents in this state.")] = None,
-    limit: Annotated[int, typer.Option(help="How many.")] = 50,
+    limit: Annotated[int, typer.Option(help="How many documents.")] = 50,
     as_user: AsUser = None,
     *,
     as_json: AsJson = False,

@@ -32,7 +32,9 @@ def evaluate(
     folder: Annotated[Path, typer.Argument(help="corpus.jsonl, queries.jsonl and qrels/test.tsv (BEIR).")],
     mode: Annotated[Mode, typer.Option(help="Which legs to judge.")] = Mode.ALL,
     limit: Annotated[int | None, typer.Option(min=1, help="Judge only this many queries.")] = None,
-    patience_s: Annotated[float, typer.Option(min=1, help="Give up after this long without progress.")] = _PATIENCE_S,
+    patience_s: Annotated[
+        float, typer.Option(min=1, help="Give up after so many seconds without progress.")
+    ] = _PATIENCE_S,
     *,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the knowledge base, and say its name.")] = False,
     as_json: AsJson = False,

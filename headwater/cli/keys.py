@@ -18,7 +18,7 @@ def create(
     name: Annotated[str, typer.Argument(help="What it is for.")],
     user: Annotated[str | None, typer.Option(help="Whose key; left out: your own.")] = None,
     scope: Annotated[list[str] | None, typer.Option(help="read, write or admin; may be repeated.")] = None,
-    days: Annotated[int, typer.Option(min=1, help="How long it is valid.")] = 365,
+    days: Annotated[int, typer.Option(min=1, help="For how many days it is valid.")] = 365,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -50,7 +50,7 @@ def list_keys(*, as_json: AsJson = False) -> None:
 @app.command()
 def rotate(
     key_id: KeyId,
-    overlap_hours: Annotated[int, typer.Option(min=0, help="How long the old key stays valid.")] = 24,
+    overlap_hours: Annotated[int, typer.Option(min=0, help="For how many hours the old key stays valid.")] = 24,
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -19,7 +19,7 @@ Generation = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 Force = Annotated[bool, typer.Option("--force", help="Go on although data is rewritten or destroyed.")]
-To = Annotated[int, typer.Option("--to", min=0, help="The number to go back to; 0 reverts everything.")]
+To = Annotated[int, typer.Option("--to", min=0, help="The number of the migration to go back to; 0 reverts all.")]
 
 Work = Callable[[Migrator], Awaitable[Sequence[PlannedMigration]]]
 

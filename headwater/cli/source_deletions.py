@@ -22,7 +22,7 @@ def approve(
     until: Annotated[
         datetime | None, typer.Option(formats=_TIMES, help="Those that began to wait by then, in UTC.")
     ] = None,
-    count: Annotated[int | None, typer.Option(min=1, help="This many, the longest waiting first.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="This many deletions, the longest waiting first.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Let deletions through that wait: past the budget, or of a listing that showed suspiciously little."""

@@ -25,7 +25,7 @@ Without = Annotated[list[str] | None, typer.Option("--without", help="A process 
 
 
 def setup(*, as_json: AsJson = False) -> None:
-    """Install what the embedded stack is made of. Does nothing where everything is there."""
+    """Install what the embedded stack is made of; fetches nothing where everything is there and whole."""
     from headwater.local.installation import install
 
     stack = LocalStack.of(Settings())

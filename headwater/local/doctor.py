@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from headwater.errors import FatalError
 from headwater.local import java, system_packages
 from headwater.local.installation import files_of, locate
-from headwater.local.manifest import read_manifest, verify
+from headwater.local.manifest import damage, read_manifest
 from headwater.local.ports import port_conflicts
 from headwater.local.readiness import is_ready
 from headwater.local.stack import LocalStack
@@ -115,10 +115,8 @@ def _checksums(stack: LocalStack) -> str:
         folder = files_of(component, stack.places)
         if not folder.is_dir():
             raise FatalError(f"{component.name} has not been fetched: run `headwater setup`")
-        try:
-            verify(component, folder)
-        except FatalError as error:  # set-up looks at what it fetches only: what is there already must go first
-            raise FatalError(f"{error}; then remove {folder} and run `headwater setup`") from error
+        if said := damage(component, folder):
+            raise FatalError(f"{said}; run `headwater setup`, which fetches it again")
     return f"{sum(len(component.artifacts) for component in components)} files as in the manifest"
 
 

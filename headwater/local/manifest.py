@@ -72,22 +72,29 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def verify(component: Component, folder: Path) -> None:
-    """Raise FatalError unless `folder` holds each of the component's files, unchanged, and nothing else."""
+def damage(component: Component, folder: Path) -> str | None:
+    """Say how `folder` differs from the component's files, the first difference; None where it holds exactly these."""
     expected = {artifact.file_name: artifact for artifact in component.artifacts}
     found = {path.name for path in folder.iterdir()}
     if missing := sorted(expected.keys() - found):
-        raise FatalError(f"{component.name}: Maven did not bring {missing[0]}; check `mvn -v`, then `headwater setup`")
+        return f"{component.name}: {folder / missing[0]} is missing"
     if strange := sorted(found - expected.keys()):
-        raise FatalError(f"{component.name}: {folder / strange[0]} is not in components.toml; remove it")
+        return f"{component.name}: {folder / strange[0]} is not in components.toml"
     for artifact in component.artifacts:
         path = folder / artifact.file_name
         actual = file_sha256(path)
         if actual != artifact.sha256:
-            raise FatalError(
-                f"wrong checksum of {path}: expected SHA-256 {artifact.sha256}, found {actual}; "
-                f"delete {artifact.file_name} from Maven's local repository and check the mirror that Maven uses"
-            )
+            return f"wrong checksum of {path}: expected SHA-256 {artifact.sha256}, found {actual}"
+    return None
+
+
+def verify(component: Component, folder: Path) -> None:
+    """Raise FatalError unless `folder`, which Maven has just filled, holds exactly the component's files."""
+    if said := damage(component, folder):
+        raise FatalError(
+            f"{said}; delete the file of that name from Maven's local repository, check the mirror that Maven uses, "
+            "and run `headwater setup` again"
+        )
 
 
 def _component(name: str, section: Mapping[str, object]) -> Component:

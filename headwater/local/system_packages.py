@@ -13,7 +13,7 @@ from headwater.local.places import is_root
 
 HUNSPELL_FOLDER = Path("/usr/share/hunspell")
 DICTIONARY = ("en_US.aff", "en_US.dic")
-_INSTALL_TIMEOUT_S = 600
+INSTALL_TIMEOUT_S = 600.0  # of each call of apt
 _PYTHON_LIBRARY = "libpython3.11.so.1.0"
 
 
@@ -73,7 +73,10 @@ def _apt(apt: str, packages: tuple[str, ...]) -> bool:
 def _run(command: list[str]) -> bool:
     # Run level 1 keeps Debian's scripts from starting a Redis of their own on the port that the stack wants.
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    finished = subprocess.run(  # noqa: S603 - apt-get found on PATH, package names of our own
-        command, env=quiet, capture_output=True, timeout=_INSTALL_TIMEOUT_S, check=False
-    )
+    try:
+        finished = subprocess.run(  # noqa: S603 - apt-get found on PATH, package names of our own
+            command, env=quiet, capture_output=True, timeout=INSTALL_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:  # a mirror that does not answer, or another apt that holds the lock
+        return False
     return finished.returncode == 0

@@ -16,6 +16,8 @@ from headwater.telemetry.attributes import ALLOWED
 
 # These log ordinary errors as tracebacks, with the text of what they were working on.
 _NOISY = ("pymilvus", "elastic_transport", "aiokafka", "faust", "mode", "httpx", "httpcore", "uvicorn.access")
+# Of a collector that is away one line a batch is enough; and what cannot be read as a header is quoted in a warning.
+_QUIET = ("opentelemetry.exporter", "opentelemetry.util.re")
 
 
 def configure_logging(settings: TelemetrySettings, *, process: str) -> None:
@@ -46,7 +48,7 @@ def configure_logging(settings: TelemetrySettings, *, process: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
-    for name in _NOISY:
+    for name in (*_NOISY, *_QUIET):
         logging.getLogger(name).setLevel(logging.ERROR)
     structlog.configure(
         processors=[*processors, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -1,5 +1,7 @@
 """Traces from source to store and from request to model; the context crosses Kafka in record headers (W3C)."""
 
+import atexit
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
@@ -8,7 +10,7 @@ from opentelemetry import propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import NoOpTracer, Span, StatusCode, Tracer
 
 from headwater.settings import TelemetrySettings
@@ -17,6 +19,8 @@ from headwater.telemetry.attributes import ALLOWED
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]
 AttributeScalar: TypeAlias = str | int | float | bool
 SCOPE: Final = "headwater"
+# A collector that hangs would hold up a stop for half a minute; a supervisor kills what takes longer than its grace.
+LAST_SPANS_S: Final = 2.0
 
 
 class OwnTracers(TracerProvider):
@@ -33,17 +37,34 @@ class OwnTracers(TracerProvider):
         return super().get_tracer(instrumenting_module_name, *args, **options)
 
 
-def configure_tracing(settings: TelemetrySettings, *, process: str, exporter: SpanExporter | None = None) -> None:
-    """Install the tracer of this process. Without an endpoint and an exporter spans exist but go nowhere."""
-    if exporter is None and settings.otlp_endpoint:
+def configure_tracing(settings: TelemetrySettings, *, process: str) -> None:
+    """Install the tracer of this process; without an endpoint spans exist but go nowhere. Called once, by a main.
+
+    Spans wait in a queue of bounded length and are sent by a thread of its own: a collector that is away or slow costs
+    spans, never work. When the process ends it waits at most LAST_SPANS_S for the last of them.
+    """
+    provider = open_tracers(settings, process=process)
+    atexit.register(_end, provider)
+    trace.set_tracer_provider(provider)
+
+
+def open_tracers(settings: TelemetrySettings, *, process: str) -> OwnTracers:
+    """Return tracers whose spans go where the settings say, under this process's name. Whoever asks shuts them down."""
+    resource = Resource.create({"service.name": settings.service_name, "service.instance.id": process})
+    provider = OwnTracers(resource=resource, shutdown_on_exit=False)
+    if settings.otlp_endpoint:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-        exporter = OTLPSpanExporter(endpoint=settings.otlp_endpoint)
-    resource = Resource.create({"service.name": settings.service_name, "service.instance.id": process})
-    provider = OwnTracers(resource=resource)
-    if exporter is not None:
+        headers = {name: secret.get_secret_value() for name, secret in settings.otlp_headers.items()}
+        exporter = OTLPSpanExporter(endpoint=settings.otlp_endpoint, headers=headers)
         provider.add_span_processor(BatchSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
+    return provider
+
+
+def _end(provider: OwnTracers) -> None:
+    ending = threading.Thread(target=provider.shutdown, name="last-spans", daemon=True)
+    ending.start()
+    ending.join(LAST_SPANS_S)
 
 
 @contextmanager

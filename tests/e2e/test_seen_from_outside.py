@@ -7,7 +7,9 @@ from confluent_kafka import Message
 from headwater.clients.kafka.config import topic_of
 from headwater.demo.stage import wait_until
 from headwater.local.ports import LOOPBACK
+from headwater.telemetry.attributes import ALLOWED
 from schemas.topics import Topic
+from tests.support.collector import Arrived, Collector
 from tests.support.library import Library
 from tests.support.records import read_messages
 
@@ -23,6 +25,8 @@ WAY = (
     Topic.DOCUMENTS_PROGRESSED,
     Topic.DOCUMENTS_INGESTED,
 )
+STAGES = ("query-api", "admit", "prepare", "embed", "index-vectors", "index-keywords", "status")
+SENDERS = {f"headwater-{name}" for name in STAGES}
 
 
 def traces(library: Library, topic: Topic, document_id: str) -> set[str]:
@@ -38,7 +42,20 @@ def trace_of(message: Message) -> str:
     return sent.decode().split("-")[1]
 
 
-def test_one_trace_leads_from_a_request_through_every_topic(library: Library) -> None:
+def arrived(collector: Collector, trace: str) -> list[Arrived]:
+    """Wait until every process on a document's way has sent its spans, which it does every few seconds; return them."""
+
+    def complete() -> list[Arrived] | None:
+        spans = collector.trace(trace)
+        parents = {span.parent_id for span in spans if span.parent_id}
+        whole = parents <= {span.span_id for span in spans}
+        return spans if whole and {span.resource["service.name"] for span in spans} >= SENDERS else None
+
+    spans, _ = wait_until("the spans to arrive", complete, every_s=0.5)
+    return spans
+
+
+def test_one_trace_leads_from_a_request_through_every_topic(library: Library, collector: Collector) -> None:
     accepted = library.put("lights", "# Lights\n\nThe leading lights are lit at dusk.")
     library.settled(accepted)
     document = accepted["document_id"]
@@ -46,9 +63,17 @@ def test_one_trace_leads_from_a_request_through_every_topic(library: Library) ->
     [trace] = traces(library, Topic.DOCUMENTS_SUBMITTED, document)
     assert {topic: traces(library, topic, document) for topic in WAY} == {topic: {trace} for topic in WAY}
 
+    spans = arrived(collector, trace)
+    begun = [(span.name, span.resource["service.name"]) for span in spans if not span.parent_id]
+    assert begun == [("request", "headwater-query-api")]
+    assert {name for span in spans for name in span.attributes} <= ALLOWED
 
-def test_no_log_and_no_metric_of_the_product_quotes_what_it_works_on(library: Library) -> None:
-    library.settled(library.put(CANARY, f"# {CANARY}\n\nThe {CANARY} sings at noon.", attributes={"note": CANARY}))
+
+def test_no_log_no_metric_and_no_span_of_the_product_quotes_what_it_works_on(
+    library: Library, collector: Collector
+) -> None:
+    accepted = library.put(CANARY, f"# {CANARY}\n\nThe {CANARY} sings at noon.", attributes={"note": CANARY})
+    library.settled(accepted)
     broken = library.upload(f"{CANARY}.pdf", f"%PDF-1.7\n{CANARY}".encode(), name=f"{CANARY}.pdf")
     wait_until("the broken file to fail", lambda: library.state(broken["document_id"]).get("status") == "failed")
     where = {"field": "attributes.note", "equals": CANARY}
@@ -64,3 +89,6 @@ def test_no_log_and_no_metric_of_the_product_quotes_what_it_works_on(library: Li
     assert len(told) > len(platform.processes)
     quoting = [name for name, text in told.items() if any(word in text for word in (CANARY, key))]
     assert quoting == []
+    [trace] = traces(library, Topic.DOCUMENTS_SUBMITTED, accepted["document_id"])
+    assert arrived(collector, trace)
+    assert collector.quoting(CANARY, key) == []

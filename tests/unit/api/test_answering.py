@@ -1,6 +1,7 @@
 """/search, /query and /feedback on fakes: the gate, the cache, the events."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,23 @@ async def test_a_passage_is_found_and_can_be_cited(replica: AnsweringApi, ada: d
     assert hit["explain"]["keyword" if mode == "keyword" else "vector"]["rank"] == 1
     assert found["meta"]["degraded"] == []
     assert found["meta"]["generation"] == "g1"
+
+
+async def test_a_hit_and_a_source_say_where_in_the_document_they_stand(
+    replica: AnsweringApi, ada: dict[str, str]
+) -> None:
+    document = await replica.publish("leave.md", "Something else", LEAVE)
+    placed = f"{document}#1#1"
+    for index in (replica.vectors, replica.keywords):
+        index.rows[placed] = replace(index.rows[placed], page=3)
+    where = {"section": ["Travel", "By sea"], "page": 3}
+    hit = (await post(replica, "/search", ada, query="annual leave", top_k=1))["hits"][0]
+    assert hit["id"] == placed
+    assert hit.items() >= (where | {"start": 100, "end": 100 + len(LEAVE)}).items()
+    assert (hit["previous"], hit["next"]) == (f"{document}#1#0", None)
+    source = (await post(replica, "/query", ada, query="How is annual leave requested?"))["sources"][0]
+    assert source.items() >= (where | {"id": placed, "document_id": document, "revision": 1}).items()
+    assert source["snippet"] in LEAVE
 
 
 async def test_a_revocation_holds_before_any_store_is_written(replica: AnsweringApi, ada: dict[str, str]) -> None:
@@ -248,6 +266,26 @@ async def test_feedback_is_for_ones_own_queries(replica: AnsweringApi, ada: dict
     bob = await replica.api.key("bob", scopes=("read",))
     response = await replica.api.client.post("/v1/feedback", json=body, headers=bob)
     assert response.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"rating": 0}, "rating"),
+        ({"rating": 6}, "rating"),
+        ({"rating": 4.5}, "rating"),
+        ({"type": "rude"}, "type"),
+        ({"comment": "x" * 4_001}, "comment"),
+    ],
+)
+async def test_a_rating_out_of_range_names_the_field(
+    replica: AnsweringApi, ada: dict[str, str], change: dict[str, Any], field: str
+) -> None:
+    body = {"query_id": "q", "rating": 5, "type": "helpful", **change}
+    response = await replica.api.client.post("/v1/feedback", json=body, headers=ada)
+    assert (response.status_code, response.json()["field"]) == (422, field)
+    assert response.json()["remedy"]
+    assert replica.api.log.sent(FeedbackReceived) == []
 
 
 async def test_a_profile_of_the_directory_is_used(replica: AnsweringApi, ada: dict[str, str]) -> None:

@@ -140,13 +140,31 @@ class TestPreconditions:
         assert isinstance(last, DocumentSubmitted)
         assert last.expected_revision == 1
 
-    async def test_another_revision_is_refused_with_the_current_one(self, api: FakeApi) -> None:
+    @pytest.mark.parametrize(
+        ("method", "suffix", "body"),
+        [
+            ("PUT", "", PAGE),
+            ("PATCH", "", {"title": "New"}),
+            ("PUT", "/access", EVERYONE),
+            ("DELETE", "", None),
+        ],
+        ids=["put", "patch", "access", "delete"],
+    )
+    async def test_another_revision_is_refused_with_the_current_one(
+        self, api: FakeApi, method: str, suffix: str, body: dict[str, Any] | None
+    ) -> None:
         headers = await api.key()
         await put(api, headers)
-        response = await put(api, headers | {"If-Match": "7"})
+        response = await api.client.request(method, path_of() + suffix, json=body, headers=headers | {"If-Match": "7"})
         assert (response.status_code, response.json()["code"]) == (412, "revision_mismatch")
         assert "is 1" in response.json()["detail"]
+        assert response.json()["remedy"]
         assert len(api.log.sent(DocumentSubmitted)) == 1
+        response = await api.client.request(method, path_of() + suffix, json=body, headers=headers | {"If-Match": "1"})
+        assert response.status_code == 202
+        last = api.log.sent(DocumentSubmitted)[-1]
+        assert isinstance(last, DocumentSubmitted)
+        assert last.expected_revision == 1
 
     async def test_if_none_match_creates_once(self, api: FakeApi) -> None:
         headers = await api.key()

@@ -3,11 +3,13 @@
 import asyncio
 from unittest.mock import AsyncMock
 
+import httpx
 import pytest
 
 from headwater.errors import RetryableError
 from headwater.ports.rows import KeywordIndex, VectorIndex
-from headwater.telemetry.management import Health
+from headwater.settings import ManagementSettings
+from headwater.telemetry.management import Health, ManagementServer
 from query_api.health.probes import watch
 from query_api.runtime import Stores
 from tests.support.api import FakeApi, fake_api
@@ -49,3 +51,34 @@ async def test_a_broker_that_is_away_and_a_replica_that_is_behind_are_not_ready(
         assert state["kafka"] == "away"
         assert "behind the log" in (state["log"] or "")
         assert state["stores"] == "away; away"
+
+
+DEPENDENCIES = ("bootstrap", "kafka", "log", "stores")
+
+
+@pytest.mark.parametrize("away", [None, *DEPENDENCIES])
+async def test_readyz_is_503_for_each_dependency_and_names_it(away: str | None) -> None:
+    generations, broker, health = AsyncMock(), AsyncMock(), Health()
+    for dependency in DEPENDENCIES:
+        health.unready(dependency, "not looked at yet")  # as a replica begins
+    if away == "stores":
+        generations.stores.side_effect = AWAY
+    if away == "kafka":
+        broker.side_effect = AWAY
+    if away != "bootstrap":
+        health.ready("bootstrap")
+    async with fake_api(generations=generations) as api:
+        api.heads.lag_s = 11 if away == "log" else 0
+        with ManagementServer(ManagementSettings(), health) as server:
+            url = f"http://127.0.0.1:{server.port}/readyz"
+            before = await asyncio.to_thread(httpx.get, url)
+            watching = asyncio.create_task(watch(api.runtime, health, broker=broker))
+            await reached(lambda: health.readiness()["stores"] != "not looked at yet")
+            watching.cancel()
+            answer = await asyncio.to_thread(httpx.get, url)
+    assert before.status_code == 503
+    assert answer.status_code == (503 if away else 200)
+    assert answer.json()["ready"] is (away is None)
+    reasons = answer.json()["dependencies"]
+    assert set(reasons) == set(DEPENDENCIES)
+    assert {name for name, reason in reasons.items() if reason} == ({away} if away else set())
