@@ -18,7 +18,7 @@ ADRS: Final = sorted((ROOT / "docs/adr").glob("[0-9]*.md"))
 DOCUMENTS: Final = [ROOT / "README.md", *GUIDES, *RUNBOOKS, *ADRS]
 # Read by docker-compose.yml and by the tests themselves, or a source's credential: no settings of a process.
 OTHER_VARIABLES: Final = re.compile(
-    r"HEADWATER_(ACCESS_SEEDS|PORT_\w+|VERSION|DATA|TEST_STACK|CHAOS_(PAGES|AWAY_S|FAULTS|POISON|SEED|SYNC_ITEMS|SYNC_KILLS)|SECRET__TENANT__NAME)"
+    r"HEADWATER_(ACCESS_(SEEDS|WORLDS)|PORT_\w+|VERSION|DATA|TEST_STACK|CHAOS_(PAGES|AWAY_S|FAULTS|POISON|SEED|SYNC_ITEMS|SYNC_KILLS)|SECRET__TENANT__NAME)"
 )
 
 

@@ -14,6 +14,7 @@ REQUIREMENTS: Final = ROOT / ".ci/airbyte-cdk.txt"
 FOLDER: Final = ROOT / ".headwater/tools/airbyte-cdk"
 INSTALLED_WITHIN_S: Final = 300.0
 MANIFEST: Final = Path(__file__).with_name("airbyte_manifest.yaml")
+PARTITIONED: Final = Path(__file__).with_name("airbyte_partitions.yaml")
 
 
 def source_declarative_manifest() -> Path:
