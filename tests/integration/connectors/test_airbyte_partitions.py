@@ -11,9 +11,9 @@ import pytest
 
 from connectors.airbyte.connector import AirbyteConnector
 from connectors.airbyte.reader import Reader
-from connectors.airbyte.settings import AirbyteSettings
 from headwater.errors import UnauthorisedError
 from headwater.settings import ReaderProgram
+from headwater.sources.airbyte import AirbyteSettings
 from schemas.ids import KnowledgeBaseId
 from tests.support.airbyte_cdk import PARTITIONED, source_declarative_manifest
 from tests.support.egress import reply
