@@ -1,7 +1,6 @@
 """A bucket and a folder of a million items in which nothing is new: how long comparing takes, and how much memory."""
 
 import asyncio
-import resource
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from headwater.sources.objects import ObjectsSettings
 from headwater.sources.rules import PrefixRules
 from schemas.events.documents import NOBODY
 from schemas.ids import EVERYONE, KnowledgeBaseId
+from streams.prepare.confinement import resident_bytes
 from tests.performance.bench import Components
 from tests.performance.figures import Figure
 
@@ -159,7 +159,7 @@ def _folder(files: int, file: Path) -> FilesystemConnector:
 
 
 async def _both_passes(connector: Connector, keys: int, *, reads: bool) -> Compared:
-    started = _peak_bytes()
+    started = resident_bytes()
     cursor = Parts()
     began, found = time.perf_counter(), 0
     batch: list[SourceChange | CursorMoved] = []
@@ -189,7 +189,7 @@ async def _both_passes(connector: Connector, keys: int, *, reads: bool) -> Compa
         cursor_bytes=sum(len(part.encode()) + len(state) for part, state in cursor.below("")),
         parts=len(cursor),
         started_bytes=started,
-        peak_bytes=_peak_bytes(),
+        peak_bytes=resident_bytes(),
     )
 
 
@@ -214,10 +214,6 @@ def key_of(number: int) -> str:
 def etag_of(number: int) -> str:
     """Return what recognises an object's content."""
     return f'"{number:032x}"'
-
-
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _object(number: int) -> ListedObject:

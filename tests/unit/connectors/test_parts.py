@@ -1,6 +1,5 @@
 """Parts behave like a dictionary in order, whatever is done to them, and take disk instead of memory."""
 
-import resource
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from connectors import parts as module
 from connectors.parts import NoRoomError, Parts, below
+from streams.prepare.confinement import resident_bytes
 
 NAMES = st.sampled_from(["", "a", "a/", "a/b", "a0", "ab", "b", "é", "\U0001f600", "\x00", "a\x00b", "%", "A"])
 ACTS = st.lists(st.tuples(st.sampled_from(["put", "drop"]), NAMES, st.binary(max_size=4)), max_size=30)
@@ -63,10 +63,10 @@ def test_two_hundred_thousand_take_a_few_megabytes() -> None:
 
 
 def _grown_mib() -> float:
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident_bytes()
     parts = Parts(_many())
     assert sum(1 for _ in parts) == 200_000
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return (resident_bytes() - before) / (1024 * 1024)
 
 
 def _many() -> Iterator[tuple[str, bytes]]:
