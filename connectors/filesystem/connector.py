@@ -13,7 +13,7 @@ from watchfiles import awatch
 from watchfiles.main import FileChange
 
 from connectors.filesystem.rules import RULE_FILE
-from connectors.filesystem.scan import BrokenRule, Fingerprint, FoundFile, scan
+from connectors.filesystem.scan import Fingerprint, FoundFile, Unread, scan
 from connectors.parts import Parts, below
 from connectors.protocol import Cursor, Deleted, ItemFailed, Left, Listing, Observed, Patched, SourceChange, Upserted
 from headwater.errors import FatalError, PoisonError
@@ -25,6 +25,7 @@ DEBOUNCE_MS: Final = 20  # editors write a file in several steps; the next chang
 STEP_MS: Final = 10
 RESCAN_S: Final = 60.0  # inotify's queue may overflow: a whole pass compares the stats of everything now and then
 ITEMS_BETWEEN_YIELDS: Final = 200
+_AS_IT_IS: Final = "./"  # no external id begins so
 
 
 class FileUnreadableError(PoisonError):
@@ -37,7 +38,7 @@ class FilesystemConnector:
 
     root: Path
     knowledge_base: KnowledgeBaseId
-    scan: Callable[[Path, Path], Iterable[FoundFile | BrokenRule]] = scan
+    scan: Callable[[Path, Path], Iterable[FoundFile | Unread]] = scan
 
     async def check(self) -> None:
         """See the protocol."""
@@ -99,7 +100,7 @@ class FilesystemConnector:
                     await asyncio.sleep(0)  # a large tree must not stop the submissions
                     if number and unmet:
                         yield Left(items=unmet, of=held)
-                if isinstance(found, BrokenRule):
+                if isinstance(found, Unread):
                     yield ItemFailed(external_id=found.external_id, error=found.error)
                     continue
                 seen[found.external_id] = b""
@@ -137,7 +138,7 @@ class FilesystemConnector:
             occurred_at=datetime.fromtimestamp(
                 (found.fingerprint.changed_ns if only_access else found.fingerprint.modified_ns) / 1e9, tz=UTC
             ),
-            cursor={found.external_id: found.fingerprint.to_bytes()},
+            cursor={_part(found.external_id): found.fingerprint.to_bytes()},
         )
 
     def _state(self, found: FoundFile) -> DocumentState:
@@ -171,7 +172,7 @@ def _deletion(external_id: str, listing: Listing | None) -> SourceChange:
         what=Deleted(listing=listing),
         source_version=time.time_ns(),
         occurred_at=datetime.now(UTC),
-        cursor={external_id: None},
+        cursor={_part(external_id): None},
     )
 
 
@@ -184,8 +185,13 @@ def _outermost(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
+def _part(external_id: str) -> str:
+    """Return the part of the cursor that a file has. Those that begin with `!` are the runner's own."""
+    return f"{_AS_IT_IS}{external_id}" if external_id.startswith("!") else external_id
+
+
 def _known(since: Cursor) -> Parts:
-    return Parts(below(since, ""))
+    return Parts((part.removeprefix(_AS_IT_IS), state) for part, state in below(since, ""))
 
 
 def _at_or_below(known: Parts, external_id: str) -> Iterator[str]:

@@ -11,8 +11,12 @@ from typing import Self
 
 from connectors.filesystem.rules import RULE_FILE, folder_access
 from connectors.rules import FolderRuleError
-from headwater.errors import RetryableError
+from headwater.errors import PoisonError, RetryableError
 from schemas.events.documents import NOBODY, Access
+
+
+class UnreadableNameError(PoisonError):
+    """A name that is no text. Renaming mends it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +73,11 @@ class FoundFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrokenRule:
-    """A folder whose rule file cannot be read: its documents are for nobody until it is mended."""
+class Unread:
+    """What an administrator must mend, and why: a rule file, with its folder for nobody until then, or a name."""
 
     external_id: str
-    error: FolderRuleError
+    error: PoisonError
 
 
 def access_of(root: Path, folder: Path) -> Access:
@@ -86,35 +90,47 @@ def access_of(root: Path, folder: Path) -> Access:
     return access
 
 
-def scan(root: Path, start: Path) -> Iterator[FoundFile | BrokenRule]:
+def scan(root: Path, start: Path) -> Iterator[FoundFile | Unread]:
     """Walk from `start`, a file or folder at or below `root`; what is hidden or a link is passed over.
 
-    A path that vanishes during the walk is not there: no error.
+    A path that vanishes during the walk is not there: no error. Raises RetryableError for what may not be looked at.
     """
+    try:
+        yield from _scan(root, start)
+    except PermissionError as error:  # as of a folder whose names may be read and nothing else
+        raise _denied(Path(error.filename or start), error) from error
+
+
+def _scan(root: Path, start: Path) -> Iterator[FoundFile | Unread]:
     if start.is_symlink() or _is_hidden(start.relative_to(root).parts):
+        return
+    if not _is_text(start.name):
+        yield _unnamed(root, start)
         return
     folder = start if start.is_dir() else start.parent
     try:
         access = access_of(root, folder)
     except FolderRuleError as error:
         access = NOBODY
-        yield BrokenRule(external_id=folder.relative_to(root).as_posix(), error=error)
+        yield Unread(external_id=folder.relative_to(root).as_posix(), error=error)
     if start.is_dir():
         yield from _walk(root, start, access)
     elif (found := _file(root, start, access)) is not None:
         yield found
 
 
-def _walk(root: Path, folder: Path, access: Access) -> Iterator[FoundFile | BrokenRule]:
+def _walk(root: Path, folder: Path, access: Access) -> Iterator[FoundFile | Unread]:
     for name, is_folder in _entries(folder):
         path = folder / name
-        if is_folder:
+        if not _is_text(name):
+            yield _unnamed(root, path)
+        elif is_folder:
             below = access
             try:
                 below = folder_access(access, path / RULE_FILE)
             except FolderRuleError as error:
                 below = NOBODY
-                yield BrokenRule(external_id=path.relative_to(root).as_posix(), error=error)
+                yield Unread(external_id=path.relative_to(root).as_posix(), error=error)
             yield from _walk(root, path, below)
         elif (found := _file(root, path, access)) is not None:
             yield found
@@ -136,9 +152,7 @@ def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:  # what lies below is not known: it must not look as if it were gone
-        raise RetryableError(
-            f"path {folder}: cannot be listed ({error.strerror}); grant the connector access. Nothing is deleted"
-        ) from error
+        raise _denied(folder, error) from error
     for name in found:
         yield name.removesuffix("/"), name.endswith("/")
 
@@ -156,6 +170,22 @@ def _file(root: Path, path: Path, access: Access) -> FoundFile | None:
         access=access,
         fingerprint=Fingerprint.of(stat, access=_access_hash(access)),
     )
+
+
+def _denied(path: Path, error: OSError) -> RetryableError:
+    return RetryableError(
+        f"path {path}: cannot be read ({error.strerror}); grant the connector access. Nothing is deleted"
+    )
+
+
+def _unnamed(root: Path, path: Path) -> Unread:
+    shown = os.fsencode(path.relative_to(root)).decode(errors="replace")
+    return Unread(external_id=shown, error=UnreadableNameError(f"{shown}: the name is not UTF-8; rename it"))
+
+
+def _is_text(name: str) -> bool:
+    """Say whether a name is text: Python keeps what is not UTF-8 as halves of characters, which nothing can encode."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _access_hash(access: Access) -> str:

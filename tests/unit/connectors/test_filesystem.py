@@ -1,6 +1,7 @@
 """The filesystem connector against a real folder."""
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from connectors.cursors import without_marks
 from connectors.filesystem.connector import FilesystemConnector, FileUnreadableError
 from connectors.protocol import Deleted, ItemFailed, Left, Observed, Patched, SourceChange, Upserted
-from headwater.errors import FatalError
+from headwater.errors import FatalError, RetryableError
 from schemas.events.documents import NOBODY
 from schemas.ids import KnowledgeBaseId
 
@@ -141,6 +143,47 @@ async def test_a_broken_rule_closes_its_folder_and_is_reported(
     (pay,) = [c for c in found if isinstance(c, SourceChange) and c.external_id == "hr/pay.md"]
     assert isinstance(pay.what, Upserted)
     assert pay.what.state.access == NOBODY
+
+
+async def test_a_name_that_is_no_text_fails_alone(connector: FilesystemConnector, root: Path) -> None:
+    """Neither a file nor a folder of that name ends the sync of the others."""
+    write(root / os.fsdecode(b"caf\xe9.md"), "coffee")
+    write(root / os.fsdecode(b"m\xfcll") / "below.md", "waste")
+    found = [change async for change in connector.changes({})]
+    failed = {each.external_id: str(each.error) for each in found if isinstance(each, ItemFailed)}
+    assert failed == {
+        "caf\ufffd.md": "caf\ufffd.md: the name is not UTF-8; rename it",
+        "m\ufffdll": "m\ufffdll: the name is not UTF-8; rename it",
+    }
+    assert {each.external_id for each in found if isinstance(each, SourceChange)} == {"a.md", "hr/pay.md"}
+
+
+async def test_names_with_the_runners_own_mark_are_held_and_deleted(connector: FilesystemConnector, root: Path) -> None:
+    """The runner keeps parts of the cursor whose names begin with `!`, and gives connectors none of them."""
+    write(root / "!first" / "read me.md", "loud")
+    cursor: dict[str, bytes] = {}
+    assert "!first/read me.md" in await changes(connector, cursor)
+    cursor = dict(without_marks(cursor))
+    assert await changes(connector, cursor) == {}
+    (root / "!first" / "read me.md").unlink()
+    assert kinds(await changes(connector, cursor)) == {"!first/read me.md": Deleted}
+
+
+async def test_a_folder_of_which_only_names_are_told_deletes_nothing(
+    connector: FilesystemConnector, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cursor: dict[str, bytes] = {}
+    await changes(connector, cursor)
+    stat = Path.stat
+
+    def denied(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.parent == root / "hr":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", denied)
+    with pytest.raises(RetryableError, match=r"hr/pay\.md: cannot be read .*grant the connector access"):
+        await changes(connector, cursor)
 
 
 async def test_links_and_hidden_files_are_passed_over(connector: FilesystemConnector, root: Path) -> None:
