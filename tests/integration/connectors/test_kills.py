@@ -2,12 +2,9 @@
 
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 import structlog
@@ -15,20 +12,13 @@ import structlog
 from connectors.runner import BATCH
 from headwater.clients.blobs import ObjectBlobStore, read_all
 from headwater.clients.kafka.config import topic_of
-from schemas.events.directory import Source
 from schemas.events.documents import BlobRef, DocumentSubmitted, SubmissionOp
 from schemas.events.syncs import SyncEnding, SyncMode
 from tests.support.admission import Child, Installation
-from tests.support.confluence import SPACE, plain
-from tests.support.confluence_server import TOKEN, ConfluenceServer, address, serving
-from tests.support.confluence_wiki import CURRENT, Space
-from tests.support.confluence_wiki import Wiki as ConfluenceWiki
-from tests.support.egress import FakeClock
-from tests.support.folders import pages_in
-from tests.support.heads import ACME, HANDBOOK
-from tests.support.own_loop import in_own_loop
+from tests.support.heads import ACME
+from tests.support.living import Living, bucket, organisation, site, tree
 from tests.support.waiting import reached
-from tests.support.wiki import SUBMISSIONS, Wiki, folder_source, reading_below
+from tests.support.wiki import SUBMISSIONS, Wiki
 
 log = structlog.get_logger(__name__)
 
@@ -41,127 +31,11 @@ LIFE_S = 120.0  # of one worker, on a machine that many share: start, join the g
 pytestmark = [pytest.mark.real, pytest.mark.timeout((KILLS + 3) * LIFE_S)]
 
 
-class Living(Protocol):
-    """A source that becomes another one each time that a sync has ended."""
-
-    @property
-    def source(self) -> Source: ...
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """Return what a worker needs to read it."""
-        ...
-
-    def rewrite(self) -> None:
-        """Edit most of the items, remove some, bring some back."""
-        ...
-
-    def truth(self) -> dict[str, str]:
-        """Return each item's text, by external id."""
-        ...
-
-    def text(self, content: bytes) -> str:
-        """Return the text of a document's content."""
-        ...
-
-
-@dataclass(slots=True, kw_only=True)
-class Tree:
-    """A folder. Implements Living."""
-
-    root: Path
-    chance: random.Random
-    editions: Iterator[int] = field(default_factory=lambda: count(1))
-
-    @property
-    def source(self) -> Source:
-        return folder_source(self.root)
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        return reading_below(self.root.parent)
-
-    def rewrite(self) -> None:
-        edition = next(self.editions)
-        for number in range(PAGES):
-            page = self.root / f"page-{number:03}.md"
-            if self.chance.random() < 0.05:
-                page.unlink(missing_ok=True)
-            else:
-                page.write_text(f"# Page {number}\n\nEdition {edition}.")
-
-    def truth(self) -> dict[str, str]:
-        return {page.name: page.read_text() for page in self.root.glob("*.md")}
-
-    def text(self, content: bytes) -> str:
-        return content.decode()
-
-
-@dataclass(slots=True, kw_only=True)
-class Site:
-    """A Confluence site. Implements Living."""
-
-    server: ConfluenceServer
-    chance: random.Random
-    editions: Iterator[int] = field(default_factory=lambda: count(1))
-
-    @property
-    def source(self) -> Source:
-        return Source(
-            name="Site",
-            kind="confluence",
-            knowledge_base=HANDBOOK,
-            settings={"url": address(self.server), "by_username": "true"},
-            secrets={"token": "env:wiki"},
-        )
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        return {
-            "HEADWATER_SECRET__ACME__WIKI": TOKEN,
-            "HEADWATER_EGRESS__ALLOWED_HOSTS": '["127.0.0.1"]',
-            "HEADWATER_EGRESS__REQUESTS_PER_S": "10000",
-        }
-
-    def rewrite(self) -> None:
-        edition, wiki = next(self.editions), self.server.wiki
-        for page in wiki.pieces.values():
-            if page.status != CURRENT:
-                wiki.restore(page.id)
-            elif self.chance.random() < 0.05:
-                wiki.trash(page.id)
-            else:
-                wiki.edit(page.id, f"Edition {edition} of {page.id}.")
-
-    def truth(self) -> dict[str, str]:
-        return {page.id: page.body for page in self.server.current()}
-
-    def text(self, content: bytes) -> str:
-        return plain(content)
-
-
-@contextmanager
-def tree(folder: Path) -> Iterator[Tree]:
-    """Make a folder of pages."""
-    yield Tree(root=pages_in(folder / "tree", PAGES), chance=random.Random(SEED))
-
-
-@contextmanager
-def site(folder: Path) -> Iterator[Site]:
-    """Serve a site of pages."""
-    wiki = ConfluenceWiki(clock=FakeClock(), spaces={SPACE: Space(key=SPACE)})
-    for number in range(PAGES):
-        wiki.write(SPACE, f"Page {number}", f"Edition 0 of {number}.")
-    with in_own_loop(serving(ConfluenceServer(wiki, page_size=100))) as server:
-        server.url = server.url.replace("wiki.test", "127.0.0.1")
-        yield Site(server=server, chance=random.Random(SEED))
-
-
-@pytest.mark.parametrize("opened", [tree, site])
+@pytest.mark.parametrize("opened", [tree, site, bucket, organisation])
 async def test_killed_at_random_instants_nothing_is_lost_and_little_is_sent_twice(
-    own: Installation, tmp_path: Path, opened: Callable[[Path], AbstractContextManager[Living]]
+    own: Installation, tmp_path: Path, opened: Callable[..., AbstractContextManager[Living]]
 ) -> None:
-    with opened(tmp_path) as living:
+    with opened(tmp_path, items=PAGES, chance=random.Random(SEED)) as living:
         await survives(own, living)
 
 
