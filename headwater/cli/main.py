@@ -1,6 +1,10 @@
 """`headwater`: the table of commands. A command's module is imported when the command is used, and not before."""
 
+import json
+import os
+import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -8,6 +12,7 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+from pydantic_settings import SettingsError
 
 from headwater.cli.output import complain, documents_printed, print_json
 from headwater.errors import FatalError, HeadwaterError
@@ -78,7 +83,7 @@ def run_entry(name: str, arguments: Sequence[str]) -> None:
     printed = documents_printed()
     try:
         _load(name)(list(arguments), prog_name=f"headwater {name}")
-    except (ValidationError, HeadwaterError) as error:
+    except (ValidationError, SettingsError, HeadwaterError) as error:
         failure = failure_of(error)
         complain(failure["message"])
         if "--json" in arguments and documents_printed() == printed:
@@ -86,10 +91,12 @@ def run_entry(name: str, arguments: Sequence[str]) -> None:
         raise typer.Exit(1) from error
 
 
-def failure_of(error: ValidationError | HeadwaterError) -> dict[str, Any]:
+def failure_of(error: ValidationError | SettingsError | HeadwaterError) -> dict[str, Any]:
     """Describe a failure for programs: `code` and `status` are the API's, null where something else failed."""
     if isinstance(error, ValidationError):
         message = "; ".join(_setting_at_fault(problem) for problem in error.errors())
+    elif isinstance(error, SettingsError):
+        message = _not_json(error)
     else:
         message = str(error)
     return {"message": message, "code": getattr(error, "code", None), "status": getattr(error, "status", None)}
@@ -98,6 +105,21 @@ def failure_of(error: ValidationError | HeadwaterError) -> dict[str, Any]:
 def _setting_at_fault(problem: ErrorDetails) -> str:
     name = "__".join(str(part).upper() for part in problem["loc"])
     return f"the setting HEADWATER_{name} is wrong: {problem['msg']}"
+
+
+def _not_json(error: SettingsError) -> str:
+    """Name the settings of the group that pydantic names; the value may be a secret, and is not quoted."""
+    group = re.search(r'field "(\w+)"', str(error))
+    prefix = f"HEADWATER_{group[1].upper()}" if group else "HEADWATER_"
+    names = [name for name, value in os.environ.items() if name.upper().startswith(prefix) and not _is_json(value)]
+    return f'a setting is not JSON, which lists and tables are written in, as in ["a", "b"]: {" or ".join(names)}'
+
+
+def _is_json(value: str) -> bool:
+    with suppress(ValueError):
+        json.loads(value)
+        return True
+    return False
 
 
 def _load(name: str) -> Callable[..., Any]:

@@ -35,6 +35,17 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the setting HEADWATER_LOCAL__PORTS is wrong: Input should be 'fixed' or 'free'" in result.output
 
 
+def test_a_list_that_is_not_json_is_named_and_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWATER_CONNECTORS__FILESYSTEM_ROOTS", "/srv/canary")
+    monkeypatch.setenv("HEADWATER_CONNECTORS__PARALLEL_SYNCS", "3")
+    result = CliRunner().invoke(main.app, ["env"])
+    assert result.exit_code == 1
+    assert result.output == (
+        "headwater: a setting is not JSON, which lists and tables are written in, as in "
+        '["a", "b"]: HEADWATER_CONNECTORS__FILESYSTEM_ROOTS\n'
+    )
+
+
 def test_an_unknown_process_is_answered_with_the_known_ones() -> None:
     result = CliRunner().invoke(main.app, ["logs", "nobody"])
     assert result.exit_code == 1
