@@ -40,7 +40,8 @@ class Parts(MutableMapping[str, bytes]):
 
     def __init__(self, parts: Iterable[tuple[str, bytes]] = ()) -> None:
         # An empty name: SQLite makes a file, removes its name at once, and writes to it what its cache cannot hold.
-        self._database = sqlite3.connect("", isolation_level=None)
+        # Of one thread, but for its end: what nobody refers to is collected in whichever thread is at it.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         finalize(self, self._database.close)
         for statement in _PREPARED:
             self._run(statement)

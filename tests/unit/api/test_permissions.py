@@ -284,6 +284,6 @@ def _look(look: str, name: str) -> tuple[str, str, dict[str, Any] | None]:
 
 
 Permissions.TestCase.settings = settings(
-    max_examples=20, stateful_step_count=40, suppress_health_check=list(HealthCheck)
+    max_examples=14, stateful_step_count=40, suppress_health_check=list(HealthCheck)
 )
 TestPermissions = Permissions.TestCase

@@ -25,7 +25,7 @@ from tests.support.heads import HANDBOOK
 from tests.support.shared_worlds import EVERYBODY, LOOPBACK, READING, WORLDS, World
 from tests.support.sources import Follower
 
-SEEDS: Final = int(os.environ.get("HEADWATER_ACCESS_WORLDS", "4"))
+SEEDS: Final = int(os.environ.get("HEADWATER_ACCESS_WORLDS", "2"))
 SOURCE: Final = SourceId("world")
 EGRESS: Final = EgressSettings(allowed_hosts=(LOOPBACK,), requests_per_s=100_000.0)
 

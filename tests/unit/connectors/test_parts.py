@@ -1,7 +1,9 @@
 """Parts behave like a dictionary in order, whatever is done to them, and take disk instead of memory."""
 
+import gc
+import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
@@ -55,6 +57,25 @@ def test_a_full_folder_is_told_with_what_to_do() -> None:
     parts._database.execute("PRAGMA max_page_count = 8")
     with pytest.raises(NoRoomError, match=r"is full; make room .*TMPDIR"):
         parts["a"] = bytes(100_000)
+
+
+def test_they_may_be_collected_in_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    unraisable: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+
+    def forget() -> None:
+        parts = Parts([("a", b"state")])
+        ring: list[object] = [parts]
+        ring.append(ring)  # only the collector, wherever it runs, finds this
+
+    gc.disable()
+    try:
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(forget).result()
+        gc.collect()
+    finally:
+        gc.enable()
+    assert unraisable == []
 
 
 def test_two_hundred_thousand_take_a_few_megabytes() -> None:
