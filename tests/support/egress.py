@@ -1,8 +1,8 @@
-"""A real HTTP server on loopback with scripted answers, names that lead where a test says, and time that jumps."""
+"""A real HTTP server on loopback with answers of a test's, names that lead where it says, and time that jumps."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -27,10 +27,10 @@ class Asked:
 
 @dataclass(slots=True)
 class ScriptedServer:
-    """Answers with the replies in turn, the last one for ever; each is raw bytes."""
+    """Answers as it is told to, in raw bytes, and remembers what it was asked."""
 
+    answer: Callable[[Asked], bytes]
     port: int = 0
-    replies: list[bytes] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
     _open: dict["asyncio.Task[None]", asyncio.StreamWriter] = field(default_factory=dict)
@@ -52,8 +52,9 @@ class ScriptedServer:
                 pairs = (line.split(": ", 1) for line in lines[1:] if line)
                 headers = {name.lower(): value for name, value in pairs}
                 content = await reader.readexactly(int(headers.get("content-length", "0")))
-                self.asked.append(Asked(method=method, target=target, headers=headers, content=content))
-                writer.write(self.replies.pop(0) if len(self.replies) > 1 else self.replies[0])
+                asked = Asked(method=method, target=target, headers=headers, content=content)
+                self.asked.append(asked)
+                writer.write(self.answer(asked))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             return
@@ -69,9 +70,9 @@ def reply(status: int, body: bytes = b"", **headers: str) -> bytes:
 
 
 @asynccontextmanager
-async def scripted(*replies: bytes) -> AsyncIterator[ScriptedServer]:
+async def answering(answer: Callable[[Asked], bytes]) -> AsyncIterator[ScriptedServer]:
     """Serve on a free port until the block ends."""
-    scripted_server = ScriptedServer(replies=list(replies))
+    scripted_server = ScriptedServer(answer)
     server = await asyncio.start_server(scripted_server.accept, "127.0.0.1", 0)
     scripted_server.port = server.sockets[0].getsockname()[1]
     try:
@@ -79,6 +80,12 @@ async def scripted(*replies: bytes) -> AsyncIterator[ScriptedServer]:
     finally:
         server.close()
         await scripted_server.end()
+
+
+def scripted(*replies: bytes) -> AbstractAsyncContextManager[ScriptedServer]:
+    """Answer with the replies in turn, the last one for ever."""
+    left = [*replies]
+    return answering(lambda _: left.pop(0) if len(left) > 1 else left[0])
 
 
 @dataclass(slots=True)

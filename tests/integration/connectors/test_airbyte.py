@@ -1,6 +1,5 @@
 """A real reader, pinned and in an environment of its own, feeds documents and cursors. It reads a server of ours."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from headwater.settings import ReaderProgram
 from headwater.sources.airbyte import AirbyteSettings
 from schemas.ids import KnowledgeBaseId
 from tests.support.airbyte_cdk import MANIFEST, source_declarative_manifest
-from tests.support.egress import reply
+from tests.support.egress import Asked, answering, reply
 from tests.support.sources import Follower
 
 TOKEN = "t0p-secret"
@@ -59,20 +58,11 @@ class Wiki:
             knowledge_base=KnowledgeBaseId("wiki"),
         )
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := (await reader.readuntil(b"\r\n\r\n")).decode():
-                writer.write(self._answer(head))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return
-        finally:
-            writer.close()
-
-    def _answer(self, head: str) -> bytes:
-        if f"Authorization: Bearer {TOKEN}\r\n" not in head:
+    def answer(self, asked: Asked) -> bytes:
+        if asked.headers.get("authorization") != f"Bearer {TOKEN}":
             return reply(401, b"{}", Content_Type="application/json")
-        asked = parse_qs(urlsplit(head.split(" ")[1]).query)
-        (since,), after = asked["since"], int(asked.get("after", ["0"])[0])
+        query = parse_qs(urlsplit(asked.target).query)
+        (since,), after = query["since"], int(query.get("after", ["0"])[0])
         self.since.append(since)
         found = sorted(number for number in self.articles if self.articles[number]["updated_at"] >= since)
         page = [self.articles[number] for number in found if number > after][:2]
@@ -84,8 +74,8 @@ class Wiki:
 @pytest.fixture
 async def wiki(program: ReaderProgram) -> AsyncIterator[Wiki]:
     wiki = Wiki(program)
-    async with await asyncio.start_server(wiki.serve, "127.0.0.1", 0) as server:
-        wiki.port = server.sockets[0].getsockname()[1]
+    async with answering(wiki.answer) as server:
+        wiki.port = server.port
         yield wiki
 
 

@@ -1,6 +1,5 @@
 """A real reader whose streams have a state for each of their parts, and what becomes of a key that expires."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from headwater.settings import ReaderProgram
 from headwater.sources.airbyte import AirbyteSettings
 from schemas.ids import KnowledgeBaseId
 from tests.support.airbyte_cdk import PARTITIONED, source_declarative_manifest
-from tests.support.egress import reply
+from tests.support.egress import Asked, answering, reply
 from tests.support.sources import Follower
 
 KEY = "t0p-secret"
@@ -61,26 +60,17 @@ class Spaces:
     def renew(self) -> None:
         self.refuses_after = None
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := (await reader.readuntil(b"\r\n\r\n")).decode():
-                writer.write(self._answer(head))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return
-        finally:
-            writer.close()
-
-    def _answer(self, head: str) -> bytes:
-        if f"x-key: {KEY}\r\n" not in head.replace("X-Key", "x-key") or self.refuses_after == 0:
+    def answer(self, asked: Asked) -> bytes:
+        if asked.headers.get("x-key") != KEY or self.refuses_after == 0:
             return reply(401, b"{}", Content_Type="application/json")
-        url = urlsplit(head.split(" ")[1])
+        url = urlsplit(asked.target)
         spaces = sorted({each["of"] for each in self.pages.values()})
         if url.path == "/v1/spaces":
             return _said({"spaces": [{"id": each} for each in spaces]})
         if self.refuses_after is not None:
             self.refuses_after -= 1
-        space, asked = url.path.split("/")[3], parse_qs(url.query)
-        (since,), offset = asked["since"], int(asked.get("offset", ["0"])[0])
+        space, query = url.path.split("/")[3], parse_qs(url.query)
+        (since,), offset = query["since"], int(query.get("offset", ["0"])[0])
         self.since.append((space, since))
         of_it = [each for each in self.pages.values() if each["of"] == space and each["changed"] >= since]
         shown = sorted(of_it, key=lambda each: str(each["changed"]))[offset : offset + 2]
@@ -104,8 +94,8 @@ async def spaces(program: ReaderProgram) -> AsyncIterator[Spaces]:
     spaces.put("eng", "e2", "two", "2026-03-01T00:00:00Z")
     spaces.put("eng", "e3", "three", "2026-03-02T00:00:00Z")
     spaces.put("hr", "h1", "four", "2026-02-01T00:00:00Z")
-    async with await asyncio.start_server(spaces.serve, "127.0.0.1", 0) as server:
-        spaces.port = server.sockets[0].getsockname()[1]
+    async with answering(spaces.answer) as server:
+        spaces.port = server.port
         yield spaces
 
 

@@ -25,7 +25,7 @@ from headwater.clients.egress.errors import (
 from headwater.clients.egress.requests import EgressRequest, Fetched, NotModified
 from headwater.clients.egress.source import EgressSource
 from headwater.errors import FatalError, HeadwaterError, UnauthorisedError
-from tests.support.egress import START, FakeClock, egress, reply, scripted
+from tests.support.egress import START, FakeClock, answering, egress, reply, scripted
 
 TOKEN = BearerCredential(name="secrets.token", read=lambda: SecretStr("s3cret"))
 PAGE = EgressRequest(url="/page?token=hidden")
@@ -113,11 +113,14 @@ async def test_a_redirect_into_the_inside_is_refused(location: str) -> None:
 
 
 async def test_a_redirect_to_another_origin_takes_no_credentials_along_nor_back() -> None:
-    clock = FakeClock()
+    said: list[bytes] = []
     names: dict[str, list[Sequence[str]]] = {"wiki.test": [["127.0.0.1"]], "files.test": [["127.0.0.1"]]}
-    async with scripted(reply(200)) as server, egress(clock, names, allowed_hosts=list(names)) as client:
+    async with (
+        answering(lambda _: said.pop(0)) as server,
+        egress(FakeClock(), names, allowed_hosts=list(names)) as client,
+    ):
         home, other = f"http://wiki.test:{server.port}/", f"http://files.test:{server.port}/"
-        server.replies = [reply(302, Location=other), reply(302, Location=f"{home}back"), reply(200, b"text")]
+        said += [reply(302, Location=other), reply(302, Location=f"{home}back"), reply(200, b"text")]
         source = client.source(home=home, credential=TOKEN)
         assert await content_of(source, EgressRequest(url="/page", headers={"X-Own": "1"})) == b"text"
     assert ["authorization" in asked.headers for asked in server.asked] == [True, False, False]

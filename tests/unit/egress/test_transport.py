@@ -33,7 +33,7 @@ async def test_names_that_lead_to_one_address_share_no_connection() -> None:
 
 async def test_no_other_address_is_called_where_the_first_may_have_taken_the_request() -> None:
     names: dict[str, list[Sequence[str]]] = {"wiki.test": [["127.0.0.1", "127.0.0.2"]]}
-    other = ScriptedServer(replies=[reply(200)])
+    other = ScriptedServer(lambda _: reply(200))
     async with (
         scripted(b"no HTTP\r\n\r\n") as server,
         await asyncio.start_server(other.accept, "127.0.0.2", server.port),
