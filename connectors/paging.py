@@ -1,9 +1,11 @@
 """Where a listing goes on, and that it comes to an end. Pure."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from headwater.errors import RetryableError
+from headwater.errors import PoisonError, RetryableError
 
 MOST_PAGES: Final = 100_000  # of one listing: ten million items
 
@@ -16,6 +18,19 @@ class EndlessListingError(RetryableError):
             f"{name}: the listing does not end; nothing is deleted on its word. Where the next sync says so again, the "
             "source, or a proxy before it, repeats its pages or names a next one for ever: have that mended there"
         )
+
+
+class EndlessPartError(PoisonError):
+    """A listing of one item, or of one part of what there is, that does not end. All else is read."""
+
+
+@contextmanager
+def of_a_part() -> Iterator[None]:
+    """Blame a listing without an end on the item, or the part, that the block is about: EndlessPartError."""
+    try:
+        yield
+    except EndlessListingError as error:
+        raise EndlessPartError(str(error)) from error
 
 
 @dataclass(slots=True, kw_only=True)

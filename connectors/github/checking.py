@@ -3,9 +3,8 @@
 from connectors.github.app import Installation
 from connectors.github.client import GithubClient
 from connectors.github.models import Repository
-from connectors.protocol import SourceGoneError
 from headwater.clients.egress.errors import ForbiddenError, MissingError, RequestRefusedError
-from headwater.errors import UnauthorisedError
+from headwater.errors import SourceGoneError, UnauthorisedError
 from headwater.sources.github import GithubSettings
 
 

@@ -11,6 +11,7 @@ from connectors.github.graphql_models import Discussion
 from connectors.github.ids import discussion_id
 from connectors.github.issues import OVERLAP
 from connectors.leaves import Held, Leaf, Ledger, Note
+from connectors.paging import of_a_part
 from connectors.protocol import Deleted, Listing, Observed, Patched, SourceChange, Upserted
 
 
@@ -102,7 +103,8 @@ class Discussions:
 
     def _opener(self, discussion: Discussion, note: Note) -> Callable[[], AsyncIterator[bytes]]:
         async def read() -> AsyncIterator[bytes]:
-            parts = [each async for each in self.graphql.said(self.home.repository, discussion.number)]
+            with of_a_part():
+                parts = [each async for each in self.graphql.said(self.home.repository, discussion.number)]
             yield discussion_text(discussion, parts).encode()
             note.settled = True
 

@@ -11,7 +11,7 @@ from connectors.github.documents import Home, issue_text
 from connectors.github.ids import issue_id
 from connectors.github.models import Comment, Issue, read_as
 from connectors.leaves import Held, Leaf, Ledger, Note
-from connectors.paging import Pages
+from connectors.paging import Pages, of_a_part
 from connectors.protocol import Deleted, Listing, Observed, Patched, SourceChange, Upserted
 
 # GitHub's times have seconds, and what it lists may lag behind what it stored.
@@ -157,7 +157,8 @@ class Issues:
             paths = [f"issues/{issue.number}/comments"] if issue.comments else []
             if issue.pull_request is not None:
                 paths.append(f"pulls/{issue.number}/comments")
-            listings = [await self.client.listing(self._path(path)) for path in paths]
+            with of_a_part():
+                listings = [await self.client.listing(self._path(path)) for path in paths]
             comments = [each for listing in listings for each in listing.items(Comment)]
             yield issue_text(issue, comments).encode()
             note.settled = True

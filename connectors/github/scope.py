@@ -9,9 +9,9 @@ from connectors.github.client import INSTALLED, GithubClient
 from connectors.github.cursor import known_repositories
 from connectors.github.documents import readers_group
 from connectors.github.models import InstallationRepositories, Repository, read_as
-from connectors.protocol import Cursor, ItemFailed, SourceGoneError
+from connectors.protocol import Cursor, ItemFailed
 from headwater.clients.egress.errors import MissingError
-from headwater.errors import FatalError, PoisonError
+from headwater.errors import FatalError, PoisonError, SourceGoneError
 from headwater.sources.github import GithubSettings
 
 

@@ -16,6 +16,7 @@ from connectors.github.ids import Named, discussion_id, issue_id, release_id, wi
 from connectors.github.issues import Issues
 from connectors.github.releases import Releases
 from connectors.github.wikis import Wikis
+from connectors.paging import of_a_part
 from connectors.protocol import Cursor, ItemFailed, Observed, SourceChange
 from headwater.clients.egress.errors import MissingError, RequestRefusedError
 from headwater.errors import PoisonError
@@ -92,8 +93,9 @@ class Visit:
         for name, look in parts.items():
             is_due = self.known.token != token or name in self.known.unread
             try:
-                async for change in look(whole=whole or is_due):
-                    yield change
+                with of_a_part():
+                    async for change in look(whole=whole or is_due):
+                        yield change
             except PoisonError as error:  # the others are not looked at anew for its sake
                 unread += [name] if is_due else []
                 yield ItemFailed(external_id=readers_group(self.home.repository.id), error=error)
