@@ -19,6 +19,7 @@ app.command("remove")(source_deletions.remove)
 app.command("undo")(source_undo.undo)
 PAGE: Final = 500
 NOT_FOUND: Final = 404
+EXISTS: Final = 412  # refused by `If-None-Match: *`
 COLUMNS: Final = ("source", "kind", "knowledge_base", "schedule", "paused", "sync", "updated_at")
 
 Name = Annotated[str, typer.Argument(help="Name of the source in the directory.")]
@@ -57,7 +58,7 @@ def show(source: Name, *, as_json: AsJson = False) -> None:
 def add(
     source: Name,
     kind: Annotated[str, typer.Option(help="filesystem, ...: which connector reads it.")],
-    knowledge_base: Annotated[str, typer.Option(help="Where its documents go; it must exist.")],
+    knowledge_base: Annotated[str, typer.Option(help="Where its documents go; made where there is none.")],
     name: Annotated[str | None, typer.Option(help="What people call it.")] = None,
     setting: Pairs = None,
     secret: Annotated[
@@ -78,7 +79,8 @@ def add(
     }
     path = f"/directory/sources/{source}"
     with open_api(Settings().api) as api:
-        accepted = api.call("PUT", path, json=body, headers={"If-None-Match": "*"})
+        after = _knowledge_base(api, knowledge_base)
+        accepted = api.call("PUT", path, json=body, headers={"If-None-Match": "*"}, params=after)
         api.call("GET", path, params={"after": accepted["token"]})  # the next command may ask for a sync of it
     said = f"{source} is added; try it with `headwater sources test {source}`, then `headwater sources sync {source}`"
     tell(said, accepted, as_json=as_json)
@@ -141,6 +143,19 @@ def _set_paused(source: str, *, paused: bool, as_json: bool) -> None:
         headers = {"If-Match": str(found["revision"])}  # what somebody else changed meanwhile is not undone
         accepted = api.call("PUT", path, json=found["record"] | {"paused": paused}, headers=headers)
     tell(f"{source} is {'paused' if paused else 'resumed'}", accepted | {"paused": paused}, as_json=as_json)
+
+
+def _knowledge_base(api: ApiClient, name: str) -> dict[str, str]:
+    """Make the knowledge base where there is none. Returns the parameters that wait for it."""
+    try:
+        made = api.call(
+            "PUT", f"/directory/knowledge-bases/{name}", json={"name": name}, headers={"If-None-Match": "*"}
+        )
+    except ApiProblemError as error:
+        if error.status != EXISTS:
+            raise
+        return {}
+    return {"after": made["token"]}
 
 
 def _records(api: ApiClient) -> Iterable[dict[str, Any]]:

@@ -37,7 +37,7 @@ class Connected:
 def connected(platform: Platform, tmp_path: Path) -> Iterator[Connected]:
     """A worker that may read below the test's folder."""
     name = f"source-{uuid4().hex[:10]}"
-    platform.directory((f"users/{READER}", {"name": READER}), (f"knowledge-bases/{name}", {"name": name}))
+    platform.directory((f"users/{READER}", {"name": READER}))
     root = pages_in(tmp_path / "tree", PAGES)
     roots = json.dumps([str(tmp_path)])
     with platform.child(*CONNECT, "worker", log="connectors", HEADWATER_CONNECTORS__FILESYSTEM_ROOTS=roots):

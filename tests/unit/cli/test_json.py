@@ -19,6 +19,7 @@ from tests.architecture.test_documentation_commands import command_of
 from tests.support.stub_api import StubApi, run
 
 PATH = "/v1/directory/sources/handbook"
+BASE = "/v1/directory/knowledge-bases/kb"
 ACCEPTED = {"kind": "sources", "id": "handbook", "token": "t"}
 
 
@@ -46,7 +47,7 @@ def test_every_command_has_json(name: str) -> None:
         (["sources", "resume", "handbook"], {f"PUT {PATH}": ACCEPTED}, ACCEPTED | {"paused": False}),
         (
             ["sources", "add", "handbook", "--kind", "s3", "--knowledge-base", "kb"],
-            {f"PUT {PATH}": ACCEPTED},
+            {f"PUT {BASE}": ACCEPTED, f"PUT {PATH}": ACCEPTED},
             ACCEPTED,
         ),
         (["sync", "handbook"], {f"POST {PATH}/sync": {"mode": "full"}}, {"mode": "full"}),

@@ -24,6 +24,7 @@ RECORD: dict[str, Any] = {
 }
 SYNC = {"source": "handbook", "ending": "partial", "updated_at": "2026-03-02T09:15:00Z", "message": "1 failed"}
 PATH = "/v1/directory/sources/handbook"
+BASE = "/v1/directory/knowledge-bases/kb"
 
 
 def test_list_shows_every_page_with_the_newest_sync(api: StubApi) -> None:
@@ -51,13 +52,29 @@ def test_show_adds_the_sync_and_does_without_one(api: StubApi) -> None:
 def test_add_sends_settings_and_where_secrets_are(api: StubApi) -> None:
     api.answers[f"PUT {PATH}"] = (202, {"kind": "sources", "id": "handbook", "token": "t"})
     api.answers[f"GET {PATH}"] = (200, RECORD)
+    api.answers[f"PUT {BASE}"] = (412, {"code": "precondition_failed", "detail": "it exists", "remedy": "read it"})
     options = ["--kind", "s3", "--knowledge-base", "kb", "--setting", "bucket=a=b", "--secret", "key=env:KEY"]
     result = run(api, "sources", "add", "handbook", *options, "--schedule", "0 3 * * *")
     assert result.exit_code == 0, result.output
-    body = json.loads(api.asked[0].body)
-    assert api.asked[1].path == f"{PATH}?after=t", "it is there for the next command"
+    body = json.loads(api.asked[1].body)
+    assert api.asked[2].path == f"{PATH}?after=t", "it is there for the next command"
     assert (body["settings"], body["secrets"], body["schedule"]) == ({"bucket": "a=b"}, {"key": "env:KEY"}, "0 3 * * *")
     assert run(api, "sources", "add", "handbook", *options[:4], "--setting", "bucket").exit_code == 2
+
+
+def test_add_makes_the_knowledge_base_where_there_is_none(api: StubApi) -> None:
+    api.answers[f"PUT {BASE}"] = (202, {"kind": "knowledge-bases", "id": "kb", "token": "made"})
+    api.answers[f"PUT {PATH}"] = (202, {"kind": "sources", "id": "handbook", "token": "t"})
+    api.answers[f"GET {PATH}"] = (200, RECORD)
+    options = ["--kind", "s3", "--knowledge-base", "kb"]
+    assert run(api, "sources", "add", "handbook", *options).exit_code == 0
+    assert [(each.method, each.path) for each in api.asked] == [
+        ("PUT", BASE),
+        ("PUT", f"{PATH}?after=made"),  # what names it is judged once it is there
+        ("GET", f"{PATH}?after=t"),
+    ]
+    api.answers[f"PUT {BASE}"] = (403, {"code": "forbidden", "detail": "no right", "remedy": "ask for it"})
+    assert run(api, "sources", "add", "handbook", *options).exit_code == 1
 
 
 @pytest.mark.parametrize(
