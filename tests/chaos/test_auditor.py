@@ -1,6 +1,7 @@
 """kill -9 of the auditor in the middle of its repairs, again and again: what was lost comes back all the same."""
 
 import asyncio
+import os
 from contextlib import ExitStack
 from functools import partial
 
@@ -11,6 +12,7 @@ from headwater.clients.milvus import MilvusVectorIndex
 from headwater.demo.stage import wait_until
 from schemas.events.base import Store
 from schemas.ids import DocumentId, Revision, TenantId
+from streams.audit.agent import NICE
 from tests.chaos.test_kills import AUDIT, HURRIED
 from tests.support.library import open_library
 from tests.support.platform import Platform
@@ -18,6 +20,7 @@ from tests.support.truth import Truth
 
 DOCUMENTS = 8
 LOSSES = (Store.KEYWORDS, Store.VECTORS)
+LEAST_URGENT = 19  # setpriority(2)
 SETTLE_S = 180.0  # on a machine that many share
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(60 + 3 * SETTLE_S)]
@@ -56,6 +59,8 @@ def test_an_auditor_that_is_killed_in_its_repairs_mends_what_was_lost(platform: 
             asyncio.run(lose(platform, store, ids))
             auditor = auditors.enter_context(platform.child(*AUDIT, log="audit-killed", **HURRIED))
             wait_until("a repair to begin", partial(repaired_since, lost_at), patience_s=SETTLE_S)
+            ours, its = (os.getpriority(os.PRIO_PROCESS, pid) for pid in (0, auditor.pid))
+            assert its == min(ours + NICE, LEAST_URGENT), "it takes what the others leave"
             auditor.kill()
         auditors.enter_context(platform.child(*AUDIT, log="audit-killed", **HURRIED))
         truth.await_settled(patience_s=SETTLE_S)
