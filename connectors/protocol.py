@@ -5,17 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from headwater.errors import FatalError, HeadwaterError
+from headwater.errors import HeadwaterError
 from schemas.events.directory import Group
 from schemas.events.documents import DocumentPatch, DocumentState
 
 # Where a source resumes: small parts by name, each the connector's own format. A source with one opaque position has
 # one part; a listing that is compared has one part an item.
 Cursor: TypeAlias = Mapping[str, bytes]
-
-
-class SourceGoneError(FatalError):
-    """What is to be read is not there any more: the bucket, the site, the repository."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,16 @@ import structlog
 
 from connectors.endings import Ending, SyncReport
 from connectors.outstanding import Outstanding
-from connectors.protocol import Left, SourceGoneError
-from headwater.errors import DeferredError, FatalError, HeadwaterError, PoisonError, RetryableError, UnauthorisedError
+from connectors.protocol import Left
+from headwater.errors import (
+    DeferredError,
+    FatalError,
+    HeadwaterError,
+    PoisonError,
+    RetryableError,
+    SourceGoneError,
+    UnauthorisedError,
+)
 from headwater.telemetry.metrics import SYNC_ITEMS, SYNCS_ENDED
 
 log = structlog.get_logger(__name__)

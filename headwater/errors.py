@@ -29,3 +29,7 @@ class FatalError(HeadwaterError):
 
 class UnauthorisedError(FatalError):
     """A source refuses the credentials, or they lack a right. The text names which, and where to give it."""
+
+
+class SourceGoneError(FatalError):
+    """What is to be read of a source is not there: the bucket, the site, the repository."""

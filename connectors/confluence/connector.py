@@ -13,9 +13,9 @@ from connectors.confluence.reading import Reader
 from connectors.confluence.rest import CONTENT_ID, SpaceRef
 from connectors.confluence.site import Site
 from connectors.confluence.walk import Walk
-from connectors.protocol import Cursor, CursorMoved, Listing, Observed, SourceGoneError
+from connectors.protocol import Cursor, CursorMoved, Listing, Observed
 from headwater.clients.egress.errors import ForbiddenError, MissingError
-from headwater.errors import FatalError, PoisonError, UnauthorisedError
+from headwater.errors import FatalError, PoisonError, SourceGoneError, UnauthorisedError
 from schemas.ids import KnowledgeBaseId
 
 

@@ -16,7 +16,7 @@ from connectors.filesystem.rules import RULE_FILE
 from connectors.filesystem.scan import Fingerprint, FoundFile, Unread, scan
 from connectors.parts import Parts, below
 from connectors.protocol import Cursor, Deleted, ItemFailed, Left, Listing, Observed, Patched, SourceChange, Upserted
-from headwater.errors import FatalError, PoisonError
+from headwater.errors import FatalError, PoisonError, SourceGoneError
 from schemas.events.documents import DocumentPatch, DocumentState
 from schemas.ids import KnowledgeBaseId
 
@@ -43,7 +43,7 @@ class FilesystemConnector:
     async def check(self) -> None:
         """See the protocol."""
         if not self.root.is_dir():
-            raise FatalError(f"path {self.root}: not a folder; name an existing one")
+            raise SourceGoneError(f"path {self.root}: not a folder; name an existing one")
 
     async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
         """Compare the whole tree with the cursor; only stats are read of what has not changed."""

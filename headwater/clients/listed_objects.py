@@ -18,7 +18,7 @@ from obstore.store import LocalStore, ObjectStore
 from headwater.clients.egress.limits import TOO_MANY, Stated, limit_wait_s
 from headwater.clients.egress.pacing import SourceBudget
 from headwater.clients.objects import ObjectMissingError, refuses_credentials, translated
-from headwater.errors import FatalError, RetryableError, UnauthorisedError
+from headwater.errors import FatalError, RetryableError, SourceGoneError, UnauthorisedError
 from headwater.ports.objects import (
     ListedObject,
     ObjectChangedError,
@@ -34,6 +34,7 @@ _PAGE: Final = 1000
 _PIECE_BYTES: Final = 1024 * 1024
 # The store's answer is in the error's text alone, without its headers.
 _BUSY: Final = re.compile(r"status code: (?:429|503)\b")
+_MISSING: Final = re.compile(r"status code: 404\b")  # of a listing: a prefix without objects is an empty one
 _LISTED_AGAIN_S: Final = 60.0
 
 
@@ -70,6 +71,8 @@ class ObstoreObjects:
                     page = await self._called(_next(stream))
             except RetryableError as error:
                 await self._heed_limit(error)
+                if _MISSING.search(str(error.__cause__)):
+                    raise SourceGoneError(f"{self._url}: no such bucket or container; correct the URL") from error
                 if isinstance(error.__cause__, exceptions.InvalidPathError):
                     raise FatalError(
                         f"{self._url}: has a key with an empty segment, `.`, `..` or a control character, which this "

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
-from headwater.errors import FatalError, HeadwaterError, RetryableError, UnauthorisedError
+from headwater.errors import FatalError, HeadwaterError, RetryableError, SourceGoneError, UnauthorisedError
 from headwater.ports.objects import (
     ListedObject,
     ObjectArchivedError,
@@ -24,15 +24,13 @@ _BUSY: Final = frozenset({"SlowDown", "RequestTimeout", "ServiceUnavailable", "I
 _BUSY_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504})
 _REGION: Final = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
 _UNTAGGED: Final = frozenset({"NoSuchTagSet", "NoSuchTagSetError"})
-_CREDENTIALS: Final = {
-    "InvalidAccessKeyId": "the store knows no such access_key_id; check it",
-    "SignatureDoesNotMatch": "secret_access_key does not belong to access_key_id; check it",
-    "ExpiredToken": "the session token has expired; give new credentials",
-    "InvalidToken": "the store does not take this session_token; give new credentials",
-}
-_SETTINGS: Final = {
-    "NoSuchBucket": "no such bucket; correct the URL",
-    "RequestTimeTooSkewed": "this host's clock is too far from the store's; set the clock",
+_SAID: Final[Mapping[str, tuple[type[FatalError], str]]] = {
+    "InvalidAccessKeyId": (UnauthorisedError, "the store knows no such access_key_id; check it"),
+    "SignatureDoesNotMatch": (UnauthorisedError, "secret_access_key does not belong to access_key_id; check it"),
+    "ExpiredToken": (UnauthorisedError, "the session token has expired; give new credentials"),
+    "InvalidToken": (UnauthorisedError, "the store does not take this session_token; give new credentials"),
+    "NoSuchBucket": (SourceGoneError, "no such bucket; correct the URL"),
+    "RequestTimeTooSkewed": (FatalError, "this host's clock is too far from the store's; set the clock"),
 }
 
 
@@ -111,10 +109,9 @@ def refusal(status: int, content: bytes, *, where: str, right: str, key: str | N
     code = _code(content)
     if status in _BUSY_STATUS or code in _BUSY:
         return RetryableError(f"{where}: busy ({code or status})")
-    if code in _CREDENTIALS:
-        return UnauthorisedError(f"{where}: {_CREDENTIALS[code]}")
-    if code in _SETTINGS:
-        return FatalError(f"{where}: {_SETTINGS[code]}")
+    if code in _SAID:
+        kind, what = _SAID[code]
+        return kind(f"{where}: {what}")
     if code in _REGION or status in {301, 307}:
         named = re.search(rb"<Region>([a-z0-9-]{1,40})</Region>", content)
         hint = f"set region to {named[1].decode()}" if named else "set region or endpoint to the bucket's own"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.errors import FatalError, RetryableError
+from headwater.errors import FatalError, RetryableError, SourceGoneError
 from tests.contract.connectors.contract import AccessContract, ConnectorContract
 from tests.contract.connectors.items import fill
 from tests.support.buckets import (
@@ -79,6 +79,9 @@ class CloudContract(ConnectorContract):
             cloud.server.answers[method] = [(status, "")]
             with pytest.raises(FatalError, match="access refused; check options"):
                 await cloud.connector().check()
+        cloud.server.answers["LIST"] = [(404, "")]
+        with pytest.raises(SourceGoneError, match="no such bucket or container; correct the URL"):
+            await cloud.connector().check()
 
     async def test_a_store_that_is_busy_is_away_and_nothing_is_deleted(self, cloud: CloudSource) -> None:
         fill(cloud)

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 
 from connectors.endings import Ending, SyncReport
-from connectors.protocol import SourceGoneError
 from connectors.tally import Tally, reported
 from headwater.errors import (
     DeferredError,
@@ -13,6 +12,7 @@ from headwater.errors import (
     HeadwaterError,
     PoisonError,
     RetryableError,
+    SourceGoneError,
     UnauthorisedError,
 )
 

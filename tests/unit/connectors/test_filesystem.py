@@ -12,7 +12,7 @@ import pytest
 from connectors.cursors import without_marks
 from connectors.filesystem.connector import FilesystemConnector, FileUnreadableError
 from connectors.protocol import Deleted, ItemFailed, Left, Observed, Patched, SourceChange, Upserted
-from headwater.errors import FatalError, RetryableError
+from headwater.errors import RetryableError, SourceGoneError
 from schemas.events.documents import NOBODY
 from schemas.ids import KnowledgeBaseId
 
@@ -225,7 +225,7 @@ async def test_versions_grow_though_file_times_go_back(connector: FilesystemConn
 
 async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     connector = FilesystemConnector(root=tmp_path / "gone", knowledge_base=KnowledgeBaseId("handbook"))
-    with pytest.raises(FatalError, match="gone: not a folder"):
+    with pytest.raises(SourceGoneError, match="gone: not a folder"):
         await connector.check()
 
 

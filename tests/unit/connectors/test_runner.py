@@ -17,14 +17,13 @@ from connectors.protocol import (
     Left,
     Observed,
     SourceChange,
-    SourceGoneError,
     Upserted,
 )
 from connectors.runner import BATCH, CREATED_MARK, FORGOTTEN_AT_ONCE, SYNCED_MARK
 from connectors.work import Work
 from connectors.worker.ports import LostError
 from headwater.clients.egress.errors import MissingError
-from headwater.errors import FatalError, HeadwaterError
+from headwater.errors import FatalError, HeadwaterError, SourceGoneError
 from schemas.events.directory import Group
 from schemas.ids import Revision
 from tests.support.heads import NOON, state

@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from connectors.confluence.cursor import LISTED, SEARCHED
-from connectors.protocol import Deleted, Left, Patched, SourceChange, SourceGoneError, Upserted
-from headwater.errors import FatalError, UnauthorisedError
+from connectors.protocol import Deleted, Left, Patched, SourceChange, Upserted
+from headwater.errors import FatalError, SourceGoneError, UnauthorisedError
 from headwater.sources.confluence import ConfluenceSettings
 from schemas.events.documents import NOBODY, Link
 from tests.support.confluence import SPACE, ConfluenceSource, confluence_source, followed

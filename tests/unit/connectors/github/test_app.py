@@ -12,8 +12,8 @@ from pydantic import SecretStr, ValidationError
 
 from connectors.github.app import AppSignature, utc_now
 from connectors.github.source import github_connector
-from connectors.protocol import Deleted, SourceGoneError
-from headwater.errors import FatalError, UnauthorisedError
+from connectors.protocol import Deleted
+from headwater.errors import FatalError, SourceGoneError, UnauthorisedError
 from headwater.sources.github import GithubSettings
 from schemas.ids import KnowledgeBaseId, SourceId
 from tests.support.github_app import ALL_RIGHTS, pem, private_key

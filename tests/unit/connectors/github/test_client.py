@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from connectors.github.models import Account, Issue, Organisation, Reference, Repository, ShapeError, read_as
-from connectors.protocol import Deleted, SourceGoneError
+from connectors.protocol import Deleted
 from headwater.clients.egress.errors import RateLimitedError, SourceAwayError
-from headwater.errors import UnauthorisedError
+from headwater.errors import SourceGoneError, UnauthorisedError
 from tests.support.corpora import corpus
 from tests.support.github_answers import SECONDARY_LIMIT, Answer, primary_limit
 from tests.support.github_source import OrganisationSource

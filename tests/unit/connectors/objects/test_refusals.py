@@ -14,7 +14,7 @@ from headwater.clients.listed_objects import ObstoreObjects
 from headwater.clients.objects import open_objects
 from headwater.clients.s3.answers import head_of, page_of, refusal
 from headwater.clients.s3.client import Bucket, S3Objects
-from headwater.errors import FatalError, HeadwaterError, RetryableError, UnauthorisedError
+from headwater.errors import FatalError, HeadwaterError, RetryableError, SourceGoneError, UnauthorisedError
 from headwater.ports.objects import (
     ListedObject,
     ObjectArchivedError,
@@ -44,7 +44,7 @@ def answered(status: int, code: str = "", *, key: str | None = None, extra: str 
         (403, "SignatureDoesNotMatch", None, UnauthorisedError, "secret_access_key"),
         (400, "ExpiredToken", "k", UnauthorisedError, "expired"),
         (403, "RequestTimeTooSkewed", None, FatalError, "clock"),
-        (404, "NoSuchBucket", "k", FatalError, "no such bucket"),
+        (404, "NoSuchBucket", "k", SourceGoneError, "no such bucket"),
         (404, "NoSuchKey", "k", ObjectVanishedError, "gone"),
         (412, "PreconditionFailed", "k", ObjectChangedError, "changed"),
         (403, "InvalidObjectState", "k", ObjectArchivedError, "restore"),
