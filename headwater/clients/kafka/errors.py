@@ -9,6 +9,10 @@ class KafkaUnavailableError(RetryableError):
     """The broker did not answer, or is moving partitions: the same call may succeed later."""
 
 
+class PositionLostError(KafkaUnavailableError):
+    """The broker holds the record, and the answer that said where did not arrive. Sent again, it is stored twice."""
+
+
 class KafkaRefusedError(FatalError):
     """The broker answers and says no: credentials, rights or settings are wrong."""
 

@@ -80,7 +80,12 @@ class KafkaTargetLog:
                 headers=record.headers,
                 timestamp_ms=record.timestamp_ms,
             )
-        behind = producer.commit_records()[topic]
+        behind = producer.commit_records().get(topic, {})
+        if missing := {*partitions} - behind.keys():
+            raise FatalError(
+                f"where records were stored in {topic} is lost (partitions {sorted(missing)}): Kafka answered too "
+                "late; restore again, into an empty stack"
+            )
         # One transaction writes a partition without gaps, so the offsets follow from the last one.
         first = {each: end - partitions.count(each) for each, end in behind.items()}
         offsets = []
