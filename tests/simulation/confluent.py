@@ -255,6 +255,9 @@ class SimProducer:
     def poll(self, timeout: float) -> int:
         return 0
 
+    def flush(self, timeout: float) -> int:
+        return 0  # what is queued is sent with the commit
+
     def send_offsets_to_transaction(self, offsets: Sequence[TopicPartition], group: Any, timeout: float) -> None:
         positions = {(each.topic, each.partition): each.offset for each in offsets}
         notes = {(each.topic, each.partition): each.metadata or "" for each in offsets}

@@ -9,8 +9,13 @@ class KafkaUnavailableError(RetryableError):
     """The broker did not answer, or is moving partitions: the same call may succeed later."""
 
 
-class PositionLostError(KafkaUnavailableError):
-    """The broker holds the record, and the answer that said where did not arrive. Sent again, it is stored twice."""
+class UnconfirmedError(KafkaUnavailableError):
+    """The client says that the broker holds the record, but the broker never said so. Send it again: it may be lost.
+
+    librdkafka concludes from the confirmation of a later record of the partition that the earlier ones are stored too.
+    For the first records of a partition that is wrong: the broker takes any sequence number from a producer it does not
+    know, so it may have refused the earlier ones (ADR 0205). Where they are stored, readers tolerate them twice.
+    """
 
 
 class KafkaRefusedError(FatalError):

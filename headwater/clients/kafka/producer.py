@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from headwater.clients.kafka.budget import ByteBudget
 from headwater.clients.kafka.config import producer_config, topic_of
-from headwater.clients.kafka.errors import KafkaUnavailableError, PositionLostError, translate
+from headwater.clients.kafka.errors import KafkaUnavailableError, UnconfirmedError, translate
 from headwater.clients.kafka.murmur2 import partition_of
 from headwater.clients.kafka.partitions import count_partitions
 from headwater.clients.kafka.records import Headers, Outgoing, position_of
@@ -67,8 +67,8 @@ class EventProducer:
         """Send one event (or bytes, or a tombstone) and return where the broker stored it.
 
         A `Topic` is named for this installation and the settings' generation. The trace context is added to `headers`.
-        Raises UnencodableError, RetryableError (PositionLostError where it is stored, and nobody knows where),
-        RecordRefusedError (poison) or FatalError.
+        Raises UnencodableError, RetryableError (UnconfirmedError where it may be stored), RecordRefusedError (poison)
+        or FatalError.
         """
         name = topic_of(self._settings, topic) if isinstance(topic, Topic) else topic
         payload = value if value is None or isinstance(value, bytes) else encode(value)
@@ -158,9 +158,6 @@ def _settle(settled: asyncio.Future[Position], error: KafkaError | None, message
     if error is not None:
         settled.set_exception(translate(error, f"producing to {message.topic()}"))
     elif message.offset() is None:
-        # librdkafka concludes from a later record's confirmation that one whose answer came too late is stored as well.
-        settled.set_exception(
-            PositionLostError(f"{message.topic()} holds the record, but the answer that said where is lost")
-        )
+        settled.set_exception(UnconfirmedError(f"{message.topic()}: the broker never said where a record is stored"))
     else:
         settled.set_result(position_of(message))

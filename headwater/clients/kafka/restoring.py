@@ -1,18 +1,19 @@
 """Writes a restored log the way admission would have: in transactions, every key in its own partition."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.clients.kafka.config import group_of, topic_of
 from headwater.clients.kafka.murmur2 import partition_of
-from headwater.clients.kafka.transactions import TransactionalProducer
+from headwater.clients.kafka.transactions import TransactionAbortedError, TransactionalProducer
 from headwater.errors import FatalError
 from headwater.ports.archive import RestoredRecord
 from headwater.settings import Settings
 from schemas.topics import Topic
 
+_ATTEMPTS: Final = 3  # at a transaction: what was begun in an empty installation cannot be begun again
 # Whatever a running installation has written to, sooner or later.
 _MUST_BE_EMPTY: Final = (
     Topic.DOCUMENTS_CHANGED,
@@ -69,23 +70,7 @@ class KafkaTargetLog:
         return await asyncio.to_thread(self._append, topic_of(self._settings, topic), records, partitions)
 
     def _append(self, topic: str, records: Sequence[RestoredRecord], partitions: Sequence[int]) -> Sequence[int]:
-        producer = self._opened()
-        producer.begin()
-        for record, partition in zip(records, partitions, strict=True):
-            producer.produce(
-                topic,
-                key=record.key,
-                value=record.value,
-                partition=partition,
-                headers=record.headers,
-                timestamp_ms=record.timestamp_ms,
-            )
-        behind = producer.commit_records().get(topic, {})
-        if missing := {*partitions} - behind.keys():
-            raise FatalError(
-                f"where records were stored in {topic} is lost (partitions {sorted(missing)}): Kafka answered too "
-                "late; restore again, into an empty stack"
-            )
+        behind = self._transact(topic, records, partitions)
         # One transaction writes a partition without gaps, so the offsets follow from the last one.
         first = {each: end - partitions.count(each) for each, end in behind.items()}
         offsets = []
@@ -93,6 +78,28 @@ class KafkaTargetLog:
             offsets.append(first[partition])
             first[partition] += 1
         return offsets
+
+    def _transact(self, topic: str, records: Sequence[RestoredRecord], partitions: Sequence[int]) -> Mapping[int, int]:
+        """Write in one transaction, and again where it had to be undone. Return the next offset by partition."""
+        producer, left = self._opened(), _ATTEMPTS
+        while True:
+            producer.begin()
+            try:
+                for record, partition in zip(records, partitions, strict=True):
+                    producer.produce(
+                        topic,
+                        key=record.key,
+                        value=record.value,
+                        partition=partition,
+                        headers=record.headers,
+                        timestamp_ms=record.timestamp_ms,
+                    )
+                return producer.commit_records()[topic]
+            except TransactionAbortedError:
+                producer.abort()
+                left -= 1
+                if not left:
+                    raise
 
     def _opened(self) -> TransactionalProducer:
         if self._producer is None:

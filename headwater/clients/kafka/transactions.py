@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from headwater.clients.kafka.bounded import Producer
 from headwater.clients.kafka.config import producer_config
 from headwater.clients.kafka.errors import FencedError, translate
-from headwater.clients.kafka.records import Headers, Offsets
+from headwater.clients.kafka.records import Headers, Offsets, position_of
 from headwater.errors import FatalError, RetryableError
 from headwater.settings import KafkaSettings
 
@@ -29,6 +29,7 @@ class TransactionalProducer:
         self.transactional_id = transactional_id
         self._producer = Producer(producer_config(settings, client_id=client_id, transactional_id=transactional_id))
         self._delivered: Offsets = {}
+        self._unconfirmed = ""  # the topic of a record that may be lost: see UnconfirmedError
 
     def open(self) -> None:
         """Fence predecessors and end what they left open. Raises FatalError when Kafka does not answer."""
@@ -36,7 +37,7 @@ class TransactionalProducer:
 
     def begin(self) -> None:
         """Begin a transaction."""
-        self._delivered = {}
+        self._delivered, self._unconfirmed = {}, ""
         self._call(self._producer.begin_transaction, "beginning a transaction")
 
     def produce(
@@ -74,7 +75,13 @@ class TransactionalProducer:
                 return
 
     def commit_records(self) -> Offsets:
-        """Commit. Return the next offset behind what was written, by partition. Raises FencedError and others."""
+        """Commit. Return the next offset behind what was written, by partition.
+
+        Raises TransactionAbortedError where a record was not confirmed by the broker itself, FencedError and others.
+        """
+        self._producer.flush(self._timeout_s)  # committing would, too; now the transaction can still be undone
+        if self._unconfirmed:
+            raise TransactionAbortedError(f"the broker never said where records of {self._unconfirmed} are stored")
         self._call(lambda: self._producer.commit_transaction(self._timeout_s), "committing")
         return self._delivered
 
@@ -88,10 +95,12 @@ class TransactionalProducer:
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:  # the transaction cannot be committed any more: committing says so
             return
-        topic, partition, offset = message.topic(), message.partition(), message.offset()
-        if topic is not None and partition is not None and offset is not None:
-            by_partition = self._delivered.setdefault(topic, {})
-            by_partition[partition] = max(by_partition.get(partition, 0), offset + 1)
+        if message.offset() is None:
+            self._unconfirmed = message.topic() or "an unknown topic"
+            return
+        position = position_of(message)
+        by_partition = self._delivered.setdefault(position.topic, {})
+        by_partition[position.partition] = max(by_partition.get(position.partition, 0), position.offset + 1)
 
     def _call(self, call: Callable[[], object], doing: str) -> None:
         """Repeat what librdkafka calls retriable: it goes on with the same operation, nothing is done twice."""

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import KafkaError, Message
 
 from headwater.clients.kafka import producer as module
-from headwater.clients.kafka.errors import PositionLostError
+from headwater.clients.kafka.errors import UnconfirmedError
 from headwater.clients.kafka.producer import EventProducer
 from headwater.settings import Settings
 from schemas.events import Position
@@ -36,11 +36,13 @@ class Reporting:
         return 0
 
 
-async def test_a_record_that_is_stored_nobody_knows_where_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is reported without an error and without an offset: awaited for good, the sender would hang."""
+async def test_a_record_that_the_broker_did_not_confirm_itself_is_to_be_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is reported without an error and without an offset, and may be lost (ADR 0205)."""
     monkeypatch.setattr(Reporting, "offsets", (INVALID_OFFSET, 7))
     monkeypatch.setattr(module, "Producer", Reporting)
     async with asyncio.timeout(20), EventProducer.open(Settings(), client_id="test") as producer:
-        with pytest.raises(PositionLostError, match=r"rag\.test holds the record"):
+        with pytest.raises(UnconfirmedError, match=r"rag\.test: the broker never said where"):
             await producer.send("rag.test", b"v", key=b"k")
         assert await producer.send("rag.test", b"v", key=b"k") == Position(topic="rag.test", partition=1, offset=7)

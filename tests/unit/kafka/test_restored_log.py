@@ -1,10 +1,12 @@
 """Writing a restored log and reading between positions, on the broker that librdkafka carries for tests."""
 
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Message, Producer
 
+from headwater.clients.kafka import bounded, transactions
 from headwater.clients.kafka.restoring import KafkaTargetLog
 from headwater.clients.kafka.snapshots import KafkaSourceLog
 from headwater.ports.archive import RestoredRecord
@@ -34,7 +36,27 @@ def record(number: int) -> RestoredRecord:
     )
 
 
-async def test_each_record_lies_where_the_restore_says(settings: Settings) -> None:
+class Doubtful(bounded.Producer):
+    """librdkafka, but that it says of the first records only that they are stored, not where (ADR 0205)."""
+
+    left: ClassVar[list[int]] = []
+
+    def produce(self, *args: Any, **options: Any) -> None:
+        told = options.pop("on_delivery")
+
+        def unplaced(error: KafkaError | None, message: Message) -> None:
+            told(error, Message(topic=message.topic(), partition=message.partition(), offset=-1001))
+
+        doubted = bool(self.left and self.left.pop())
+        super().produce(*args, **options | {"on_delivery": unplaced if doubted else told})
+
+
+@pytest.mark.parametrize("unconfirmed", [0, 1, 20])
+async def test_each_record_lies_where_the_restore_says(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, unconfirmed: int
+) -> None:
+    monkeypatch.setattr(transactions, "Producer", Doubtful)
+    monkeypatch.setattr(Doubtful, "left", [1] * unconfirmed)
     target, source = KafkaTargetLog(settings), KafkaSourceLog(settings, settle_wait_s=0)
     written = {}
     for batch in ([record(number) for number in range(12)], [record(number) for number in range(5)]):
@@ -44,12 +66,21 @@ async def test_each_record_lies_where_the_restore_says(settings: Settings) -> No
     ends = {part: max((at + 1 for number, at in written if number == part), default=0) for part in range(PARTITIONS)}
 
     found = {(each.position.partition, each.position.offset): each async for each in source.records(LOG, ZERO, ends)}
-    assert found.keys() == written.keys()
-    for place, read in found.items():
-        expected = written[place]
+    assert unconfirmed or found.keys() == written.keys()  # this broker shows what was undone, too
+    for place, expected in written.items():
+        read = found[place]
         assert (read.key, read.value) == (expected.key, expected.value)
         assert (read.headers, read.timestamp_ms) == (expected.headers, expected.timestamp_ms)
 
     earlier = {part: end - 1 for part, end in ends.items()}
     part_of_it = {(each.position.partition, each.position.offset) async for each in source.records(LOG, ZERO, earlier)}
-    assert part_of_it == {(number, offset) for number, offset in written if offset < earlier[number]}
+    assert part_of_it == {(number, offset) for number, offset in found if offset < earlier[number]}
+
+
+async def test_a_restore_ends_where_no_transaction_is_confirmed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transactions, "Producer", Doubtful)
+    monkeypatch.setattr(Doubtful, "left", [1] * 100)
+    with pytest.raises(transactions.TransactionAbortedError, match="never said where"):
+        await KafkaTargetLog(settings).append(LOG, [record(number) for number in range(12)])
