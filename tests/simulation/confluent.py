@@ -23,7 +23,9 @@ _DOWN_S = 1.0
 class SimMessage:
     """A consumed record, the end of a partition, or an error."""
 
-    def __init__(self, partition: Partition, offset: int, record: Record | None, error: KafkaError | None) -> None:
+    def __init__(
+        self, partition: Partition, offset: int | None, record: Record | None, error: KafkaError | None
+    ) -> None:
         self._partition, self._offset, self._record, self._error = partition, offset, record, error
 
     def error(self) -> KafkaError | None:
@@ -35,7 +37,7 @@ class SimMessage:
     def partition(self) -> int:
         return self._partition[1]
 
-    def offset(self) -> int:
+    def offset(self) -> int | None:
         return self._offset
 
     def key(self) -> bytes | None:
@@ -256,7 +258,9 @@ class SimProducer:
         return 0
 
     def flush(self, timeout: float) -> int:
-        return 0  # what is queued is sent with the commit
+        with suppress(KafkaException):  # the call that follows says so
+            self._flush()
+        return len(self._queued)
 
     def send_offsets_to_transaction(self, offsets: Sequence[TopicPartition], group: Any, timeout: float) -> None:
         positions = {(each.topic, each.partition): each.offset for each in offsets}
@@ -288,6 +292,9 @@ class SimProducer:
         self._call(lambda: self._broker.transactions.end(self._name, self._epoch, commit=False))
 
     def _flush(self) -> None:
+        if self._queued and WORLD.get().happens("unconfirmed"):
+            where, *_, on_delivery = self._queued.pop(0)
+            on_delivery(None, SimMessage(where, None, None, None))
         queued = list(self._queued)
         if not queued:
             return

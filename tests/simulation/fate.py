@@ -118,6 +118,10 @@ class Fate:
         self._world.chances = {"answer_lost": chance, "acknowledgement_lost": chance}
         self._later(for_s, self._world.chances.clear)
 
+    def guess_what_is_stored(self, *, chance: float) -> None:
+        """Let brokers refuse first records, and clients report them as delivered all the same (ADR 0205)."""
+        self._world.chances = {"unconfirmed": chance}
+
     def lose_disk(self, *, worker: str) -> None:
         self.kill(worker=worker)
         place = self._world.workers[worker]

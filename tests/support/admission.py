@@ -68,7 +68,9 @@ class Child:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
                 return bool(answer.status == 200)
-        except urllib.error.URLError:  # it says no, or nothing: one that has just been woken may end a connection unread
+        except (
+            urllib.error.URLError
+        ):  # it says no, or nothing: one that has just been woken may end a connection unread
             return False
 
     def stop(self) -> int:
