@@ -9,7 +9,9 @@ from tests.simulation.story import tell
 
 
 def _outcome(seed: int, *violations: str) -> Outcome:
-    return Outcome(seed=seed, violations=violations, events=0, answers=0, rows=0, settled_after_s=0.0, crashes=())
+    return Outcome(
+        seed=seed, violations=violations, events=0, answers=0, rows=0, finds=0, settled_after_s=0.0, crashes=()
+    )
 
 
 def test_only_the_steps_that_matter_are_kept() -> None:
