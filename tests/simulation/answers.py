@@ -76,7 +76,7 @@ class OfAnswers(Evidence):
     def _half_built(self, answer: Answer) -> Iterator[str]:
         """The generation that serves answers, and has what the log had when its switch was asked for."""
         switch = self._truth.switch(answer.directory_then)
-        serving = self._world.settings.generation if switch is None else switch.name
+        serving = self._serving(switch)
         if answer.generation != serving:
             yield f"{answer.replica} answered from {answer.generation} while {serving} served"
         proof = None if switch is None else self._world.operator.proofs.get(switch.switched)

@@ -16,6 +16,7 @@ from streams.admit.step import event_id_of
 from tests.simulation.evidence import SEARCH_NAMES, Evidence
 from tests.simulation.rebuilt import displaced, rows_of, unlike
 from tests.simulation.replica import Answer
+from tests.simulation.steps import USERS
 from tests.simulation.truth import decode, may_read
 from tests.simulation.world import STALENESS_BUDGET_S
 
@@ -42,21 +43,23 @@ class OfEndings(Evidence):
             *(f"(f) {each}" for each in self._waiting()),
         ]
 
-    def findable(self, answer: Answer, document: int, identity: DocumentId) -> Iterator[str]:
-        """Check that a question finds what its asker may read, in the newest revision."""
-        head = self._truth.head(identity)
-        if head is None or head.op is DocumentOp.DELETED or self._failed(head, answer.generation):
-            return
-        if not self._expected_texts(head, answer.generation):
-            return
-        directory = self._truth.principals(answer.tenant, answer.user, None)
-        if not may_read(head.access, directory) or not self._container(head.tenant_id, head.knowledge_base, None):
-            return
-        found = {row.revision for row, _ in answer.rows if row.document_id == identity}
-        if found != {head.revision}:
+    def finders(self, document: DocumentId) -> list[str]:
+        """Return the users who must find a document now: nobody where it is gone, has failed, or has no text."""
+        head, generation = self._truth.head(document), self._serving(self._truth.switch(None))
+        if head is None or self._failed(head, generation) or not self._expected_texts(head, generation):
+            return []
+        if not self._container(head.tenant_id, head.knowledge_base, None):
+            return []
+        return [user for user in USERS if may_read(head.access, self._truth.principals(head.tenant_id, user, None))]
+
+    def missed(self, answer: Answer, document: DocumentId) -> Iterator[str]:
+        """Check that one of these has found the document, in its newest revision and in no other."""
+        self.finds += 1
+        head = self._truth.head(document)
+        found = {row.revision for row, _ in answer.rows if row.document_id == document}
+        if head is not None and found != {head.revision}:
             why = answer.refused or "it was not found"
-            what = f"page-{document}#{head.revision}"
-            yield f"(e) {answer.user} at {answer.replica} asked for {what} and got {found or why}"
+            yield f"(e) {answer.user} at {answer.replica} asked for {head.external_id}#{head.revision}: {found or why}"
 
     def _unread(self) -> Iterator[str]:
         broker = self._world.broker
@@ -72,8 +75,7 @@ class OfEndings(Evidence):
         """What the operator has not brought about, and events that the generation that serves has lost."""
         for wish in self._world.operator.wishes:
             yield f"the operator has not done: {wish.command} {wish.generation}"
-        switch = self._truth.switch(None)
-        serving = self._world.settings.generation if switch is None else switch.name
+        serving = self._serving(self._truth.switch(None))
         wanted = self._world.operator.serving
         if wanted is not None and serving != wanted:
             yield f"{serving} serves, and the operator's last command asked for {wanted}"

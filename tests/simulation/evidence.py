@@ -3,7 +3,7 @@
 from headwater.ports.rows import ChunkRow
 from schemas.events import DocumentChanged
 from schemas.events.base import Store
-from schemas.events.directory import DirectoryKind
+from schemas.events.directory import DirectoryKind, Generation
 from schemas.events.documents import DocumentOp, ProgressOutcome
 from schemas.ids import SYSTEM_TENANT, DocumentId, GenerationName, KnowledgeBaseId, Revision, TenantId
 from schemas.topics import Topic
@@ -25,6 +25,7 @@ class Evidence:
         self._progressed = world.topic(Topic.DOCUMENTS_PROGRESSED)
         self.answers = 0
         self.rows = 0
+        self.finds = 0  # answers in which a document had to be
 
     def _head(self, answer: Answer, document: DocumentId) -> DocumentChanged | None:
         seen = self._truth.by_document.get(document)
@@ -58,6 +59,10 @@ class Evidence:
         return exists(SYSTEM_TENANT, DirectoryKind.TENANT, tenant, before) and exists(
             tenant, DirectoryKind.KNOWLEDGE_BASE, knowledge_base, before
         )
+
+    def _serving(self, switch: Generation | None) -> GenerationName:
+        """Return the generation that serves after this switch, or before any."""
+        return self._world.settings.generation if switch is None else switch.name
 
     def _sound(self) -> list[GenerationName]:
         """Return the generations that must have everything: those that have lost no events to retention."""

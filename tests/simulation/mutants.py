@@ -26,7 +26,7 @@ MUTANTS: Sequence[Mutant] = (
         name="acknowledge-first",
         defect="an event is acknowledged before its effect",
         found_by="acef",
-        seed=4,
+        seed=9,
         apply=defects.acknowledge_first,
     ),
     Mutant(
@@ -79,7 +79,7 @@ MUTANTS: Sequence[Mutant] = (
         name="remember-early",
         defect="heads are written before the transaction is committed",
         found_by="cdf",
-        seed=0,
+        seed=11,
         apply=defects.remember_before_the_commit,
     ),
     Mutant(
@@ -96,6 +96,13 @@ MUTANTS: Sequence[Mutant] = (
         found_by="b",
         seed=15,
         apply=defects.any_clause_will_do,
+    ),
+    Mutant(
+        name="forget-groups",
+        defect="who asks is in no group",
+        found_by="be",
+        seed=0,
+        apply=defects.look_up_no_groups,
     ),
     Mutant(
         name="show-incomplete",
@@ -126,13 +133,13 @@ MUTANTS: Sequence[Mutant] = (
         apply=defects.look_at_the_age_once,
     ),
     Mutant(
-        name="no-token", defect="`after=` does not wait", found_by="g", seed=7, apply=defects.do_not_wait_for_tokens
+        name="no-token", defect="`after=` does not wait", found_by="g", seed=0, apply=defects.do_not_wait_for_tokens
     ),
     Mutant(
         name="commit-past-gap",
         defect="commits pass what is delivered and unsettled",
         found_by="ace",
-        seed=4,
+        seed=0,
         apply=defects.commit_past_a_gap,
     ),
     Mutant(
@@ -174,7 +181,7 @@ MUTANTS: Sequence[Mutant] = (
         name="forget-note",
         defect="a successor forgets which backfill was settled out of turn",
         found_by="c",
-        seed=180,
+        seed=190,
         apply=defects.forget_the_note,
     ),
     Mutant(
@@ -209,7 +216,7 @@ MUTANTS: Sequence[Mutant] = (
         name="any-generation",
         defect="the gate takes what is complete in any generation for complete in this one",
         found_by="bh",
-        seed=9,
+        seed=19,
         apply=defects.complete_in_any_generation,
     ),
     Mutant(
@@ -230,13 +237,13 @@ MUTANTS: Sequence[Mutant] = (
         name="pass-over-expired",
         defect="admission goes on behind what retention took from it without a word",
         found_by="c",
-        seed=5,
+        seed=25,
         apply=defects.pass_over_what_expired,
     ),
     Mutant(
         name="older-readers",
         defect="rows name the readers of the revision before",
-        found_by="a",
+        found_by="ae",
         seed=0,
         apply=defects_of_rows.readers_of_the_revision_before,
     ),

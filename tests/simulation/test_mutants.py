@@ -25,4 +25,8 @@ def test_a_defect_is_found(mutant: Mutant) -> None:
 
 def test_the_guide_lists_every_defect() -> None:
     guide = Path(__file__).parents[2].joinpath("docs", "reliability.md").read_text()
-    assert [mutant.name for mutant in MUTANTS if f"| `{mutant.name}` | {mutant.defect} |" not in guide] == []
+    rows = [
+        f"| `{each.name}` | {each.defect} | {', '.join(f'({letter})' for letter in each.found_by)} | {each.seed} |"
+        for each in MUTANTS
+    ]
+    assert [row for row in rows if f"{row}\n" not in guide] == []

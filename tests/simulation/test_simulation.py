@@ -15,14 +15,16 @@ EVENTS = 100_000
 
 @pytest.mark.timeout(600)
 def test_every_promise_holds_in_every_story() -> None:
-    events = answers = 0
+    events = answers = finds = 0
     for outcome in simulate_all(SEEDS, processes=2):
         events += outcome.events
         answers += outcome.answers
+        finds += outcome.finds
         if outcome.violations:
             pytest.fail(story_of(outcome.seed, *shrink(outcome.seed, outcome)), pytrace=False)
     assert events >= EVENTS
     assert answers > 20 * len(SEEDS)  # the replicas did answer: refusing everything would keep most promises
+    assert finds > 12 * len(SEEDS)  # and what is gone, or nobody may read, nobody would miss
 
 
 def test_nothing_runs_beside_a_story(monkeypatch: pytest.MonkeyPatch) -> None:
