@@ -46,7 +46,8 @@ test: setup ## Pass all tests on the real components, started for the run and st
 chaos: setup ## Kill every process and component, lose every store, while the whole handbook and all its edits arrive.
 	@HEADWATER_CHAOS_PAGES=400 $(BIN)/pytest tests/chaos --ignore tests/chaos/test_outages.py
 	@HEADWATER_CHAOS_SYNC_KILLS=50 HEADWATER_CHAOS_SYNC_ITEMS=2000 $(BIN)/pytest tests/integration/connectors/test_kills.py
-	@HEADWATER_CHAOS_PAGES=400 HEADWATER_CHAOS_FAULTS=all HEADWATER_CHAOS_POISON=1000 $(BIN)/pytest tests/chaos/test_outages.py
+	@HEADWATER_CHAOS_PAGES=400 HEADWATER_CHAOS_FAULTS=all HEADWATER_CHAOS_POISON=1000 \
+		HEADWATER_CHAOS_SEED=$${HEADWATER_CHAOS_SEED:-$$(date -u +%Y%m%d)} $(BIN)/pytest tests/chaos/test_outages.py
 
 unit: $(BIN)/.synced ## Pass the quick tests, without network or components.
 	@$(BIN)/pytest tests/unit tests/architecture tests/contract -m "not real"

@@ -124,11 +124,16 @@ def lose(store: Store) -> Strike:
 
     def strike(scene: Scene) -> None:
         asyncio.run(_drop(scene.platform.settings, store))
-        status = scene.command("rebuild", store.value, **QUICK)
-        if status != 0:
-            raise AssertionError(f"`headwater rebuild {store}` ended with {status}: see its log")
+        _carry_out(scene, "rebuild", store.value)
 
     return strike
+
+
+def wipe_milvus(scene: Scene) -> None:
+    """Remove all that Milvus has on its disk, with what it knows of its collections; mend it as an operator would."""
+    scene.infrastructure.wipe("milvus")
+    _carry_out(scene, "migrate", "apply")
+    _carry_out(scene, "rebuild", Store.VECTORS.value)
 
 
 def burst_of_poison(scene: Scene) -> None:
@@ -155,6 +160,12 @@ def scale_up_and_down(scene: Scene) -> None:
             worker.terminate()
         for worker in workers:
             worker.wait(POLITE_S)
+
+
+def _carry_out(scene: Scene, *command: str) -> None:
+    status = scene.command(*command, **QUICK)
+    if status != 0:
+        raise AssertionError(f"`headwater {' '.join(command)}` ended with {status}: see its log")
 
 
 async def _members(settings: Settings) -> int:
@@ -189,6 +200,7 @@ OF_THE_COMPONENTS: Final[Mapping[str, Strike]] = {
     **{f"{name}-frozen": freeze(name) for name in FROZEN},
     f"{SLOWED}-slow": slow_down(SLOWED),
     **{f"{name}-away": take_away(name) for name in AWAY},
+    "milvus-wiped": wipe_milvus,
     "blobs-full": fill_up,
 }
 

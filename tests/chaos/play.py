@@ -15,7 +15,7 @@ from tests.chaos.scene import PRINCIPALS, Extent, Scene, Target, open_scene
 from tests.support.truth import Truth
 from tests.support.witness import Wrong
 
-MOST_EDITS = 40  # during one fault
+MOST_EDITS = 10  # that a fault has at least: of the handbook's 524 some are left for faults that last minutes
 
 
 def play_all(
@@ -25,13 +25,14 @@ def play_all(
 
     The report is written after each fault, and returned in the end. The handbook's files lie in `folder`.
     """
-    share = min(MOST_EDITS, len(extent.history.edits) // len(faults))
     with open_scene(target, extent, folder) as scene:
-        for fault in faults:
-            report = replace(report, outcomes=(*report.outcomes, play(scene, fault, edits=share)))
+        for number, fault in enumerate(faults):
+            least, most = shares(len(extent.history.edits) - scene.done, faults=len(faults) - number)
+            report = replace(report, outcomes=(*report.outcomes, play(scene, fault, least=least, most=most)))
             report.write(report_at)
-        with scene.editing(len(extent.history.edits) - scene.done):
-            """The rest of the history, in peace."""
+        rest = len(extent.history.edits) - scene.done
+        with scene.editing(least=rest, most=rest):
+            """In peace."""
         truth = Truth(platform=target.platform, source=scene.source, content=scene.content())
         report = replace(
             report,
@@ -44,16 +45,24 @@ def play_all(
     return report
 
 
-def play(scene: Scene, fault: str, *, edits: int) -> Outcome:
-    """Strike once while edits are made and questions asked; wait until all has settled; judge every answer."""
+def shares(edits: int, *, faults: int) -> tuple[int, int]:
+    """Return how many of the edits that are left the next fault has at least, and at most if it lasts.
+
+    Each later one keeps three quarters of an equal share, and at least one.
+    """
+    least = min(MOST_EDITS, edits // faults)
+    return least, edits - (faults - 1) * -(-3 * least // 4)
+
+
+def play(scene: Scene, fault: str, *, least: int, most: int) -> Outcome:
+    """Strike once while edits are made, questions asked and a document hidden; let all settle; judge every answer."""
     prober, witness = scene.prober, scene.witness
-    answered, refused, records = len(prober.answers), prober.unanswered, witness.records
+    scene.open_shelf()  # whoever shows it after it has been hidden will be seen
+    done, answered, refused, records = scene.done, len(prober.answers), prober.unanswered, witness.records
     began_s = time.time()
-    scene.open_shelf(to_all=True)
-    with scene.editing(edits):
+    with scene.editing(least=least, most=most), scene.hiding() as hidden:
         strike_of(fault)(scene)
-    struck_s = time.time() - began_s
-    scene.open_shelf(to_all=False)
+        back_s = time.time()
     try:
         scene.await_settled()
     except ActFailedError:
@@ -66,14 +75,15 @@ def play(scene: Scene, fault: str, *, edits: int) -> Outcome:
     wrong = Counter(each for answer in answers for each in set(witness.judge(answer, principals=PRINCIPALS)))
     return Outcome(
         fault=fault,
-        edits=edits,
+        edits=scene.done - done,
+        hidden=sum(at_s < back_s for at_s in hidden),
         records=witness.records - records,
         answers=len(answers),
         unanswered=prober.unanswered - refused,
         lost=lost,
         stale=wrong[Wrong.STALE],
         forbidden=wrong[Wrong.FORBIDDEN],
-        struck_s=round(struck_s, 1),
+        struck_s=round(back_s - began_s, 1),
         settled_s=round(settled_s - began_s, 1),
         longest_stall_s=round(prober.longest_silence_s(since_s=began_s, until_s=settled_s), 1),
         slowest_edit_s=round(witness.slowest_edit_s(SourceId(scene.source), since_s=began_s), 1),

@@ -14,7 +14,8 @@ class Outcome:
     """One fault. Whatever is counted is counted from its strike until everything had settled again."""
 
     fault: str
-    edits: int  # made while it struck
+    edits: int  # made from its strike on
+    hidden: int  # how often the open document was hidden before what was struck was back
     records: int  # that the log took: states, reports of the stores, dead letters
     answers: int
     unanswered: int  # questions that found no API, or one that refused to answer now
@@ -30,6 +31,7 @@ class Outcome:
 # What the table shows of an outcome, and under which title.
 COLUMNS: Final = {
     "edits": "edits",
+    "hidden": "hidden",
     "records": "records",
     "answers": "answers",
     "unanswered": "refused",
@@ -63,7 +65,7 @@ class Report:
         """Write it as JSON, and its table beside it."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(self), indent=2) + "\n")
-        path.with_suffix(".md").write_text(self.table())
+        path.with_suffix(".md").write_text(f"{self.table()}\nPairs by seed {self.seed}, {self.pages} pages.\n")
 
     def table(self) -> str:
         """Return a row for each fault, in Markdown."""

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -18,6 +19,7 @@ from uuid import uuid4
 from headwater.demo.stage import wait_until
 from schemas.events.documents import DocumentOp
 from schemas.ids import EVERYONE, DocumentId, Principal, SourceId, TenantId
+from tests.chaos.pacing import make_until
 from tests.support.history import History, replay, write_pages
 from tests.support.infrastructure import Infrastructure
 from tests.support.library import Library, open_library
@@ -31,8 +33,10 @@ PROBER = "prober"
 PRINCIPALS = frozenset({EVERYONE, Principal(f"user:{PROBER}")})
 SOMEBODY_ELSE = "user:somebody-else"
 KEY_VALID_S = 24 * 3600  # longer than the longest run
-PAUSE_S = 0.3  # between two edits
 QUESTIONS = 12
+HELD = 5  # answers, at least, before the shelf is opened or hidden again
+LIGHTHOUSE = "What does the lighthouse keeper write?"
+OPENED = "flood"  # the shelf's other document is never for the prober
 SHELF = {
     name: f"# {name}\n\nThe lighthouse keeper writes down the {name} of the handbook." for name in ("ebb", "flood")
 }
@@ -87,26 +91,66 @@ class Scene:
         return {path: head.get(path) for path in self.history.paths()}
 
     @contextmanager
-    def editing(self, count: int) -> Iterator[None]:
-        """Make so many edits, a few a second, beside the block; its end is that of both."""
-        until = self.done + count
-
-        def edit() -> None:
-            pace = threading.Event()
-            for each in self.history.edits[self.done : until]:
-                replay(self.root, [each])
-                pace.wait(PAUSE_S)
-
+    def editing(self, *, least: int, most: int) -> Iterator[None]:
+        """Make edits beside the block for as long as it lasts, and at least so many; its end is that of both."""
+        over, edits = threading.Event(), self.history.edits[self.done : self.done + most]
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="editor") as thread:
-            edited = thread.submit(edit)
-            yield
-        edited.result()
-        self.done = until
+            made = thread.submit(make_until, over, edits, lambda each: replay(self.root, [each]), least=least)
+            try:
+                yield
+            finally:
+                over.set()
+        self.done += made.result()
 
-    def open_shelf(self, *, to_all: bool) -> None:
-        """Let everybody read one of the shelf's documents, or hide it; the other one is never for the prober."""
-        readers = EVERYONE if to_all else SOMEBODY_ELSE
-        self.retried(lambda: self.shelf.set_readers("flood", readers))
+    @contextmanager
+    def hiding(self) -> Iterator[list[float]]:
+        """Hide what is open of the shelf beside the block, open it again after some answers, hide it, and so on.
+
+        It is hidden in the end. What is yielded holds when the API accepted each hiding, by the wall clock.
+        """
+        over, hidden = threading.Event(), list[float]()
+
+        def hold() -> None:
+            wanted = len(self.prober.answers) + HELD
+            wait_until(
+                f"{HELD} more answers",
+                lambda: over.is_set() or len(self.prober.answers) >= wanted,
+                patience_s=self.away_s + self.patience_s,
+            )
+
+        def hide_and_open() -> None:
+            while True:
+                self.set_shelf(SOMEBODY_ELSE)
+                hidden.append(time.time())
+                hold()
+                if over.is_set():
+                    return
+                self.set_shelf(EVERYONE)
+                hold()
+
+        # A thread of its own: while the API is away a change of access waits for it, and edits must not.
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="keeper") as thread:
+            kept = thread.submit(hide_and_open)
+            try:
+                yield hidden
+            finally:
+                over.set()
+        kept.result()
+
+    def set_shelf(self, readers: str) -> None:
+        """Say who may read the document of the shelf that is opened and hidden."""
+        self.retried(lambda: self.shelf.set_readers(OPENED, readers))
+
+    def open_shelf(self) -> None:
+        """Let everybody read that document; return when the prober has been shown it."""
+        self.set_shelf(EVERYONE)
+        document = self.witness.newest(SourceId(self.shelf.name))[OPENED].document_id
+        before = len(self.prober.answers)
+        wait_until(
+            "the open shelf to be shown",
+            lambda: any(document == shown for each in self.prober.answers[before:] for shown, _ in each.hits),
+            patience_s=self.patience_s,
+        )
 
     def unsettled(self) -> list[str]:
         """Name the documents of which the log, or a store, does not have what there is by now."""
@@ -170,9 +214,9 @@ class Scene:
 
 
 def questions(history: History) -> list[str]:
-    """Return headings of the handbook: what its readers look for."""
+    """Return headings of the handbook, what its readers look for, and before each what finds the shelf."""
     found = [heading for page in history.base.values() for heading in _HEADING.findall(page)]
-    return ["What does the lighthouse keeper write?", *sorted(set(found))[:QUESTIONS]]
+    return [question for heading in sorted(set(found))[:QUESTIONS] for question in (LIGHTHOUSE, heading)]
 
 
 @contextmanager

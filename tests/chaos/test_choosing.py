@@ -1,5 +1,7 @@
 """Which faults a run has, and which of them need components that nobody else uses."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.chaos.faults import (
@@ -11,6 +13,7 @@ from tests.chaos.faults import (
     strike_components,
     strike_of,
 )
+from tests.chaos.report import Report
 
 
 def test_all_are_all_and_the_pairs_that_the_seed_chooses() -> None:
@@ -20,6 +23,11 @@ def test_all_are_all_and_the_pairs_that_the_seed_chooses() -> None:
     assert chosen("pairs", seed=18) != chosen("pairs", seed=19)
     for name in names:
         strike_of(name)
+
+
+def test_the_report_says_which_seed_chose_the_pairs(tmp_path: Path) -> None:
+    Report(seed=20261123, pages=12).write(tmp_path / "chaos.json")
+    assert "Pairs by seed 20261123, 12 pages." in (tmp_path / "chaos.md").read_text()
 
 
 @pytest.mark.parametrize("name", [*OF_THE_COMPONENTS, "embed+kafka", "redis+milvus"])

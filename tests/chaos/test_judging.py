@@ -1,6 +1,7 @@
 """Whoever judges answers by the log finds what is wrong with them, and nothing else."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -27,8 +28,9 @@ def witness() -> Witness:
     return witness
 
 
-def note(witness: Witness, revision: int, *, at_s: float, **fields: Any) -> None:
-    witness.note(changed(revision=Revision(revision), **fields), at_s=at_s)
+def note(witness: Witness, revision: int, *, at_s: float, admitted_s: float | None = None, **fields: Any) -> None:
+    admitted_at = datetime.fromtimestamp(at_s if admitted_s is None else admitted_s, UTC)
+    witness.note(changed(revision=Revision(revision), admitted_at=admitted_at, **fields), at_s=at_s)
 
 
 def complete(witness: Witness, revision: int, *, at_s: float, stores: tuple[Store, ...] = tuple(Store)) -> None:
@@ -78,9 +80,16 @@ def test_a_document_for_somebody_else_is_forbidden(witness: Witness) -> None:
 
 def test_a_replica_may_be_ahead_of_the_witness_but_not_by_much(witness: Witness) -> None:
     note(witness, 6, at_s=900.0, access=FOR_BOB)
-    note(witness, 7, at_s=NOW_S + LATE_S)
+    note(witness, 7, at_s=NOW_S + LATE_S, admitted_s=NOW_S - 2.0)
     assert judged(witness) == []
     assert judged(witness, received_s=NOW_S - 1.0) == [Wrong.FORBIDDEN]
+
+
+def test_no_replica_is_ahead_of_admission(witness: Witness) -> None:
+    note(witness, 6, at_s=900.0, access=FOR_BOB)
+    note(witness, 7, at_s=NOW_S + 1.0, admitted_s=NOW_S + 0.5)
+    assert judged(witness) == [Wrong.FORBIDDEN]
+    assert judged(witness, received_s=NOW_S + 0.6) == []
 
 
 def test_a_replica_past_its_budget_is_stale(witness: Witness) -> None:

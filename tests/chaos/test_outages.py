@@ -53,4 +53,5 @@ def test_no_outage_loses_or_shows_what_it_must_not(target: Target, tmp_path: Pat
     report = Report(seed=seed, pages=PAGES)
     report = play_all(target, extent, NAMES, report, folder=tmp_path, report_at=REPORT)
     assert report.harm() == ()
+    assert any(each.hidden for each in report.outcomes if each.fault != "nothing")
     assert all(each.slowest_edit_s < QUICK_S for each in report.outcomes if each.fault == "poison")

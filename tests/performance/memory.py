@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from headwater.errors import FatalError
+from headwater.local.supervisor import Supervisor
 from tests.performance.bench import Bench
 from tests.performance.figures import Figure
 
@@ -22,9 +23,7 @@ def measure_memory(bench: Bench) -> list[Figure]:
 
 def process_sizes(bench: Bench) -> Mapping[str, float]:
     """Return the proportional set size in MiB of each process of the supervisor, its children included."""
-    supervisor = bench.stack.supervisor()
-    if supervisor is None:
-        raise FatalError("the stack has stopped: see its logs with `headwater logs`")
+    supervisor = running_supervisor(bench)
     children = _children()
     owners = {"supervisor": supervisor.pid()} | {
         name: state.pid for name, state in supervisor.states().items() if state.pid
@@ -33,6 +32,14 @@ def process_sizes(bench: Bench) -> Mapping[str, float]:
         name: sum(_pss_mib(process) for process in ([pid] if name == "supervisor" else _tree(pid, children)))
         for name, pid in owners.items()
     }
+
+
+def running_supervisor(bench: Bench) -> Supervisor:
+    """Return the supervisor of the stack that is measured. Raises FatalError when it has stopped."""
+    supervisor = bench.stack.supervisor()
+    if supervisor is None:
+        raise FatalError("the stack has stopped: see its logs with `headwater logs`")
+    return supervisor
 
 
 def _tree(pid: int, children: Mapping[int, list[int]]) -> Iterator[int]:

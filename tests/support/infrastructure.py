@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,6 +87,20 @@ class Infrastructure:
             yield
         finally:
             victim.start()
+
+    def wipe(self, name: str) -> None:
+        """Stop a process, remove the folder that it works in, and start it again; return when it is ready.
+
+        Raises ValueError where it has no folder of its own.
+        """
+        victim = self.victims[name]
+        folder = victim.process.folder
+        if folder is None:
+            raise ValueError(f"{name} works in no folder of its own")
+        victim.stop()
+        shutil.rmtree(folder)
+        folder.mkdir()
+        victim.start()
 
     @contextmanager
     def frozen(self, name: str) -> Iterator[None]:

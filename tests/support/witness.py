@@ -112,11 +112,12 @@ class Witness:
         return None if None in times else max(at_s for at_s in times if at_s is not None)
 
     def _states(self, document: DocumentId, answer: Answer) -> Sequence[DocumentChanged]:
-        """Return each state that the replica may have known as the newest one."""
+        """Return each state that the replica may have known as the newest one: none that was admitted later."""
         states = self.changes.get(document, [])
         before = [state for at_s, state in states if at_s < answer.as_of_s]
         until_s = answer.received_s + LATE_S
-        return [*before[-1:], *(state for at_s, state in states if answer.as_of_s <= at_s < until_s)]
+        ahead = (state for at_s, state in states if answer.as_of_s <= at_s < until_s)
+        return [*before[-1:], *(state for state in ahead if state.admitted_at.timestamp() <= answer.received_s)]
 
     def _newest_complete(self, document: DocumentId, as_of_s: float) -> int:
         """Return the newest revision that both stores had reported."""

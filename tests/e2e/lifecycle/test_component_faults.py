@@ -25,3 +25,4 @@ def test_no_component_that_fails_loses_or_shows_what_it_must_not(target: Target,
     report = Report(seed=0, pages=PAGES)
     report = play_all(target, extent, SHORT, report, folder=tmp_path, report_at=SHORT_REPORT)
     assert report.harm() == ()
+    assert any(each.hidden for each in report.outcomes)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 
@@ -17,7 +18,7 @@ from tests.performance.__main__ import APART, BENCHMARKS
 from tests.performance.bench import Components
 from tests.performance.figures import Figure, spread
 from tests.performance.history import waves
-from tests.performance.lanes import later_share
+from tests.performance.lanes import due, later_share
 from tests.performance.soak import figures_of
 
 
@@ -105,6 +106,12 @@ def test_a_leak_is_told_from_a_process_that_fills_up_first_and_has_peaks() -> No
         "fills, growth": True,
         "peaks, growth": True,
     }
+
+
+def test_edits_are_spread_over_a_backfill_that_outlasts_them() -> None:
+    wanted = [due(edit, 5_000) for edit in range(20)]
+    assert (wanted[0], wanted[-1]) == (0, 4_275)
+    assert {later - earlier for earlier, later in pairwise(wanted)} == {225}
 
 
 def test_a_share_counts_while_both_wait() -> None:

@@ -42,7 +42,21 @@ def test_only_questions_during_a_pass_are_beside_it() -> None:
     assert values["slowed down by, p50"] == pytest.approx(1.2)
     assert (values["a clean pass, the log read from its beginning"], values["the next pass"]) == (40, 20)
     assert values["speed of the next pass"] == 5_000
-    assert {figure.name for figure in figures if figure.met is False} == {"slowed down by, p50"}
+    assert {figure.name for figure in figures if figure.met is False} == {
+        f"slowed down by, {each}" for each in ("mean", "p50", "p95")
+    }
+
+
+@pytest.mark.parametrize(
+    ("beside", "missed"),
+    [([10] * 20, set()), ([10] * 39 + [100], {"mean"}), ([10] * 11 + [30] * 9, {"mean", "p95"})],
+    ids=["as-quick", "one-slow", "many-slow"],
+)
+def test_questions_that_are_slow_beside_a_pass_are_not_hidden_by_quick_ones(
+    beside: list[float], missed: set[str]
+) -> None:
+    figures = figures_of(100_000, PASSES, alone=[asked(0, 10)], beside=[asked(20, each) for each in beside])
+    assert {figure.name for figure in figures if figure.met is False} == {f"slowed down by, {each}" for each in missed}
 
 
 def test_fewer_chunks_meet_no_goal() -> None:
