@@ -1,6 +1,7 @@
 """A client that speaks a protocol of its own is held to the same times as all other calls."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from headwater.retry import RetryPolicy
 from tests.support.egress import START, FakeClock, dripping, egress, reply
 
 ONCE = RetryPolicy(attempts=1, first_delay_s=0.0)
-TIMES = {"read_timeout_s": 30.0, "header_timeout_s": 60.0, "total_timeout_s": 600.0}
+TIMES: dict[str, Any] = {"read_timeout_s": 30.0, "header_timeout_s": 60.0, "total_timeout_s": 600.0}
 
 
 async def test_headers_that_drip_end_after_their_time() -> None:
