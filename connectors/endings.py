@@ -22,7 +22,7 @@ class SyncReport:
     doubt: str | None = None  # what it showed, in words
     content_bytes: int = 0
     failed: tuple[tuple[str, str], ...] = ()  # external id and reason; the first hundred
-    failures: int = 0
+    failures: int = 0  # all of them
     reason: str | None = None
     left: Left | None = None  # to be looked at; None where nobody can tell
     waits_until: datetime | None = None  # the source allows no request before
@@ -36,7 +36,8 @@ class SyncReport:
         elif self.ending is Ending.PARTIAL and not self.failures:
             said = f"{done}."
         else:
-            said = _SENTENCES[self.ending].format(done=done, failures=self.failures, reason=self.reason)
+            named = _ALL_NAMED if self.failures <= len(self.failed) else _SOME_NAMED.format(named=len(self.failed))
+            said = _SENTENCES[self.ending].format(done=done, failures=self.failures, named=named, reason=self.reason)
         if not self.doubted:
             return said
         return f"{said} {_DOUBTED.format(doubted=self.doubted, doubt=self.doubt)}"
@@ -56,11 +57,16 @@ _LIMITED: Final = (
     "The source allows requests again at {until}: its rate limit is used up. {done} so far; the sync goes on from "
     "there."
 )
+_ALL_NAMED: Final = "each is named with its reason"
+_SOME_NAMED: Final = (
+    "the first {named} are named with their reasons, and each is in the connector's log as `item_failed`, where it was "
+    "tried last"
+)
 _SENTENCES: Final = {
     Ending.COMPLETED: "The source is in sync: {done}.",
     Ending.NOTHING_NEW: "The source is in sync: nothing had changed.",
     Ending.PARTIAL: "{done}; {failures} items could not be read and are tried again without being asked for, and "
-    "all of them by a full sync; each is named with its reason.",
+    "all of them by a full sync; {named}.",
     Ending.SUSPENDED: "Stopped on request after {done}; the next pass goes on from there.",
     Ending.PAUSED: "The source is paused in the directory and is not read. Let an administrator resume it "
     "(`paused: false`), then sync again: the next pass goes on where the last one stopped.",

@@ -53,7 +53,8 @@ class Tally:
 
     def fail(self, external_id: str, error: HeadwaterError) -> None:
         SYNC_ITEMS.labels(outcome="failed").inc()
-        log.warning("item_failed", error=type(error).__name__)
+        # Each with our own words of it: the report names the first hundred alone.
+        log.warning("item_failed", external_id=external_id, error=type(error).__name__, exc_info=error)
         self.missing(external_id, str(error))
         if self.outstanding is not None:
             self.outstanding.fail(external_id, str(error))

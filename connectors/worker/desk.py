@@ -13,6 +13,7 @@ import structlog
 from connectors.endings import Ending, SyncReport
 from connectors.worker.job import REMOVED, Job
 from connectors.worker.ledger import UNSETTLED, Sync, settled_by
+from connectors.worker.places import Places
 from connectors.worker.ports import Jobs, Key, Sources, SyncLog
 from connectors.worker.queue import NOTHING_SETTLED, Run, SourceQueue, to_commit
 from headwater.clients.kafka.config import topic_of
@@ -159,20 +160,23 @@ class Desk:
                 self._ended_at.pop(key, None)
 
     def begin(self) -> None:
-        """Begin what waits, oldest first, as many as may run at once; who is only followed makes room."""
-        free = self.settings.connectors.parallel_syncs - sum(each.job.run is not None for each in self._active.values())
-        waiting = [(queue.waiting.asked_at, key) for key, queue in self._queues.items() if queue.waiting is not None]
-        for _, key in sorted(waiting):
-            if free <= 0:
-                return
+        """Begin what waits, oldest first, as many as there are places for; who is only followed makes room."""
+        running = (each.job.run for each in self._active.values() if each.job.run is not None)
+        places = Places.beside(running, at_most=self.settings.connectors.parallel_syncs)
+        waiting = [
+            (run.asked_at, key, run) for key, queue in self._queues.items() if (run := queue.waiting) is not None
+        ]
+        for _, key, run in sorted(waiting, key=lambda each: each[:2]):
+            if not places.admit(run):
+                continue
             active = self._active.get(key)
             if active is not None:
                 if active.job.run is None:
                     active.job.end_as(Ending.SUSPENDED)
             elif self._may_begin(key):
                 queue = self._queues[key] = self._queues[key].begin()
-                self._start(key, queue.running, queue)
-                free -= 1
+                self._start(key, run, queue)
+                places.take(run)
 
     def _may_begin(self, key: Key) -> bool:
         queue = self._queues[key]

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from connectors.endings import Ending, SyncReport
 from connectors.runner import RETRY
@@ -62,12 +63,13 @@ class Job:
 
     async def perform(self) -> SyncReport:
         """Return how it ended, once that is recorded. Raises LostError; cancelled, it records nothing."""
-        async with self.syncs.take(self.key) as fence:
-            report = await self._report(fence)
-            if self.run is not None or not self.stop.done():
-                await self._record(fence, report, ended=True)
-        log.info("sync_ended", outcome=report.ending.value, mode=self.sync.mode.value, count=report.upserted)
-        return report
+        with bound_contextvars(tenant_id=self.key[0], source=self.key[1]):
+            async with self.syncs.take(self.key) as fence:
+                report = await self._report(fence)
+                if self.run is not None or not self.stop.done():
+                    await self._record(fence, report, ended=True)
+            log.info("sync_ended", outcome=report.ending.value, mode=self.sync.mode.value, count=report.upserted)
+            return report
 
     async def _report(self, fence: Fence) -> SyncReport:
         if self.run is not None and self.run.cancelled:
@@ -76,7 +78,7 @@ class Job:
             return _ended(Ending.CANCELLED, REMOVED)
         if self.source.paused:
             return _ended(Ending.PAUSED, None)
-        log.info("sync_begun", source=self.key[1], mode=self.sync.mode.value)
+        log.info("sync_begun", mode=self.sync.mode.value)
         if self.run is not None:
             await self._record(fence, self.so_far, ended=False)
         held = Held(

@@ -13,6 +13,7 @@ ALLOWED: Final = frozenset(
         # of an event; ids are opaque
         "event_id", "tenant_id", "document_id", "revision", "batch", "total", "rows", "chunks", "query_id", "source",
         "kind", "op", "mode", "model", "parser", "embedded", "reused", "media_type",
+        "external_id",  # what a source calls an item, of one that could not be read: who mends it must find it there
         # figures
         "count", "size_bytes", "duration_s", "duration_ms", "budget_s", "age_s", "position", "limit", "degraded",
         # of logging itself

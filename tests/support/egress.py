@@ -6,13 +6,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Final, cast
+from unittest.mock import patch
 
 from headwater.clients.egress.addresses import Address
 from headwater.clients.egress.client import Egress, open_egress
 from headwater.settings import EgressSettings
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
+_TURNS: Final = 20  # of the loop, in which a client reads what has come
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,40 @@ class FakeClock:
             self.on_wait()
         self.waits.append(seconds)
         self.passed_s += seconds
+
+
+@asynccontextmanager
+async def dripping(answer: bytes, *, every_s: float, at_once: int = 1) -> AsyncIterator[int]:
+    """Serve an answer so many bytes at a time, before each of which the loop's time jumps; yield the port."""
+    loop = asyncio.get_running_loop()
+    begun, jumped_s = loop.time, 0.0
+    serving: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal jumped_s
+        serving.add(cast("asyncio.Task[None]", asyncio.current_task()))
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            for at in range(0, len(answer), at_once):
+                jumped_s += every_s
+                writer.write(answer[at : at + at_once])
+                await writer.drain()
+                for _ in range(_TURNS):
+                    await asyncio.sleep(0)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            writer.close()
+
+    with patch.object(loop, "time", lambda: begun() + jumped_s):
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            for task in serving:
+                task.cancel()
+            await asyncio.gather(*serving, return_exceptions=True)
 
 
 @asynccontextmanager

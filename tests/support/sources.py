@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
 
+from connectors.cursors import noted
 from connectors.doubts import doubt_of
 from connectors.passes import passes_of
 from connectors.protocol import (
@@ -104,9 +105,17 @@ class Document:
     links: Sequence[Link] = ()
 
 
+class KilledError(Exception):
+    """Who follows is dead."""
+
+
 @dataclass(slots=True)
 class Follower:
-    """Submits as the runner does and admits as admission does; a `batch` of changes is read before any is noted."""
+    """Submits as the runner does and admits as admission does; a `batch` of changes is read before any is noted.
+
+    `notes_left`: after so many notes in the cursor it is killed in place of the next one. What that note is about was
+    submitted. None: it lives.
+    """
 
     source: Followed
     batch: int = 1
@@ -117,6 +126,8 @@ class Follower:
     deleted: list[str] = field(default_factory=list)
     waiting: set[str] = field(default_factory=set)  # for an administrator
     stale: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)  # submitted, though it was known already
+    notes_left: int | None = None
 
     async def follow(self, at_most: int | None = None) -> list[SourceChange]:
         """Make one pass, or what it yields first; return the changes that were submitted."""
@@ -156,12 +167,18 @@ class Follower:
         return submitted + await self._submit(waiting)
 
     def _mirror(self, group: GroupMirrored) -> None:
-        self.groups.pop(group.group_id, None)
+        before = self.groups.pop(group.group_id, None)
         if group.group is not None:
             self.groups[group.group_id] = group.group.members
+        if before == self.groups.get(group.group_id):
+            self.repeated.append(group.group_id)
         self._note(group.cursor)
 
     def _note(self, parts: Mapping[str, bytes | None]) -> None:
+        if self.notes_left is not None:
+            if not self.notes_left:
+                raise KilledError
+            self.notes_left -= 1
         for part, state in parts.items():
             if state is None:
                 self.cursor.pop(part, None)
@@ -170,8 +187,8 @@ class Follower:
 
     async def _submit(self, changes: Sequence[SourceChange]) -> list[SourceChange]:
         good = [change for change in changes if await self._admitted(change)]
-        for change in good:
-            self._note(change.cursor)
+        if good:
+            self._note(noted(good))
         return good
 
     async def _admitted(self, change: SourceChange) -> bool:
@@ -185,6 +202,16 @@ class Follower:
         if known is not None and change.source_version is not None and change.source_version < known.version:
             self.stale.append(change.external_id)
             return True
+        self._admit(change, text, known)
+        if known is not None and self._is_as_before(change.external_id, known):
+            self.repeated.append(change.external_id)
+        return True
+
+    def _is_as_before(self, external_id: str, known: Document) -> bool:
+        now = self.documents.get(external_id)
+        return now is not None and replace(now, version=known.version) == known
+
+    def _admit(self, change: SourceChange, text: str, known: Document | None) -> None:
         match change.what:
             case Upserted():
                 state = change.what.state
@@ -214,9 +241,10 @@ class Follower:
             case Deleted(listing=listing) if listing is not None and doubt_of(listing, ConnectorSettings()):
                 self.waiting.add(change.external_id)
             case Deleted():
+                if change.external_id not in self.documents:
+                    self.repeated.append(change.external_id)
                 self.deleted.append(change.external_id)
                 self.documents.pop(change.external_id, None)
-        return True
 
     def view(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         """Return what is known, as the source's `truth`."""

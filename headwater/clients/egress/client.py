@@ -95,11 +95,11 @@ class Egress:
     def httpx_client(self) -> httpx.AsyncClient:
         """Return a client of one source for a protocol that signs and repeats for itself (S3).
 
-        Guarded and pinned, within the source's budget and the limits that it states. It needs no closing: connections
-        are this object's.
+        Guarded and pinned, within the source's budget, the limits that it states and the settings' times. How large an
+        answer may be is its reader's to know. It needs no closing: connections are this object's.
         """
         budget = self.of_bucket().budget if self._budget is None else self._budget
-        guarded = GuardedHttpx(self._transport, clock=self._clock, budget=budget)
+        guarded = GuardedHttpx(self._transport, settings=self._settings, clock=self._clock, budget=budget)
         return httpx.AsyncClient(transport=guarded, follow_redirects=False, trust_env=False)
 
 

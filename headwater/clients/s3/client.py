@@ -18,7 +18,6 @@ from headwater.retry import RetryPolicy, retry
 _PAGE: Final = 1000  # the most that S3 gives at once
 _MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024  # a page of a thousand keys of 1,024 bytes, each byte written as three
 _MAX_REFUSAL_BYTES: Final = 64 * 1024
-_TIMEOUT: Final = httpx.Timeout(60.0, connect=10.0)
 # Of a page, a look, tags: 0.5 + 1 + 2 + ... s. Contents are tried again by whoever stores them.
 RETRY: Final = RetryPolicy(attempts=8, first_delay_s=0.5, max_delay_s=20.0, budget_s=60.0)
 
@@ -44,7 +43,10 @@ class Bucket:
 
 
 class S3Objects:
-    """Implements the port Objects. Requests are signed unless there are no credentials (a public bucket)."""
+    """Implements the port Objects. Requests are signed unless there are no credentials (a public bucket).
+
+    How long an answer may take is the HTTP client's to say.
+    """
 
     def __init__(
         self, http: httpx.AsyncClient, bucket: Bucket, credentials: Credentials | None, *, policy: RetryPolicy = RETRY
@@ -107,6 +109,8 @@ class S3Objects:
             await self._raise_for(response, right="s3:GetObject", key=listed.key)
             async for piece in response.aiter_raw():
                 count += len(piece)
+                if count > listed.size_bytes:  # the listed size is what was judged; without end there is none
+                    break
                 yield piece
         if count != listed.size_bytes:
             raise ObjectChangedError(f"{listed.key}: {count} bytes where {listed.size_bytes} were listed; tried again")
@@ -155,9 +159,7 @@ class S3Objects:
                 at=datetime.now(UTC),
             )
         # As the target, because an HTTP client tidies paths: keys may hold `//`, `..` and `%`.
-        request = self._http.build_request(
-            method, base, headers=sent, timeout=_TIMEOUT, extensions={"target": target.encode()}
-        )
+        request = self._http.build_request(method, base, headers=sent, extensions={"target": target.encode()})
         try:
             response = await self._http.send(request, stream=True)
             try:

@@ -7,6 +7,7 @@ from headwater.errors import HeadwaterError
 from tests.contract.connectors.clocks import ClocksContract
 from tests.contract.connectors.credentials import CredentialsContract
 from tests.contract.connectors.items import ANN, EVERYONE, LEADS, NAMES, fill, live
+from tests.contract.connectors.kills import KillsContract
 from tests.contract.connectors.repeats import RepeatsContract
 from tests.support.sources import Follower, SourceHarness
 
@@ -55,7 +56,7 @@ class AccessContract:
         assert follower.view() == {"a/x.md": ("secret", ())}
 
 
-class ConnectorContract(AccessContract, RepeatsContract, ClocksContract, CredentialsContract):
+class ConnectorContract(AccessContract, KillsContract, RepeatsContract, ClocksContract, CredentialsContract):
     """The whole suite. Subclasses provide the `source` fixture, as above."""
 
     async def test_an_initial_pass_yields_everything_and_the_next_nothing(self, source: SourceHarness) -> None:

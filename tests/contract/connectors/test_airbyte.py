@@ -8,6 +8,7 @@ from tests.contract.connectors.clocks import ClocksContract
 from tests.contract.connectors.contract import AccessContract, ConnectorContract
 from tests.contract.connectors.credentials import CredentialsContract
 from tests.contract.connectors.items import fill, live
+from tests.contract.connectors.kills import KillsContract
 from tests.contract.connectors.repeats import RepeatsContract
 from tests.support.airbyte import ReaderSource
 from tests.support.sources import Follower, SourceHarness
@@ -19,7 +20,7 @@ class TestWholeListings(ConnectorContract):
         return ReaderSource(tmp_path)
 
 
-class TestIncremental(AccessContract, RepeatsContract, ClocksContract, CredentialsContract):
+class TestIncremental(AccessContract, KillsContract, RepeatsContract, ClocksContract, CredentialsContract):
     @pytest.fixture
     def source(self, incremental: ReaderSource) -> SourceHarness:
         return incremental

@@ -1,11 +1,12 @@
 """What an operator reads at the end of a pass."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
 from connectors.endings import Ending, SyncReport
-from connectors.tally import Tally, reported
+from connectors.tally import REPORTED_FAILURES, Tally, reported
 from headwater.errors import (
     DeferredError,
     FatalError,
@@ -15,6 +16,7 @@ from headwater.errors import (
     SourceGoneError,
     UnauthorisedError,
 )
+from tests.support.telemetry import watching
 
 LATER = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 
@@ -77,3 +79,34 @@ def test_deletions_that_wait_are_partial_and_say_what_to_do(failures: int, *, al
         "were known. Look at the source first. What it shows again is kept by the next full sync; what is really gone "
         "is deleted by `headwater sources approve`."
     )
+
+
+@pytest.mark.parametrize(
+    ("failures", "said"),
+    [
+        (REPORTED_FAILURES, "each is named with its reason."),
+        (REPORTED_FAILURES + 1, "the first 100 are named with their reasons, and each is in the connector's log"),
+    ],
+)
+def test_no_more_are_said_to_be_named_than_are(failures: int, said: str) -> None:
+    tally = Tally()
+    for number in range(failures):
+        tally.missing(f"{number}.md", "torn")
+    report = tally.report(tally.ending())
+    assert (report.failures, len(report.failed)) == (failures, REPORTED_FAILURES)
+    assert said in report.message
+
+
+def test_the_log_names_each_item_that_failed_and_why_in_our_words_alone() -> None:
+    tally = Tally()
+    with watching() as watched:
+        for number in range(REPORTED_FAILURES + 1):
+            try:
+                raise PoisonError(f"torn in place {number}; mend it") from ValueError("text of the document")
+            except PoisonError as error:
+                tally.fail(f"{number}.md", error)
+    lines = [json.loads(line) for line in watched.written.getvalue().splitlines()]
+    assert [line["external_id"] for line in lines] == [f"{number}.md" for number in range(REPORTED_FAILURES + 1)]
+    assert all("dropped" not in line for line in lines)
+    assert lines[-1]["exception"].startswith("PoisonError: torn in place 100; mend it at ")
+    assert "text of the document" not in watched.written.getvalue()

@@ -1,5 +1,6 @@
 """A connector worker: one sync a source, requests settled by recorded endings, nothing written by who lost a source."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from headwater.settings import ConnectorSettings, Settings
 from schemas.events.directory import Source
 from schemas.events.syncs import SyncMode
 from tests.support.syncing import BLOG, DONE, WIKI, Office, office, source
+from tests.support.telemetry import watching
 
 
 async def test_requests_that_arrive_while_one_runs_are_one_more_run_of_the_widest() -> None:
@@ -177,6 +179,17 @@ async def test_a_defect_of_one_connector_does_not_end_the_worker() -> None:
     desk.log.request(BLOG)
     desk.give(DONE)
     await desk.until(lambda: desk.log.committed == 2)
+
+
+async def test_what_a_sync_logs_says_whose_it_is() -> None:
+    with watching() as watched:
+        desk = office(WIKI, BLOG)
+        desk.give(DONE)
+        desk.log.request(BLOG)
+        await desk.until(lambda: desk.log.committed == 1)
+    lines = [json.loads(line) for line in watched.written.getvalue().splitlines()]
+    told = {line["event"]: (line.get("tenant_id"), line.get("source")) for line in lines}
+    assert (told["sync_begun"], told["sync_ended"]) == (BLOG, BLOG)
 
 
 async def test_no_more_than_the_allowed_syncs_run_at_once() -> None:
