@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.support.github_answers import RefusedError
 from tests.support.github_shapes import comment_shape, issue_shape
-from tests.support.github_state import GithubState, Repo, stamp
+from tests.support.github_state import FakeComment, FakeIssue, GithubState, Repo, stamp
 
 
 def of_issues(state: GithubState, repo: Repo, below: Sequence[str], query: Mapping[str, str], *, url: str) -> Any:
@@ -14,13 +14,15 @@ def of_issues(state: GithubState, repo: Repo, below: Sequence[str], query: Mappi
         raise RefusedError(410)
     if len(below) == 1:
         return _listed(state, repo, query, url=url)
+    if tuple(below[1:]) == ("comments",):
+        return _said(state, repo, below[0], query, url=url)
     issue = repo.issues.get(int(below[1]))
     if issue is None and (moved := state.transferred.get((repo.id, int(below[1])))) is not None:
         raise RefusedError(301, f"/repos/{moved[0].full_name}/issues/{moved[1].number}")
     if issue is None:
         raise RefusedError(410)
     if tuple(below[2:]) == ("comments",):
-        return [comment_shape(state, each) for each in issue.comments] if below[0] == "issues" else []
+        return [comment_shape(state, url, repo, issue, each) for each in _of_kind(issue, below[0])]
     return issue_shape(state, url, repo, issue)
 
 
@@ -35,3 +37,16 @@ def _listed(state: GithubState, repo: Repo, query: Mapping[str, str], *, url: st
         for each in found
         if stamp(each.updated_at) >= since and wanted in {"all", each.state} and each.number not in state.unlisted
     ]
+
+
+def _of_kind(issue: FakeIssue, kind: str) -> list[FakeComment]:
+    """Return the comments on an issue, or those on lines of a pull request."""
+    return [each for each in issue.comments if (each.path is not None) == (kind == "pulls")]
+
+
+def _said(state: GithubState, repo: Repo, kind: str, query: Mapping[str, str], *, url: str) -> list[dict[str, Any]]:
+    """List a kind of comments of the whole repository, by time of update as the connector asks."""
+    assert (query.get("sort", "updated"), query.get("direction", "asc")) == ("updated", "asc")
+    said = [(each.edited_at, each.id, issue, each) for issue in repo.issues.values() for each in _of_kind(issue, kind)]
+    shown = [each for each in sorted(said, key=lambda one: one[:2]) if stamp(each[0]) >= query.get("since", "")]
+    return [comment_shape(state, url, repo, issue, comment) for _, _, issue, comment in shown]

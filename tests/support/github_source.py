@@ -312,8 +312,9 @@ def _written(issue: FakeIssue) -> str:
     kind = "Pull request" if issue.pull else "Issue"
     text = f"# {issue.title}\n\n{kind} #{issue.number}, {issue.state}, by {issue.author}\n\nLabels: kind/test\n\n"
     text += f"{issue.body}\n"
-    for _, author, body, at in issue.comments:
-        text += f"\n## {author}, {at:%Y-%m-%d}\n\n{body}\n"
+    for each in issue.comments:
+        place = f" on {each.path}" if each.path else ""
+        text += f"\n## {each.author}, {each.at:%Y-%m-%d}{place}\n\n{each.body}\n"
     return text
 
 

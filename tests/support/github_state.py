@@ -34,6 +34,16 @@ class Commit:
 
 
 @dataclass(slots=True)
+class FakeComment:
+    id: int
+    author: str
+    body: str
+    at: datetime
+    edited_at: datetime
+    path: str | None = None  # of a pull request: on a line of this file
+
+
+@dataclass(slots=True)
 class FakeIssue:
     number: int
     title: str
@@ -43,7 +53,7 @@ class FakeIssue:
     updated_at: datetime
     pull: bool = False
     state: str = "open"
-    comments: list[tuple[int, str, str, datetime]] = field(default_factory=list)  # id, author, body, when
+    comments: list[FakeComment] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -250,7 +260,12 @@ class GithubState:
     def edit(self, issue: FakeIssue | FakeDiscussion, body: str) -> None:
         issue.body, issue.updated_at = body, self.tick()
 
-    def comment(self, issue: FakeIssue, body: str) -> None:
-        at = self.tick()
-        issue.comments.append((self.new_id(), "bob-hub", body, at))
-        issue.updated_at = at
+    def comment(self, issue: FakeIssue, body: str, *, path: str | None = None) -> FakeComment:
+        at = issue.updated_at = self.tick()
+        comment = FakeComment(self.new_id(), "bob-hub", body, at, at, path)
+        issue.comments.append(comment)
+        return comment
+
+    def edit_comment(self, comment: FakeComment, body: str) -> None:
+        """Edit a comment, which moves no time of its issue."""
+        comment.body, comment.edited_at = body, self.tick()

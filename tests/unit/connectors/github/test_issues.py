@@ -227,8 +227,7 @@ async def test_one_issue_is_read_anew_when_it_is_named(source: OrganisationSourc
     issue = state.new_issue(repo, "Title", "Body")
     state.comment(issue, "Comment")
     await follower.follow()
-    number, author, _, at = issue.comments[0]
-    issue.comments[0] = (number, author, "Edited, which moves no time", at)
+    issue.comments[0].body = "Edited, which moves no time"
     assert await follower.follow() == []
     named = [f"repo:{repo.id}/issue/1"]
     changes = await follower.submit(source.connector().items(named, dict(follower.cursor)))
@@ -249,8 +248,7 @@ async def test_what_is_named_beside_its_repository_is_looked_at_too(
     state.comment(issues[0], "Comment")
     discussions = [state.new_discussion(repo, f"Title {number}", "Body") for number in range(2)]
     await follower.follow()
-    number, author, _, at = issues[0].comments[0]
-    issues[0].comments[0] = (number, author, "Edited, which moves no time", at)
+    issues[0].comments[0].body = "Edited, which moves no time"
     del repo.issues[2], repo.discussions[2]
     discussions[0].body = "Edited, which moves no time"
     repo.put("a.md", b"text\n")
