@@ -110,7 +110,7 @@ class GithubConnector:
     ) -> AsyncIterator[Observed]:
         """Yield what changed of one repository: its readers first, then what is named and nothing else may tell of.
 
-        No time of update tells that an issue or a discussion was deleted, or a comment edited.
+        No time of update tells that an issue or a discussion was deleted, or a comment of a discussion edited.
         """
         async for group in self._access().of_repository(repository, since):
             yield group

@@ -114,6 +114,10 @@ class Repo:
     def full_name(self) -> str:
         return f"{self.owner}/{self.name}"
 
+    def talk(self, *, pulls_stay: bool = False) -> dict[int, FakeIssue]:
+        """Return the issues and pull requests that somebody can read."""
+        return {n: each for n, each in self.issues.items() if self.has_issues or (pulls_stay and each.pull)}
+
     def tree(self) -> Tree:
         return dict(self.commits[self.head].tree) if self.head else {}
 
@@ -166,6 +170,7 @@ class GithubState:
     organisation_id: int = 900
     base_permission: str = "none"
     tells_visibility: bool = True  # older servers tell `private` alone
+    pulls_stay: bool = False  # where issues are switched off; GitHub was seen to answer either way
     accounts: dict[str, int] = field(default_factory=dict)
     members: dict[str, str] = field(default_factory=dict)  # login -> role
     teams: dict[int, FakeTeam] = field(default_factory=dict)
