@@ -116,7 +116,7 @@ class Connector(Protocol):
     """Reads one external source; blobs, events, cursors and endings belong to the runner."""
 
     async def check(self) -> None:
-        """Raise FatalError with a message that names the setting to correct.
+        """Raise FatalError with a message that names the setting to correct, and all that is missing at once.
 
         UnauthorisedError where a credential or a right is missing, SourceGoneError where there is nothing to read.
         """
@@ -130,6 +130,15 @@ class Connector(Protocol):
         An empty cursor asks for everything. Memory is bounded by the cursor, never by the content. Raises
         RetryableError when the source is away, FatalError when it refuses the credentials.
         """
+        ...
+
+
+@runtime_checkable
+class ReadyConnector(Connector, Protocol):
+    """A source whose `check` asks for more than a sync must know to begin: what a part lacks, that part says."""
+
+    async def ready(self) -> None:
+        """Raise as `check` does, where a sync had better not begin. Every sync begins with it in place of `check`."""
         ...
 
 

@@ -32,6 +32,7 @@ from connectors.protocol import (
     LiveConnector,
     Observed,
     Patched,
+    ReadyConnector,
     SourceChange,
     Upserted,
 )
@@ -96,7 +97,7 @@ class Runner:
         """Do the work and say how it ended. What comes before a first pass has ended goes to the backfill lane."""
 
         async def all_passes(tally: Tally) -> None:
-            await self.connector.check()
+            await (self.connector.ready() if isinstance(self.connector, ReadyConnector) else self.connector.check())
             passes = passes_of(self.connector, work)
             for each in passes:
                 cursor = await self._cursor()

@@ -4,7 +4,7 @@ Version 1 lists and gives contents by search alone any more; what is found comes
 whether something is gone is not to be learned there, for the index is written late: version 2 says that.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 from connectors.confluence.client import AnswerError, Rest, parsed, segment
@@ -17,6 +17,7 @@ from connectors.confluence.rest import (
     GroupRef,
     Lying,
     Parent,
+    Principal2,
     SpacePermission,
     SpaceRef,
     Subjects,
@@ -52,14 +53,31 @@ class CloudSite(Site):
 
     async def space_readers(self, space: SpaceRef) -> Subjects:
         """Return who may view a space. Raises ForbiddenError, MissingError where that cannot be read."""
+        named = await self._named(space)
+        users = [await self._account(each.id) for each in named if each.type.lower() == "user"]
+        return Subjects.model_validate({"user": {"results": users}, "group": {"results": _groups_of(named)}})
+
+    async def space_groups(self, space: SpaceRef) -> Sequence[GroupRef]:
+        """Return the groups that may view a space; no account is asked for. Raises as `space_readers`."""
+        return _groups_of(await self._named(space))
+
+    async def _named(self, space: SpaceRef) -> Sequence[Principal2]:
         path = f"api/v2/spaces/{segment(space.id or '')}/permissions"
         granted = [
             parsed(SpacePermission, item, path) async for page in self.rest.pages(path, limit=250) for item in page
         ]
-        named = [each.principal for each in granted if each.operation.opens_space and each.principal is not None]
-        users = [await self._account(each.id) for each in named if each.type.lower() == "user"]
-        groups = [GroupRef(id=each.id) for each in named if each.type.lower() == "group"]
-        return Subjects.model_validate({"user": {"results": users}, "group": {"results": groups}})
+        return [each.principal for each in granted if each.operation.opens_space and each.principal is not None]
+
+    async def any_page(self, space: SpaceRef) -> str | None:
+        """Return the id of a page of a space; pages are listed by search."""
+        return await self.any_found(space)
+
+    async def any_member(self, group: GroupRef) -> None:
+        """Raise what the members of a group are refused with."""
+        await self.rest.fetch(f"rest/api/group/{segment(group.key)}/membersByGroupId", limit=1)
+
+    async def any_group(self) -> None:
+        """Ask nothing: groups of Cloud hold users alone."""
 
     async def content(self, content_id: str) -> Content | None:
         """Look at one content; None where it is not there, in the trash, or not to be viewed.
@@ -133,3 +151,7 @@ class CloudSite(Site):
         async for page in rest.pages("api/v2/spaces", limit=250, status=CURRENT):
             for item in page:
                 yield parsed(SpaceRef, item, "api/v2/spaces")
+
+
+def _groups_of(named: Sequence[Principal2]) -> list[GroupRef]:
+    return [GroupRef(id=each.id) for each in named if each.type.lower() == "group"]

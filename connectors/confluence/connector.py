@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connectors.confluence.access import Readers
-from connectors.confluence.client import AnswerError
+from connectors.confluence.checking import Checking
 from connectors.confluence.cursor import LISTED, SEARCHED, moment, now
 from connectors.confluence.groups import GroupMirror
 from connectors.confluence.judging import Judge
@@ -14,8 +14,7 @@ from connectors.confluence.rest import CONTENT_ID, SpaceRef
 from connectors.confluence.site import Site
 from connectors.confluence.walk import Walk
 from connectors.protocol import Cursor, CursorMoved, Listing, Observed
-from headwater.clients.egress.errors import ForbiddenError, MissingError
-from headwater.errors import FatalError, PoisonError, SourceGoneError, UnauthorisedError
+from headwater.errors import FatalError, PoisonError
 from schemas.ids import KnowledgeBaseId
 
 
@@ -25,7 +24,7 @@ class ListingError(FatalError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfluenceConnector:
-    """Implements Connector, FullConnector, ItemConnector and PermissionsConnector; one pass at a time."""
+    """Implements Connector, ReadyConnector, FullConnector, ItemConnector, PermissionsConnector; one pass at a time."""
 
     site: Site
     readers: Readers
@@ -34,44 +33,11 @@ class ConfluenceConnector:
 
     async def check(self) -> None:
         """See the protocol."""
-        try:
-            await self.site.whoami()
-            spaces = await self.site.spaces()
-        except (AnswerError, MissingError) as error:
-            raise SourceGoneError(
-                f"settings.url: no Confluence answers there ({error}); Cloud's address ends in /wiki/, and Data "
-                "Center's in its context path if it has one"
-            ) from error
-        except ForbiddenError as error:
-            raise UnauthorisedError(
-                f"{error}; let the account of secrets.token use Confluence, and the token read it"
-            ) from error
-        missing = sorted(set(self.site.settings.spaces) - {space.key for space in spaces})
-        if missing:
-            raise SourceGoneError(
-                f"settings.spaces: {', '.join(missing)}: not there, archived, or not to be viewed by the account of "
-                "secrets.token; correct the keys (they have upper and lower case) or let the account view them"
-            )
-        if not spaces:
-            raise UnauthorisedError("the account of secrets.token may view no space; let it view those to connect")
-        await self._check_permissions(spaces)
+        await Checking(self.site).check()
 
-    async def _check_permissions(self, spaces: Collection[SpaceRef]) -> None:
-        """Raise UnauthorisedError where no space tells who may view it: all would be for nobody."""
-        last: ForbiddenError | MissingError | None = None
-        for space in spaces:
-            try:
-                readers = await self.site.space_readers(space)
-                if readers.group.results:
-                    await self.site.members(readers.group.results[0])
-            except (ForbiddenError, MissingError) as error:
-                last = error
-            else:
-                return
-        raise UnauthorisedError(
-            f"who may view the spaces cannot be read ({last}), so that all would be for nobody; make the account of "
-            "secrets.token an administrator of the spaces (Data Center 9.1 or later), and let it see groups"
-        )
+    async def ready(self) -> None:
+        """See the protocol."""
+        await Checking(self.site).ready()
 
     async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
         """Yield what was edited since the last search, then what differs in the listing, where that is due."""

@@ -14,9 +14,11 @@ from connectors.confluence.rest import (
     GroupRef,
     OperationRestriction,
     Parent,
+    Rows,
     SpacePermission,
     SpaceRef,
     Stated,
+    Subject,
     Subjects,
     User,
     Version,
@@ -55,11 +57,38 @@ class Site:
 
     async def space_readers(self, space: SpaceRef) -> Subjects:
         """Return who may view a space. Raises ForbiddenError, MissingError where that cannot be read."""
-        granted = await self.rest.read_list(SpacePermission, f"rest/api/space/{segment(space.key)}/permissions")
-        subjects = [each.subject for each in granted if each.operation.opens_space and each.subject is not None]
+        subjects = await self._granted(space)
         users = [await self._user(each.user_key) for each in subjects if each.type == "user" and each.user_key]
-        groups = [GroupRef(name=each.name) for each in subjects if each.type == "group" and each.name]
-        return Subjects.model_validate({"user": {"results": users}, "group": {"results": groups}})
+        return Subjects.model_validate({"user": {"results": users}, "group": {"results": _groups_of(subjects)}})
+
+    async def space_groups(self, space: SpaceRef) -> Sequence[GroupRef]:
+        """Return the groups that may view a space; no account is asked for. Raises as `space_readers`."""
+        return _groups_of(await self._granted(space))
+
+    async def _granted(self, space: SpaceRef) -> Sequence[Subject]:
+        granted = await self.rest.read_list(SpacePermission, f"rest/api/space/{segment(space.key)}/permissions")
+        return [each.subject for each in granted if each.operation.opens_space and each.subject is not None]
+
+    async def any_page(self, space: SpaceRef) -> str | None:
+        """Return the id of a page of a space, from where pages are listed; None where it has none."""
+        query: dict[str, str | int] = {"spaceKey": space.key, "type": PAGE, "status": CURRENT, "limit": 1}
+        found = (await self.rest.read(Rows, "rest/api/content", **query)).results
+        return str(found[0].get("id")) if found else None
+
+    async def any_found(self, space: SpaceRef) -> str | None:
+        """Return the id of a page of a space, from the search."""
+        query: dict[str, str | int] = {"cql": f"space = {quoted(space.key)} and type in ({PAGE})", "limit": 1}
+        found = (await self.rest.read(Rows, "rest/api/content/search", **query)).results
+        return str(found[0].get("id")) if found else None
+
+    async def any_member(self, group: GroupRef) -> None:
+        """Raise what the members of a group are refused with."""
+        await self.rest.fetch(f"rest/api/group/{segment(group.name)}/member", limit=1)
+
+    async def any_group(self) -> None:
+        """Raise what the groups of the site are refused with, where they are asked for."""
+        if self.settings.nested_groups:
+            await self.rest.fetch("rest/api/group", limit=1)
 
     def contents(self, space: SpaceRef) -> AsyncIterator[object]:
         """Yield the pages and blog posts of a space, unread. Complete when it ends."""
@@ -196,6 +225,10 @@ class Site:
         async for page in rest.pages("rest/api/space", limit=self.settings.page_size, status=CURRENT):
             for item in page:
                 yield parsed(SpaceRef, item, "rest/api/space")
+
+
+def _groups_of(subjects: Sequence[Subject]) -> list[GroupRef]:
+    return [GroupRef(name=each.name) for each in subjects if each.type == "group" and each.name]
 
 
 def quoted(text: str) -> str:

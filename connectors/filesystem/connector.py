@@ -16,7 +16,7 @@ from connectors.filesystem.rules import RULE_FILE
 from connectors.filesystem.scan import Fingerprint, FoundFile, Unread, scan
 from connectors.parts import Parts, below
 from connectors.protocol import Cursor, Deleted, ItemFailed, Left, Listing, Observed, Patched, SourceChange, Upserted
-from headwater.errors import FatalError, PoisonError, SourceGoneError
+from headwater.errors import FatalError, PoisonError, RetryableError, SourceGoneError, UnauthorisedError
 from schemas.events.documents import DocumentPatch, DocumentState
 from schemas.ids import KnowledgeBaseId
 
@@ -42,8 +42,7 @@ class FilesystemConnector:
 
     async def check(self) -> None:
         """See the protocol."""
-        if not self.root.is_dir():
-            raise SourceGoneError(f"path {self.root}: not a folder; name an existing one")
+        await asyncio.to_thread(_look, self.root)
 
     async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
         """Compare the whole tree with the cursor; only stats are read of what has not changed."""
@@ -149,6 +148,26 @@ class FilesystemConnector:
             access=found.access,
             attributes={"path": found.external_id, "extension": found.path.suffix.lower()},
         )
+
+
+def _look(root: Path) -> None:
+    """Name a folder's first entry and look at it: `r` and `x`. Raises as `check`, RetryableError where nobody can."""
+    try:
+        with os.scandir(root) as entries:
+            for entry in entries:
+                entry.stat(follow_symlinks=False)
+                break
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if root.is_dir():  # what was named is gone by now
+            return
+        raise SourceGoneError(f"path {root}: not a folder; name an existing one") from error
+    except PermissionError as error:
+        raise UnauthorisedError(
+            f"path {root}: its files cannot be listed ({error.strerror}); let the worker's user list it, and the "
+            "folders below: r and x"
+        ) from error
+    except OSError as error:
+        raise RetryableError(f"path {root}: cannot be read ({error.strerror}); is it mounted?") from error
 
 
 def _opener(found: FoundFile) -> Callable[[], AsyncIterator[bytes]]:

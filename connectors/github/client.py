@@ -90,13 +90,13 @@ class GithubClient:
         except MissingError:
             return None
 
-    async def any_of(self, organisation: str | None) -> Repository | None:
-        """Return one repository of an organisation, or of the installation; None where it shows none."""
+    async def some_of(self, organisation: str | None, most: int) -> Sequence[Repository]:
+        """Return so many repositories of an organisation, or of the installation; at most a page of them."""
         if organisation is None:
-            body = await self._body(f"{INSTALLED}?per_page=1")
-            return next(iter(read_as(InstallationRepositories, body).repositories), None)
-        body = await self._body(f"orgs/{quote(organisation)}/repos?type=all&per_page=1")
-        return next(iter(read_as(tuple[Repository, ...], body)), None)
+            body = await self._body(f"{INSTALLED}?per_page={most}")
+            return read_as(InstallationRepositories, body).repositories
+        body = await self._body(f"orgs/{quote(organisation)}/repos?type=all&per_page={most}")
+        return read_as(tuple[Repository, ...], body)
 
     async def answers(self, path: str) -> None:
         """Raise what a path is refused with."""

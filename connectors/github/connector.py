@@ -9,7 +9,7 @@ from functools import partial
 from connectors.filters import KeyFilter
 from connectors.github.access import AccessMirror
 from connectors.github.app import Installation
-from connectors.github.checking import check_rights
+from connectors.github.checking import Checking
 from connectors.github.client import GithubClient
 from connectors.github.cursor import (
     DISCUSSIONS,
@@ -38,7 +38,7 @@ from schemas.ids import KnowledgeBaseId, SourceId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GithubConnector:
-    """Reads repositories. Implements Connector, FullConnector, ItemConnector and PermissionsConnector."""
+    """Reads repositories. Implements Connector, ReadyConnector, FullConnector, ItemConnector, PermissionsConnector."""
 
     client: GithubClient
     settings: GithubSettings
@@ -50,7 +50,12 @@ class GithubConnector:
     async def check(self) -> None:
         """See the protocol."""
         self._filter()
-        await check_rights(self.client, self.settings, self.installation)
+        await self._checking().check()
+
+    async def ready(self) -> None:
+        """See the protocol."""
+        self._filter()
+        await self._checking().ready()
 
     async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
         """Yield what changed: by comparing commits and by times of update, of a repository that is known as it is."""
@@ -105,7 +110,7 @@ class GithubConnector:
     ) -> AsyncIterator[Observed]:
         """Yield what changed of one repository: its readers first, then what is named and nothing else may tell of.
 
-        No time of update tells that an issue or a discussion was deleted, or a comment edited.
+        No time of update tells that an issue or a discussion was deleted, or a comment of a discussion edited.
         """
         async for group in self._access().of_repository(repository, since):
             yield group
@@ -193,6 +198,9 @@ class GithubConnector:
 
     def _scope(self) -> Scope:
         return Scope(client=self.client, settings=self.settings, installation=self.installation)
+
+    def _checking(self) -> Checking:
+        return Checking(client=self.client, settings=self.settings, installation=self.installation)
 
     def _access(self) -> AccessMirror:
         return AccessMirror(client=self.client, settings=self.settings, source=self.source)

@@ -37,6 +37,7 @@ class RepositoryState:
     begun: str = ""  # the last look at files that had begun by then
     since: str | None = None  # issues that were updated before are held
     issues_etag: str | None = None
+    comments: Seen = ()  # of each of their listings: those that were updated before are read, and the page's ETag
     discussions_since: str | None = None  # those that were updated before are held
     releases: Seen = ()  # the pages of their listing
     wiki: str | None = None  # the commit whose pages are held
@@ -47,8 +48,8 @@ class RepositoryState:
         """Read it; an empty one where nothing is known, or what another version wrote."""
         try:
             raw: Any = json.loads(since[f"{REPOSITORY}{repository_id}"])
-            seen = tuple((url, etag) for url, etag in raw.pop("releases", ()))
-            return cls(**raw | {"unread": tuple(raw.get("unread", ()))}, releases=seen)
+            releases, comments = (tuple((at, etag) for at, etag in raw.pop(n, ())) for n in ("releases", "comments"))
+            return cls(**raw | {"unread": tuple(raw.get("unread", ()))}, releases=releases, comments=comments)
         except (AttributeError, KeyError, TypeError, ValueError):
             return cls()
 
@@ -86,6 +87,7 @@ class Shelf:
     def __init__(self, since: Cursor, repository_id: int) -> None:
         self._since, self._id = since, repository_id
         self._notes: list[Note] = []
+        self._looks: dict[str, Ledger] = {}
         self.begun = since.get(f"{BEGUN}{repository_id}", b"").decode()  # the last look that had something of files
         self.met: Callable[[], None] = _uncounted  # is called for each document that is held and listed
 
@@ -98,6 +100,12 @@ class Shelf:
     def ledger(self, kind: str) -> Ledger:
         """Return what is held of a kind. A ledger serves one walk, or looks at single keys."""
         return _Counted(dict(below(self._since, f"{kind}{self._id}:")), self.met)
+
+    def looks(self, kind: str) -> Ledger:
+        """Return the ledger that looks at single keys share: what one noted of a leaf, the next one notes too."""
+        if kind not in self._looks:
+            self._looks[kind] = self.ledger(kind)
+        return self._looks[kind]
 
     def note(
         self, kind: str, at: tuple[Ledger, Leaf], key: str, held: Held | None, *, settled: bool

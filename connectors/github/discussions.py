@@ -9,7 +9,7 @@ from connectors.github.documents import Home, discussion_text
 from connectors.github.graphql import GithubGraphQL
 from connectors.github.graphql_models import Discussion
 from connectors.github.ids import discussion_id
-from connectors.github.issues import OVERLAP
+from connectors.github.updates import OVERLAP
 from connectors.leaves import Held, Leaf, Ledger, Note
 from connectors.paging import of_a_part
 from connectors.protocol import Deleted, Listing, Observed, Patched, SourceChange, Upserted
@@ -62,7 +62,7 @@ class Discussions:
 
     async def one(self, number: int) -> AsyncIterator[Observed]:
         """Look at one discussion, as a notification asks. It is read anew: nothing else tells edits of comments."""
-        ledger = self.shelf.ledger(DISCUSSIONS)
+        ledger = self.shelf.looks(DISCUSSIONS)
         leaf, held = ledger.at(_key(number))
         discussion = await self.graphql.discussion(self.home.repository, number)
         if discussion is not None:

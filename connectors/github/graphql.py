@@ -71,6 +71,10 @@ class GithubGraphQL:
                 return
             after = pages.after(page.page_info.end_cursor or "")
 
+    async def answers(self, repository: Repository) -> None:
+        """Raise what a repository's discussions are refused with."""
+        await self._of_repository(AnsweredPage, repository, _LIST, {"first": 1, "after": None})
+
     async def discussion(self, repository: Repository, number: int) -> Discussion | None:
         """Return a discussion; None where it is gone."""
         return (await self._of_repository(AnsweredOne, repository, _ONE, {"number": number})).discussion

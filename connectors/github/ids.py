@@ -74,6 +74,11 @@ def issue_id(repository_id: int, number: int) -> str:
     return f"repo:{repository_id}/issue/{number}"
 
 
+def issue_key(number: int) -> str:
+    """Return what an issue is held under, so that the order of keys is that of the numbers."""
+    return f"{number:012d}"
+
+
 def release_id(repository_id: int, release: int) -> str:
     """Name a release."""
     return f"repo:{repository_id}/release/{release}"

@@ -1,22 +1,21 @@
 """Issues and pull requests with their comments: by time of change, or all of them (ADR 0124)."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final
 
 from connectors.github.client import GithubClient, stated_at
+from connectors.github.comments import Comments, state_of
 from connectors.github.cursor import ISSUES, RepositoryState, Shelf
 from connectors.github.documents import Home, issue_text
-from connectors.github.ids import issue_id
+from connectors.github.ids import issue_id, issue_key
 from connectors.github.models import Comment, Issue, read_as
+from connectors.github.updates import BEGINNING, OVERLAP, Updates, stamp
 from connectors.leaves import Held, Leaf, Ledger, Note
-from connectors.paging import Pages, of_a_part
+from connectors.paging import of_a_part
 from connectors.protocol import Deleted, Listing, Observed, Patched, SourceChange, Upserted
 
-# GitHub's times have seconds, and what it lists may lag behind what it stored.
-OVERLAP: Final = timedelta(minutes=2)
-_CHANGED: Final = {"state": "all", "sort": "updated", "direction": "asc"}
 _ALL: Final = {"state": "all", "sort": "created", "direction": "asc"}
 
 
@@ -28,8 +27,9 @@ class Issues:
     home: Home
     shelf: Shelf
     seen_ns: int
+    comments: Comments
     newest: datetime | None = None  # of the updates that were seen
-    begun_at: datetime | None = None  # a whole listing, by GitHub's clock
+    begun_at: datetime | None = None  # the listing, by GitHub's clock
     etag: str | None = None
 
     def mark(self, state: RepositoryState) -> str | None:
@@ -37,11 +37,13 @@ class Issues:
         if self.newest is None:
             return state.since
         # What was listed early may have been updated since, before what was listed late.
-        mark = _stamp(min(self.newest, self.begun_at or self.newest) - OVERLAP)
+        mark = stamp(min(self.newest, self.begun_at or self.newest) - OVERLAP)
         return max(mark, state.since or mark)
 
-    async def whole(self) -> AsyncIterator[Observed]:
+    async def whole(self, state: RepositoryState) -> AsyncIterator[Observed]:
         """Compare all issues with what is held. One that is missing is asked for before it is deleted."""
+        async for failed in self.comments.since(state.comments):
+            yield failed
         ledger = self.shelf.ledger(ISSUES)
         last = 0
         async for page in self._pages():
@@ -49,7 +51,7 @@ class Issues:
                 self._see(issue)
                 if issue.number > last:
                     last = issue.number
-                    leaf, held = ledger.take(_key(issue.number), self.seen_ns)
+                    leaf, held = ledger.take(issue_key(issue.number), self.seen_ns)
                     for change in self._difference((ledger, leaf), issue, held):
                         yield change
         ledger.finish(self.seen_ns)
@@ -57,6 +59,7 @@ class Issues:
         for leaf, key, _ in ledger.missing():
             if await self.client.issue(self.home.repository, int(key)) is None:
                 yield self._deletion((ledger, leaf), key, listing)
+        self._heard()
 
     async def _pages(self) -> AsyncIterator[Sequence[Issue]]:
         """Yield all issues in the order of their making.
@@ -73,65 +76,54 @@ class Issues:
             before = url, page.validators.etag
 
     async def since(self, state: RepositoryState) -> AsyncIterator[Observed]:
-        """Look at what was updated since."""
+        """Look at what was updated since, and at what has a comment that was."""
+        async for failed in self.comments.since(state.comments):
+            yield failed
         ledger = self.shelf.ledger(ISSUES)
         seen: set[tuple[int, str]] = set()
-        async for issue in self._updated(state):
+        listed = Updates(client=self.client, path=self._path("issues"), form=Issue, query={"state": "all"})
+        async for issue in listed.since(state.since or BEGINNING, state.issues_etag):
             self._see(issue)
             if (issue.number, issue.state_token) not in seen:
                 seen.add((issue.number, issue.state_token))
-                leaf, held = ledger.at(_key(issue.number))
+                leaf, held = ledger.at(issue_key(issue.number))
                 for change in self._difference((ledger, leaf), issue, held):
                     yield change
+        self.etag, self.begun_at = listed.etag, listed.begun_at
+        for number in sorted(self.comments.edited):
+            async for change in self._anew(ledger, number):
+                yield change
+        self._heard()
+
+    def _heard(self) -> None:
+        if self.begun_at is not None:
+            self.comments.begin(self.begun_at)
 
     async def one(self, number: int) -> AsyncIterator[Observed]:
-        """Look at one issue, as a notification asks. It is read anew: edits of comments are told by nothing else."""
-        ledger = self.shelf.ledger(ISSUES)
-        leaf, held = ledger.at(_key(number))
+        """Look at one issue, as a notification asks. It is read anew: its time may not tell that a comment changed."""
+        async for change in self._anew(self.shelf.looks(ISSUES), number):
+            yield change
+
+    async def _anew(self, ledger: Ledger, number: int) -> AsyncIterator[Observed]:
+        leaf, held = ledger.at(issue_key(number))
         issue = await self.client.issue(self.home.repository, number)
         if issue is not None:
             for change in self._difference((ledger, leaf), issue, None):
                 yield change
         elif held is not None:
-            yield self._deletion((ledger, leaf), _key(number), None)
-
-    async def _updated(self, state: RepositoryState) -> AsyncIterator[Issue]:
-        """Yield issues in the order of their updates, from where the state says.
-
-        Pages are asked for by time, not by number: an issue that is updated meanwhile goes to the end, and pages by
-        number would shift over one that nobody then sees.
-        """
-        mark = state.since or "1970-01-01T00:00:00Z"
-        page = await self.client.conditional(self._path("issues"), {**_CHANGED, "since": mark}, state.issues_etag)
-        if page is None:
-            self.etag = state.issues_etag
-            return
-        number, pages = 1, Pages(name=self._path("issues"), first=mark)
-        while page is not None:
-            found = read_as(tuple[Issue, ...], page.content)
-            if number == 1 and len(found) < self.client.page_items:
-                self.etag = page.validators.etag  # of a last page: what is updated later shows on it
-            for issue in found:
-                yield issue
-            if len(found) < self.client.page_items:
-                return
-            last = _stamp(found[-1].updated_at)
-            number = number + 1 if last == mark else 1  # a whole page of one second: only then by number
-            mark = last
-            pages.after(f"{mark} {found[-1].number}" if number > 1 else mark)
-            query = {**_CHANGED, "since": mark, "page": str(number)}
-            page = await self.client.conditional(self._path("issues"), query, None)
+            yield self._deletion((ledger, leaf), issue_key(number), None)
 
     def _see(self, issue: Issue) -> None:
         self.newest = max(self.newest or issue.updated_at, issue.updated_at)
 
     def _difference(self, at: tuple[Ledger, Leaf], issue: Issue, held: Held | None) -> list[Observed]:
-        now = Held(content=issue.state_token, access=self.home.token)
-        if held == now:
-            return []
-        key = _key(issue.number)
-        if held is not None and held.content == now.content:
-            _, parts = self.shelf.note(ISSUES, at, key, now, settled=True)
+        now, key = Held(content=issue.state_token, access=self.home.token), issue_key(issue.number)
+        is_edited = issue.number in self.comments.edited
+        self.comments.edited.discard(issue.number)
+        if held is not None and not is_edited and state_of(held.content) == now.content:
+            if held.access == now.access:
+                return []
+            _, parts = self.shelf.note(ISSUES, at, key, replace(held, access=now.access), settled=True)
             return [self._change(key, Patched(patch=self.home.moved(issue.html_url)), parts, issue.updated_at)]
         note, parts = self.shelf.note(ISSUES, at, key, now, settled=False)
         what = Upserted(state=self.home.issue(issue), content=self._opener(issue, note))
@@ -161,6 +153,9 @@ class Issues:
                 listings = [await self.client.listing(self._path(path)) for path in paths]
             comments = [each for listing in listings for each in listing.items(Comment)]
             yield issue_text(issue, comments).encode()
+            newest = max((each.updated_at for each in comments), default=issue.updated_at)
+            if newest > issue.updated_at and note.held is not None:
+                note.held = replace(note.held, content=f"{issue.state_token}/{newest.isoformat()}")
             note.settled = True
 
         return read
@@ -170,11 +165,3 @@ class Issues:
 
     def _path(self, below: str) -> str:
         return self.client.below(self.home.repository, below)
-
-
-def _key(number: int) -> str:
-    return f"{number:012d}"  # so that their order is that of the numbers
-
-
-def _stamp(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -166,6 +166,11 @@ class Issue(Answer, frozen=True):
         """Return what tells that something of it changed."""
         return f"{self.updated_at.isoformat()}/{self.comments}"
 
+    @property
+    def place(self) -> int:
+        """Return what tells it from others of the same time."""
+        return self.number
+
 
 class Release(Answer, frozen=True):
     """A release. Drafts are told to those alone who may write."""
@@ -201,6 +206,18 @@ class Comment(Answer, frozen=True):
     body: str | None = None
     path: str | None = None
     issue_url: str | None = None
+    pull_request_url: str | None = None
+
+    @property
+    def place(self) -> int:
+        """Return what tells it from others of the same time."""
+        return self.id
+
+    @property
+    def about(self) -> int | None:
+        """Return the number of its issue or pull request; None where that is not told."""
+        number = (self.pull_request_url or self.issue_url or "").rpartition("/")[2]
+        return int(number) if number.isdecimal() else None
 
 
 Json: TypeAlias = bytes

@@ -51,7 +51,7 @@ class Releases:
 
     async def one(self, number: int) -> AsyncIterator[Observed]:
         """Look at one release, as a notification asks."""
-        ledger = self.shelf.ledger(RELEASES)
+        ledger = self.shelf.looks(RELEASES)
         leaf, held = ledger.at(key_of(number))
         release = await self.client.release(self.home.repository, number)
         if release is not None and release.is_published:

@@ -8,6 +8,7 @@ from typing import Self
 
 from connectors.filters import KeyFilter
 from connectors.github.client import GithubClient
+from connectors.github.comments import Comments
 from connectors.github.cursor import DISCUSSIONS, FILES, ISSUES, RELEASES, WIKIS, RepositoryState, Shelf, deleted
 from connectors.github.discussions import Discussions
 from connectors.github.documents import Home, readers_group
@@ -66,7 +67,13 @@ class Visit:
             files=Files(
                 client=client, home=home, shelf=shelf, keys=keys, max_bytes=settings.max_bytes, seen_ns=seen_ns
             ),
-            issues=Issues(client=client, home=home, shelf=shelf, seen_ns=seen_ns),
+            issues=Issues(
+                client=client,
+                home=home,
+                shelf=shelf,
+                seen_ns=seen_ns,
+                comments=Comments(client=client, home=home, shelf=shelf),
+            ),
             releases=Releases(client=client, home=home, shelf=shelf, seen_ns=seen_ns),
             discussions=Discussions(graphql=client.graphql, home=home, shelf=shelf, seen_ns=seen_ns),
             wikis=Wikis(
@@ -102,16 +109,17 @@ class Visit:
         self.state = replace(self.state, token=token, unread=tuple(unread))
 
     async def one(self, wanted: Named) -> AsyncIterator[Observed]:
-        """Look at one document, or at all of a wiki. Of what is switched off there what is held stays."""
+        """Look at one document, or at all of a wiki, and of discussions that are switched off."""
         match wanted:
             case Named(path=str(path)):
                 looked = self._file(path)
-            case Named(number=int(number)) if self.settings.issues and self.home.repository.has_issues:
+            case Named(number=int(number)) if self.settings.issues:
                 looked = self.issues.one(number)
             case Named(release=int(release)) if self.settings.releases:
                 looked = self.releases.one(release)
-            case Named(discussion=int(number)) if self.settings.discussions and self.home.repository.has_discussions:
-                looked = self.discussions.one(number)
+            case Named(discussion=int(number)) if self.settings.discussions:
+                is_on = self.home.repository.has_discussions
+                looked = self.discussions.one(number) if is_on else self._discussions(whole=False)
             case Named(wiki=str(path)) if self.settings.wikis:
                 looked = self.wikis.one(path) if path and self.home.repository.has_wiki else self._wiki(whole=False)
             case _:
@@ -185,14 +193,22 @@ class Visit:
                 for gone in deleted(self.shelf, ISSUES, self._issue_id, self.issues.seen_ns):
                     yield gone
             return
+        is_told = False
         try:
-            async for change in self.issues.whole() if whole else self.issues.since(self.known):
+            async for change in self.issues.whole(self.known) if whole else self.issues.since(self.known):
+                is_told = is_told or isinstance(change, SourceChange)
                 yield change
         except MissingError:
-            if self.home.repository.has_issues:
+            if self.home.repository.has_issues or is_told:
                 raise
-            return  # 410: issues are switched off; what is held of them stays
-        self.state = replace(self.state, since=self.issues.mark(self.known), issues_etag=self.issues.etag)
+            # 410: switched off there, nobody can read them there either. Where pull requests are listed all the same,
+            # a whole look finds that the others are gone.
+            for gone in deleted(self.shelf, ISSUES, self._issue_id, self.issues.seen_ns):
+                yield gone
+            self.state = replace(self.state, since=None, issues_etag=None, comments=())
+            return
+        since, comments = self.issues.mark(self.known), self.issues.comments.seen or self.known.comments
+        self.state = replace(self.state, since=since, issues_etag=self.issues.etag, comments=comments)
 
     async def _releases(self, *, whole: bool) -> AsyncIterator[Observed]:
         if not self.settings.releases:
@@ -205,13 +221,12 @@ class Visit:
         self.state = replace(self.state, releases=self.releases.seen)
 
     async def _discussions(self, *, whole: bool) -> AsyncIterator[Observed]:
-        if not self.settings.discussions:
-            if whole:
-                for gone in deleted(self.shelf, DISCUSSIONS, self._discussion_id, self.discussions.seen_ns):
-                    yield gone
+        if not (self.settings.discussions and self.home.repository.has_discussions):
+            # Switched off there, nobody can read them there either.
+            for gone in deleted(self.shelf, DISCUSSIONS, self._discussion_id, self.discussions.seen_ns):
+                yield gone
+            self.state = replace(self.state, discussions_since=None)
             return
-        if not self.home.repository.has_discussions:
-            return  # switched off; what is held of them stays
         mark = self.known.discussions_since
         async for change in self.discussions.whole() if whole else self.discussions.since(mark):
             yield change
@@ -246,4 +261,6 @@ class Visit:
         """Return what changes when all must be looked at anew: the repository's name, or the source's settings."""
         of = self.settings
         said = [self.home.token, of.include, of.exclude, of.max_bytes, of.issues, of.releases, of.discussions, of.wikis]
+        if of.issues and not self.home.repository.has_issues:
+            said.append("issues are switched off")
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]

@@ -110,6 +110,10 @@ class ConfluenceSource:
         self.wiki.groups = {"staff": Group(users={"ann", "bob"}), "leads": Group(users={"bob"})}
 
     @property
+    def outer(self) -> tuple[str, ...]:
+        return (f"group:wiki:space:{SPACE}",)
+
+    @property
     def downloads(self) -> int:
         return len(self.server.bodies)
 

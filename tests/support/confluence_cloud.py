@@ -51,6 +51,10 @@ class CloudServer(ConfluenceServer):
             (r"/rest/api/(?:space|content).*", lambda *_: web.json_response({"message": "gone"}, status=410)),
         )
 
+    def space_id(self, key: str) -> str:
+        """Return what a space is called in paths."""
+        return key.encode().hex()
+
     def cursored(self, request: web.Request, items: Sequence[Any]) -> web.Response:
         """Answer a page by cursor; the link begins at the site's host, as Cloud's do in version 2."""
         start = int(request.query.get("cursor", "0"))
@@ -105,7 +109,7 @@ class CloudServer(ConfluenceServer):
     def _spaces2(self, request: web.Request, user: str | None) -> web.Response:
         spaces = [each for each in self.wiki.spaces.values() if user == BOT or (self.wiki.anonymous and each.anonymous)]
         told = [
-            {"id": each.key.encode().hex(), "key": each.key, "name": each.key, "status": each.status} for each in spaces
+            {"id": self.space_id(each.key), "key": each.key, "name": each.key, "status": each.status} for each in spaces
         ]
         return self.cursored(request, told)
 

@@ -51,6 +51,7 @@ class ConfluenceServer:
     untold_status: int = 403  # of the spaces among them; those before 9.1 answer 404
     no_ancestors: set[str] = field(default_factory=set)  # names of groups of which it is not told what they are in
     strangers_go_to: str | None = None  # where requests without credentials are sent to log in
+    refused: dict[str, int] = field(default_factory=dict)  # a pattern of paths -> status
     on_read: Callable[[str], None] | None = None  # before a body is answered
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -85,6 +86,9 @@ class ConfluenceServer:
 
     def routed(self, request: web.Request, path: str, user: str | None) -> web.StreamResponse:
         """Answer by path."""
+        for pattern, status in self.refused.items():
+            if re.search(pattern, path):
+                return _refused(status)
         for pattern, answer in self.routes():
             if found := re.fullmatch(pattern, path):
                 return answer(request, user, *map(unquote, found.groups()))
@@ -106,6 +110,10 @@ class ConfluenceServer:
             (r"/rest/api/group/([^/]+)/groupancestor", self._ancestors),
             (r"/download/attachments/(att\d+)", self._download),
         )
+
+    def space_id(self, key: str) -> str:
+        """Return what a space is called in paths."""
+        return key
 
     def paged(self, request: web.Request, items: Sequence[Any]) -> web.Response:
         """Answer a page by offset, as `start` and `limit` ask."""

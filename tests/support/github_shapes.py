@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.support.github_state import ORGANISATION, FakeIssue, FakeRelease, GithubState, Repo, stamp
+from tests.support.github_state import ORGANISATION, FakeComment, FakeIssue, FakeRelease, GithubState, Repo, stamp
 
 
 def repository_shape(state: GithubState, repo: Repo) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def issue_shape(state: GithubState, url: str, repo: Repo, issue: FakeIssue) -> d
         "html_url": f"https://github.test/{repo.full_name}/issues/{issue.number}",
         "repository_url": f"{url}/repos/{repo.full_name}",
         "labels": [{"name": "kind/test"}],
-        "comments": len(issue.comments),
+        "comments": sum(each.path is None for each in issue.comments),
         "created_at": stamp(issue.created_at),
         "updated_at": stamp(issue.updated_at),
     } | ({"pull_request": {"url": "x"}} if issue.pull else {})
@@ -54,12 +54,13 @@ def release_shape(state: GithubState, repo: Repo, release: FakeRelease) -> dict[
     }
 
 
-def comment_shape(state: GithubState, comment: tuple[int, str, str, Any]) -> dict[str, Any]:
-    number, author, body, at = comment
+def comment_shape(state: GithubState, url: str, repo: Repo, issue: FakeIssue, comment: FakeComment) -> dict[str, Any]:
+    home = f"{url}/repos/{repo.full_name}"
+    on_line = {"path": comment.path, "pull_request_url": f"{home}/pulls/{issue.number}"}
     return {
-        "id": number,
-        "user": state.account(author),
-        "body": body,
-        "created_at": stamp(at),
-        "updated_at": stamp(at),
-    }
+        "id": comment.id,
+        "user": state.account(comment.author),
+        "body": comment.body,
+        "created_at": stamp(comment.at),
+        "updated_at": stamp(comment.edited_at),
+    } | (on_line if comment.path else {"issue_url": f"{home}/issues/{issue.number}"})

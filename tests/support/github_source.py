@@ -1,6 +1,6 @@
 """GitHub as a source of the connectors' suite: an item is a repository with one file, for access is a repository's."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, TypeVar
@@ -254,16 +254,19 @@ class OrganisationSource(GithubSource):
                 for path, content in repo.files().items():
                     if not path.endswith(".png"):
                         found[f"repo:{repo.id}/file/{path}"] = (content.decode(), self.readers(repo))
-                for issue in repo.issues.values():
+                for issue in repo.talk(pulls_stay=self.state.pulls_stay).values():
                     found[f"repo:{repo.id}/issue/{issue.number}"] = (_written(issue), self.readers(repo))
                 for release in repo.releases.values():
                     if self.settings.get("releases") and not release.draft:
                         found[f"repo:{repo.id}/release/{release.id}"] = (_announced(release), self.readers(repo))
-                for discussion in repo.discussions.values() if self.settings.get("discussions") else ():
+                for discussion in self._discussed(repo):
                     found[f"repo:{repo.id}/discussion/{discussion.number}"] = (_talked(discussion), self.readers(repo))
                 for path, content in self._shown_of(repo):
                     found[f"repo:{repo.id}/wiki/{path}"] = (content.decode(), self.readers(repo))
         return found
+
+    def _discussed(self, repo: Repo) -> Iterable[FakeDiscussion]:
+        return repo.discussions.values() if self.settings.get("discussions") and repo.has_discussions else ()
 
     def _shown_of(self, repo: Repo) -> Iterator[tuple[str, bytes]]:
         if self.settings.get("wikis") and repo.has_wiki:
@@ -312,8 +315,9 @@ def _written(issue: FakeIssue) -> str:
     kind = "Pull request" if issue.pull else "Issue"
     text = f"# {issue.title}\n\n{kind} #{issue.number}, {issue.state}, by {issue.author}\n\nLabels: kind/test\n\n"
     text += f"{issue.body}\n"
-    for _, author, body, at in issue.comments:
-        text += f"\n## {author}, {at:%Y-%m-%d}\n\n{body}\n"
+    for each in issue.comments:
+        place = f" on {each.path}" if each.path else ""
+        text += f"\n## {each.author}, {each.at:%Y-%m-%d}{place}\n\n{each.body}\n"
     return text
 
 

@@ -34,6 +34,16 @@ class Commit:
 
 
 @dataclass(slots=True)
+class FakeComment:
+    id: int
+    author: str
+    body: str
+    at: datetime
+    edited_at: datetime
+    path: str | None = None  # of a pull request: on a line of this file
+
+
+@dataclass(slots=True)
 class FakeIssue:
     number: int
     title: str
@@ -43,7 +53,7 @@ class FakeIssue:
     updated_at: datetime
     pull: bool = False
     state: str = "open"
-    comments: list[tuple[int, str, str, datetime]] = field(default_factory=list)  # id, author, body, when
+    comments: list[FakeComment] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -104,6 +114,10 @@ class Repo:
     def full_name(self) -> str:
         return f"{self.owner}/{self.name}"
 
+    def talk(self, *, pulls_stay: bool = False) -> dict[int, FakeIssue]:
+        """Return the issues and pull requests that somebody can read."""
+        return {n: each for n, each in self.issues.items() if self.has_issues or (pulls_stay and each.pull)}
+
     def tree(self) -> Tree:
         return dict(self.commits[self.head].tree) if self.head else {}
 
@@ -156,6 +170,7 @@ class GithubState:
     organisation_id: int = 900
     base_permission: str = "none"
     tells_visibility: bool = True  # older servers tell `private` alone
+    pulls_stay: bool = False  # where issues are switched off; GitHub was seen to answer either way
     accounts: dict[str, int] = field(default_factory=dict)
     members: dict[str, str] = field(default_factory=dict)  # login -> role
     teams: dict[int, FakeTeam] = field(default_factory=dict)
@@ -250,7 +265,12 @@ class GithubState:
     def edit(self, issue: FakeIssue | FakeDiscussion, body: str) -> None:
         issue.body, issue.updated_at = body, self.tick()
 
-    def comment(self, issue: FakeIssue, body: str) -> None:
-        at = self.tick()
-        issue.comments.append((self.new_id(), "bob-hub", body, at))
-        issue.updated_at = at
+    def comment(self, issue: FakeIssue, body: str, *, path: str | None = None) -> FakeComment:
+        at = issue.updated_at = self.tick()
+        comment = FakeComment(self.new_id(), "bob-hub", body, at, at, path)
+        issue.comments.append(comment)
+        return comment
+
+    def edit_comment(self, comment: FakeComment, body: str) -> None:
+        """Edit a comment, which moves no time of its issue."""
+        comment.body, comment.edited_at = body, self.tick()

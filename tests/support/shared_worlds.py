@@ -190,9 +190,9 @@ def _held(repo: Repo) -> set[str]:
     wiki = repo.wiki.files() if repo.has_wiki else {}
     names = [
         *(f"file/{path}" for path in repo.files()),
-        *(f"issue/{number}" for number in repo.issues),
+        *(f"issue/{number}" for number in repo.talk()),
         *(f"release/{number}" for number in repo.releases),
-        *(f"discussion/{number}" for number in repo.discussions),
+        *(f"discussion/{number}" for number in (repo.discussions if repo.has_discussions else ())),
         *(f"wiki/{path}" for path in wiki),
     ]
     return {f"repo:{repo.id}/{name}" for name in names}

@@ -92,6 +92,16 @@ class SharesByGroup(Protocol):
     shares_by_group: Literal[True]
 
 
+@runtime_checkable
+class SharesWithin(Protocol):
+    """A source whose documents have a clause of what they lie in, before that of their own which `truth` names."""
+
+    @property
+    def outer(self) -> Sequence[str]:
+        """The readers that this clause names."""
+        ...
+
+
 @dataclass(slots=True)
 class Document:
     """What is known of one document."""
@@ -254,13 +264,19 @@ class Follower:
         }
 
     def _readers(self, document: Document) -> tuple[str, ...]:
-        readers = readers_of(document.access)
+        readers = readers_of(document.access, self.source.outer if isinstance(self.source, SharesWithin) else None)
         return resolved(readers, self.groups) if isinstance(self.source, SharesByGroup) else readers
 
 
-def readers_of(access: Access) -> tuple[str, ...]:
-    """Return the readers that the last clause names; none where it is for nobody."""
-    return tuple(access.clauses[-1].principals) if access.clauses else ()
+def readers_of(access: Access, outer: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Return the readers that the last clause names; none where it is for nobody.
+
+    Where there is any other clause than `outer` before it, or somebody is denied, return all of it: no `truth` says so.
+    """
+    clauses = [tuple(each.principals) for each in access.clauses]
+    before = [] if outer is None else [tuple(outer)]
+    is_plain = clauses == before or clauses[:-1] == before
+    return clauses[-1] if clauses and is_plain and not access.deny else tuple(map(str, (*clauses, *access.deny)))
 
 
 def resolved(readers: Sequence[str], groups: Mapping[str, Sequence[Principal]]) -> tuple[str, ...]:

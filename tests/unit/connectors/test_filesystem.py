@@ -4,15 +4,17 @@ import asyncio
 import errno
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 
 from connectors.cursors import without_marks
 from connectors.filesystem.connector import FilesystemConnector, FileUnreadableError
 from connectors.protocol import Deleted, ItemFailed, Left, Observed, Patched, SourceChange, Upserted
-from headwater.errors import RetryableError, SourceGoneError
+from headwater.errors import RetryableError, SourceGoneError, UnauthorisedError
 from schemas.events.documents import NOBODY
 from schemas.ids import KnowledgeBaseId
 
@@ -226,6 +228,36 @@ async def test_versions_grow_though_file_times_go_back(connector: FilesystemConn
 async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     connector = FilesystemConnector(root=tmp_path / "gone", knowledge_base=KnowledgeBaseId("handbook"))
     with pytest.raises(SourceGoneError, match="gone: not a folder"):
+        await connector.check()
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "message"),
+    [
+        (errno.EACCES, UnauthorisedError, "its files cannot be listed .*: r and x"),
+        (errno.ESTALE, RetryableError, "is it mounted"),
+    ],
+)
+@pytest.mark.parametrize("refused", ["names", "files"])
+async def test_a_folder_that_cannot_be_listed_is_named(
+    connector: FilesystemConnector,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    refused: str,
+    code: int,
+    error: type[Exception],
+    message: str,
+) -> None:
+    """Root may list every folder, so the kernel's answer is given here: of the names (r), or of what they name (x)."""
+    write(root / "a.md", "text")
+    await connector.check()
+
+    def denied(*_: object, **__: object) -> NoReturn:
+        raise OSError(code, os.strerror(code))
+
+    entries = nullcontext([SimpleNamespace(stat=denied)])
+    monkeypatch.setattr(os, "scandir", denied if refused == "names" else lambda _: entries)
+    with pytest.raises(error, match=message):
         await connector.check()
 
 

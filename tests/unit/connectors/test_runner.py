@@ -23,7 +23,7 @@ from connectors.runner import BATCH, CREATED_MARK, FORGOTTEN_AT_ONCE, SYNCED_MAR
 from connectors.work import Work
 from connectors.worker.ports import LostError
 from headwater.clients.egress.errors import MissingError
-from headwater.errors import FatalError, HeadwaterError, SourceGoneError
+from headwater.errors import FatalError, HeadwaterError, SourceGoneError, UnauthorisedError
 from schemas.events.directory import Group
 from schemas.ids import Revision
 from tests.support.heads import NOON, state
@@ -178,6 +178,25 @@ async def test_nothing_is_read_where_the_check_fails() -> None:
     log, feed = FakeLog({"old": b"seen"}), Feed(told=[gone("old")], wrong=SourceGoneError("settings.url: nothing"))
     report = await synced(log, feed)
     assert (report.ending, feed.since, log.events) == (Ending.SOURCE_GONE, None, [])
+
+
+@dataclass(kw_only=True)
+class Readied(Feed):
+    """Implements ReadyConnector: its `check` asks for more than it needs to begin."""
+
+    unready: HeadwaterError | None = None
+
+    async def ready(self) -> None:
+        if self.unready is not None:
+            raise self.unready
+
+
+async def test_a_sync_begins_where_it_is_ready_though_a_test_finds_more() -> None:
+    told, wrong = [page("a")], UnauthorisedError("lacks the right to read releases")
+    report = await synced(FakeLog(), Readied(told=told, wrong=wrong))
+    assert (report.ending, report.upserted) == (Ending.COMPLETED, 1)
+    report = await synced(FakeLog(), Readied(told=told, unready=wrong))
+    assert (report.ending, report.upserted) == (Ending.UNAUTHORISED, 0)
 
 
 async def test_looks_at_single_items_are_no_first_pass() -> None:

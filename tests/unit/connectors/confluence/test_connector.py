@@ -13,7 +13,8 @@ from headwater.sources.confluence import ConfluenceSettings
 from schemas.events.documents import NOBODY, Link
 from tests.support.confluence import SPACE, ConfluenceSource, confluence_source, followed
 from tests.support.confluence_cloud import CloudServer
-from tests.support.confluence_wiki import Restricted
+from tests.support.confluence_server import ConfluenceServer
+from tests.support.confluence_wiki import Restricted, Space
 from tests.support.sources import Follower
 
 
@@ -280,33 +281,70 @@ async def test_a_search_looks_back_for_what_the_index_wrote_late() -> None:
         assert [each.external_id for each in await follower.follow()] == [late]
 
 
-async def test_check_names_what_is_missing(wiki: ConfluenceSource) -> None:
-    await wiki.connector().check()
+@pytest.mark.parametrize("asks", ["check", "ready"])
+async def test_what_is_missing_is_named_before_a_sync_too(wiki: ConfluenceSource, asks: str) -> None:
+    async def ask() -> None:
+        await getattr(wiki.connector().inner, asks)()
+
+    await ask()
     for untold, status in ((SPACE, 403), (SPACE, 404), ("staff", 403)):
         wiki.server.no_permissions, wiki.server.untold_status = {untold}, status
         with pytest.raises(
-            UnauthorisedError, match=r"administrator of the spaces .Data Center 9\.1.*let it see groups"
+            UnauthorisedError,
+            match=r"who may view ENG.*administrator of the spaces .Data Center 9\.1.*let it see groups",
         ):
-            await wiki.connector().check()
+            await ask()
     wiki.server.answers = [(403, {})]
     with pytest.raises(UnauthorisedError, match="use Confluence"):
-        await wiki.connector().check()
+        await ask()
     wiki.server.answers = [(200, {})] * 2  # something else than Confluence answers there
     with pytest.raises(SourceGoneError, match=r"settings\.url: no Confluence"):
-        await wiki.connector().check()
+        await ask()
+    wiki.server.no_permissions = set()
     wiki.settings = {"spaces": "[ENG, HR]"}
     with pytest.raises(SourceGoneError, match=r"settings\.spaces: HR"):
-        await wiki.connector().check()
+        await ask()
     wiki.settings = {"exclude_spaces": "[ENG]"}
     with pytest.raises(UnauthorisedError, match="no space"):
-        await wiki.connector().check()
+        await ask()
     wiki.server.expires_after = 0
     with pytest.raises(UnauthorisedError, match=r"secrets\.token"):
-        await wiki.connector().check()
+        await ask()
     wiki.server.expires_after, wiki.server.context = None, "/elsewhere"
     wiki.settings = {"url": f"{wiki.server.url}/confluence/"}
     with pytest.raises(SourceGoneError, match=r"settings\.url"):
+        await ask()
+
+
+@pytest.mark.parametrize("kind", [ConfluenceServer, CloudServer])
+async def test_all_that_is_missing_is_named_at_once(kind: type[ConfluenceServer]) -> None:
+    async with confluence_source(kind) as wiki:
+        wiki.wiki.spaces["HR"] = Space(key="HR", readers=Restricted(groups={"leads"}))
+        written(wiki)
+        connector = wiki.connector().inner
+        await connector.check()
+        wiki.server.refused = {r"/content/search": 401, r"/restriction/": 403}
+        with pytest.raises(UnauthorisedError, match=r"cannot search: .*search:confluence.*"):
+            await connector.check()
+        wiki.server.refused = {r"/restriction/": 403}
+        with pytest.raises(UnauthorisedError, match=r"cannot read pages of ENG and their restrictions: "):
+            await connector.check()
+        hr = wiki.server.space_id("HR")
+        wiki.server.refused = {rf"/spaces?/{hr}/permissions": 403, r"/restriction/": 403}
+        with pytest.raises(UnauthorisedError, match=r"who may view HR, .*\. It cannot read pages of ENG"):
+            await connector.check()
+        await connector.ready()  # a sync begins, and reports that space and those pages
+        wiki.settings = {"spaces": "[ENG, OPS]"}
+        with pytest.raises(UnauthorisedError, match=r"cannot read pages of ENG.*settings\.spaces: OPS: not there"):
+            await wiki.connector().check()
+
+
+async def test_groups_in_groups_are_asked_for_where_they_are_wanted(wiki: ConfluenceSource) -> None:
+    wiki.server.no_permissions = {"groups"}
+    with pytest.raises(UnauthorisedError, match=r"cannot list the site's groups: .*nested_groups"):
         await wiki.connector().check()
+    wiki.settings = {"nested_groups": False}
+    await wiki.connector().check()
 
 
 @pytest.mark.parametrize(

@@ -48,19 +48,54 @@ async def test_an_outage_ends_the_pass(source: OrganisationSource, follower: Fol
         ({"orgs/acme$": 404}, SourceGoneError, r"settings\.organisation: acme"),
         ({"orgs/acme$": 401}, UnauthorisedError, r"secrets\.token"),
         ({"orgs/acme$": 403}, UnauthorisedError, "authorise it for the organisation"),
-        ({"collaborators": 403}, UnauthorisedError, "to list collaborators"),
-        ({"issues": 403}, UnauthorisedError, "to read issues"),
-        ({"git/ref": 403}, UnauthorisedError, "to read contents"),
+        ({"acme/docs/collaborators": 403}, UnauthorisedError, "to list collaborators: .*, of acme/docs; give it"),
+        ({"issues$": 403}, UnauthorisedError, "to read issues .*, of acme/code"),
+        ({"git/ref": 403}, UnauthorisedError, "to read contents, of acme/code"),
+        (
+            {"orgs/acme/members": 403},
+            UnauthorisedError,
+            r"to list members of an organisation: members .*, of acme; give",
+        ),
+        ({"orgs/acme/teams": 403}, UnauthorisedError, r"to list teams of an organisation: members .*, of acme; give"),
+        ({"acme/code/teams": 404}, UnauthorisedError, "to list a repository's teams: .*, of acme/code"),
+        ({"pulls/comments": 403}, UnauthorisedError, "to read pull requests, of acme/code"),
+        ({"releases": 404}, UnauthorisedError, "to read releases: .*, of acme/code"),
+        ({"graphql": 403}, UnauthorisedError, "to read discussions, of acme/code"),
+        ({"wiki.git": 403}, UnauthorisedError, "to read contents, of the wiki of acme/code"),
+        (
+            {"orgs/acme/members": 403, "docs/collaborators": 403, "pulls": 403, "releases": 403},
+            UnauthorisedError,
+            "list collaborators: .*acme/docs; the right to list members.*, of acme; .* to read pull.* to read rel",
+        ),
     ],
 )
-async def test_what_is_missing_is_named(
+async def test_all_that_is_missing_is_named(
     source: OrganisationSource, refused: dict[str, int], error: type[Exception], named: str
 ) -> None:
-    source.state.add_repo("code").put("a.md", b"text\n")
+    source.settings |= {"releases": True, "discussions": True, "wikis": True}
+    for name in ("code", "docs"):
+        source.state.add_repo(name).put("a.md", b"text\n")
     await source.connector().check()
     source.server.refused = refused
     with pytest.raises(error, match=named):
         await source.connector().check()
+
+
+async def test_what_is_switched_off_is_not_asked_for(source: OrganisationSource) -> None:
+    source.settings |= {"issues": False, "public": "everyone"}
+    source.state.add_repo("code", visibility="public").put("a.md", b"text\n")
+    source.server.refused = {"issues|pulls|releases|graphql|wiki|collaborators": 403}
+    await source.connector().check()
+
+
+async def test_a_sync_begins_though_a_part_cannot_be_read(source: OrganisationSource, follower: Follower) -> None:
+    source.settings["releases"] = True
+    source.state.add_repo("code").put("a.md", b"text\n")
+    source.server.refused = {"members|releases|pulls": 403}
+    await source.connector().ready()
+    source.server.refused = {"collaborators": 403, "git/ref": 403}
+    with pytest.raises(UnauthorisedError, match=r"to list collaborators: .*; the right to read contents, of acme/code"):
+        await source.connector().ready()
 
 
 async def test_a_repository_of_a_list_that_is_not_there_is_named(
@@ -80,6 +115,11 @@ async def test_a_repository_of_a_list_that_is_not_there_is_named(
     named = [f"repo:{repo.id}", f"repo:{source.state.add_repo('other').id}"]
     assert len(await follower.submit(source.connector().items(named, dict(follower.cursor)))) == 1
     assert follower.view() == {each: said for each, said in source.truth().items() if f"repo:{repo.id}/" in each}
+    with pytest.raises(SourceGoneError, match=r"settings\.repositories: acme/none: not there"):
+        await source.connector().check()
+    source.server.refused = {"collaborators": 403}
+    with pytest.raises(UnauthorisedError, match=r"to list collaborators.*settings\.repositories: acme/none: not there"):
+        await source.connector().check()
     source.settings["repositories"] = "[acme/none]"
     with pytest.raises(SourceGoneError, match=r"settings\.repositories: acme/none"):
         await source.connector().check()

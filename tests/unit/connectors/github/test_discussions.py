@@ -206,14 +206,30 @@ async def test_they_come_and_go_with_the_setting_and_move_with_their_repository(
     patches = [each.what.patch.url for each in await follower.follow() if isinstance(each.what, Patched)]
     assert "https://github.test/acme/renamed/discussions/1" in patches
     source.state.edit(repo.discussions[1], "Edited")
-    kept, repo.discussions = repo.discussions, {}
-    repo.has_discussions = False  # switched off, and nobody is told of them: what is held stays
-    assert await follower.follow() == []
-    named = [f"repo:{repo.id}/discussion/1"]
-    assert await follower.submit(source.connector().items(named, dict(follower.cursor))) == []
-    repo.discussions = kept
+    await follower.follow()
     source.settings["discussions"] = False
     assert [type(each.what) for each in await follower.follow()] == [Deleted]
+    assert follower.view() == source.truth()
+
+
+@pytest.mark.parametrize("looks", ["changes", "everything", "items"])
+async def test_discussions_that_are_switched_off_are_deleted_and_come_back(
+    source: OrganisationSource, follower: Follower, repo: Repo, looks: str
+) -> None:
+    for number in range(4):
+        source.state.tick(600)  # farther apart than looks overlap
+        source.state.new_discussion(repo, f"Title {number}", "Body")
+    await follower.follow()
+    repo.has_discussions = False
+    connector, since = source.connector(), dict(follower.cursor)
+    named = [f"repo:{repo.id}/discussion/1"]
+    looked = connector.items(named, since) if looks == "items" else getattr(connector, looks)(since)
+    assert [type(each.what) for each in await follower.submit(looked)] == [Deleted] * 4
+    assert not follower.waiting
+    assert follower.view() == source.truth()
+    assert await follower.follow() == []
+    repo.has_discussions = True
+    assert len(await follower.follow()) == 4
     assert follower.view() == source.truth()
 
 

@@ -34,8 +34,8 @@ async def test_nothing_new_costs_no_content_and_no_rate_limit(source: Organisati
     assert await follower.follow() == []
     assert not follower.failed
     requests = len(source.server.requests) - before
-    # Two pages of repositories, the organisation, its teams; members, owners, one team; then four a repository.
-    assert requests == 2 + 1 + 1 + 3 + 4 * 4
+    # Two pages of repositories, the organisation, its teams; members, owners, one team; then six a repository.
+    assert requests == 2 + 1 + 1 + 3 + 6 * 4
     assert source.server.not_modified - unmodified == requests - 4
 
 

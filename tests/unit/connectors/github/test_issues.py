@@ -227,8 +227,7 @@ async def test_one_issue_is_read_anew_when_it_is_named(source: OrganisationSourc
     issue = state.new_issue(repo, "Title", "Body")
     state.comment(issue, "Comment")
     await follower.follow()
-    number, author, _, at = issue.comments[0]
-    issue.comments[0] = (number, author, "Edited, which moves no time", at)
+    issue.comments[0].body = "Edited in the second in which it was read"
     assert await follower.follow() == []
     named = [f"repo:{repo.id}/issue/1"]
     changes = await follower.submit(source.connector().items(named, dict(follower.cursor)))
@@ -242,15 +241,14 @@ async def test_one_issue_is_read_anew_when_it_is_named(source: OrganisationSourc
 async def test_what_is_named_beside_its_repository_is_looked_at_too(
     source: OrganisationSource, follower: Follower
 ) -> None:
-    """Deliveries of a push and of an edited comment are one sync: no time of update tells of the comment."""
+    """Deliveries of a push and of what no time of update tells of are one sync."""
     source.settings["discussions"] = True
     state, repo = source.state, source.state.add_repo("code")
     issues = [state.new_issue(repo, f"Title {number}", "Body") for number in range(3)]
     state.comment(issues[0], "Comment")
     discussions = [state.new_discussion(repo, f"Title {number}", "Body") for number in range(2)]
     await follower.follow()
-    number, author, _, at = issues[0].comments[0]
-    issues[0].comments[0] = (number, author, "Edited, which moves no time", at)
+    issues[0].comments[0].body = "Edited, which moves no time"
     del repo.issues[2], repo.discussions[2]
     discussions[0].body = "Edited, which moves no time"
     repo.put("a.md", b"text\n")
@@ -268,20 +266,42 @@ async def test_what_is_named_beside_its_repository_is_looked_at_too(
     assert follower.view() == source.truth()
 
 
-async def test_issues_that_are_switched_off_stay_whatever_looks(source: OrganisationSource, follower: Follower) -> None:
+@pytest.mark.parametrize("looks", ["changes", "everything", "items"])
+async def test_issues_that_are_switched_off_are_deleted_and_come_back(
+    source: OrganisationSource, follower: Follower, looks: str
+) -> None:
     repo = source.state.add_repo("code")
-    for number in range(2):
-        source.state.new_issue(repo, f"Title {number}", "Body")
+    for number in range(4):
+        source.state.tick(600)  # farther apart than looks overlap
+        source.state.comment(source.state.new_issue(repo, f"Title {number}", "Body"), "Comment")
     await follower.follow()
     repo.has_issues = False
-    connector = source.connector()
-    for found in (
-        connector.changes(dict(follower.cursor)),
-        connector.everything(dict(follower.cursor)),
-        connector.items([f"repo:{repo.id}/issue/1"], dict(follower.cursor)),
-    ):
-        assert await follower.submit(found) == []
+    connector, since = source.connector(), dict(follower.cursor)
+    named = [f"repo:{repo.id}/issue/{number}" for number in range(1, 5)]
+    looked = connector.items(named, since) if looks == "items" else getattr(connector, looks)(since)
+    assert [type(each.what) for each in await follower.submit(looked)] == [Deleted] * 4
     assert not follower.failed
+    assert not follower.waiting
+    assert follower.view() == source.truth()
+    assert await follower.follow() == []
+    repo.has_issues = True
+    assert len(await follower.follow()) == 4
+    assert follower.view() == source.truth()
+
+
+async def test_pull_requests_that_are_listed_without_issues_stay(
+    source: OrganisationSource, follower: Follower
+) -> None:
+    repo = source.state.add_repo("code")
+    issues = [source.state.new_issue(repo, f"Title {number}", "Body", pull=number > 0) for number in range(4)]
+    await follower.follow()
+    repo.has_issues, source.state.pulls_stay = False, True
+    source.state.edit_comment(source.state.comment(issues[2], "Comment"), "Edited")
+    assert {each.external_id[-1]: type(each.what) for each in await follower.follow()} == {"1": Deleted, "3": Upserted}
+    assert follower.view() == source.truth()
+    assert await follower.follow() == []
+    repo.has_issues = True
+    assert [each.external_id[-1] for each in await follower.follow()] == ["1"]
     assert follower.view() == source.truth()
 
 

@@ -105,19 +105,26 @@ class Life:
 
     def _talk(self, repo: Repo) -> None:
         issues = list(repo.issues.values())
-        match self.chance.choice(["new", "pull", "edit", "comment", "delete"]):
+        said = [each for issue in issues for each in issue.comments]
+        match self.chance.choice(["new", "pull", "edit", "comment", "comment", "line", "reword", "delete", "switch"]):
             case "new" | "pull" as kind:
                 self.state.new_issue(repo, f"Issue {self.chance.random()}", "Body", pull=kind == "pull")
             case "edit" if issues:
                 self.state.edit(self.chance.choice(issues), f"Edited {self.chance.random()}")
             case "comment" if issues:
                 self.state.comment(self.chance.choice(issues), f"Comment {self.chance.random()}")
+            case "line" if pulls := [each for each in issues if each.pull]:
+                self.state.comment(self.chance.choice(pulls), f"Comment {self.chance.random()}", path="a.md")
+            case "reword" if said:
+                self.state.edit_comment(self.chance.choice(said), f"Reworded {self.chance.random()}")
             case "delete" if issues:
                 del repo.issues[self.chance.choice(issues).number]
+            case "switch":
+                repo.has_issues = not repo.has_issues
 
     def _discuss(self, repo: Repo) -> None:
         discussions = list(repo.discussions.values())
-        match self.chance.choice(["new", "new", "edit", "remark", "reply", "answer", "delete"]):
+        match self.chance.choice(["new", "new", "edit", "remark", "reply", "answer", "delete", "switch"]):
             case "new":
                 self.state.new_discussion(repo, f"Talk {self.chance.random()}", "Body")
             case "edit" if discussions:
@@ -133,6 +140,8 @@ class Life:
                 discussion.answered, discussion.updated_at = True, self.state.tick()
             case "delete" if discussions:
                 del repo.discussions[self.chance.choice(discussions).number]
+            case "switch":
+                repo.has_discussions = not repo.has_discussions
 
     def _write(self, repo: Repo) -> None:
         path, files = self.chance.choice(PATHS), repo.wiki.files()

@@ -9,7 +9,7 @@ from headwater.clients.egress.client import open_egress
 from headwater.errors import HeadwaterError
 from headwater.retry import RetryPolicy
 from tests.support.bucket_server import BucketServer
-from tests.support.buckets import LOOPBACK, PREFIX, BucketSource, SidecarSource
+from tests.support.buckets import LOOPBACK, PREFIX, BucketSource, SidecarSource, TaggedSource
 from tests.support.sources import Follower
 
 NAMES = ["a.md", "a/b.md", "a//b.md", "/a.md", "é.md", "x/../y.md", "z z.md", "%2F.md", "n\nl.md", "[?]*.md"]
@@ -75,7 +75,7 @@ class Life:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("kind", [BucketSource, SidecarSource])
+@pytest.mark.parametrize("kind", [BucketSource, SidecarSource, TaggedSource])
 async def test_what_is_known_equals_the_bucket(server: BucketServer, kind: type[BucketSource], seed: int) -> None:
     async with open_egress(LOOPBACK) as egress:
         await live(kind(server, egress.httpx_client()), seed)
