@@ -1,15 +1,20 @@
 """Commands on generations as an operator runs them, and what a generation then holds."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from headwater.clients.kafka.admin import KafkaAdmin
+from headwater.clients.kafka.config import topic_of
+from headwater.clients.kafka.records import Offsets
 from headwater.demo.stage import wait_until
 from headwater.local.applications import PER_GENERATION
+from schemas.topics import Topic
 from tests.support.library import READER, Library
 from tests.support.platform import Platform
 
@@ -71,6 +76,12 @@ def vectors_of(library: Library, document: str, generation: str) -> tuple[int, i
 
     (step,), _ = wait_until("the lineage of the vectors", reported)
     return step["rows"], step["embedded"], step["reused"]
+
+
+def ends(platform: Platform, topics: Collection[Topic]) -> Offsets:
+    """Return where topics end now; where each generation has its own, those of the platform's first one."""
+    names = [topic_of(platform.settings, topic) for topic in topics]
+    return asyncio.run(KafkaAdmin(platform.settings.kafka).end_offsets(names))
 
 
 def wait_until_built(platform: Platform, generation: str) -> None:

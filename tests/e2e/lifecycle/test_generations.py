@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,12 @@ import pytest
 from headwater.clients.elasticsearch import ElasticsearchKeywordIndex
 from headwater.clients.kafka.admin import KafkaAdmin
 from headwater.demo.stage import wait_until
+from headwater.generations.catching_up import CatchUp
 from schemas.ids import DocumentId, GenerationName, Revision, TenantId
-from tests.support.asker import asking
+from schemas.topics import PER_GENERATION, Topic
+from tests.support.asker import Asker, asking
 from tests.support.library import Library
-from tests.support.lifecycle import feeding, headwater, listed, states, succeed, vectors_of, wait_until_built
+from tests.support.lifecycle import ends, feeding, headwater, listed, states, succeed, vectors_of, wait_until_built
 from tests.support.platform import Platform
 
 # The first of these tests in a run waits until the whole product is up: minutes on a machine that many share.
@@ -30,6 +34,11 @@ HURRIED = {
     "HEADWATER_AUDIT__SHARE": "1",
     "HEADWATER_AUDIT__SWEEP_LEEWAY_S": "0.1",
 }
+# What sources write: documents, and how far each has been read.
+SUBMITTED = (Topic.DOCUMENTS_SUBMITTED, Topic.DOCUMENTS_BACKFILL, Topic.CONNECTORS_CURSORS)
+# What stages read, and what they say when rows are written.
+MADE = (Topic.DOCUMENTS_CHANGED, Topic.DOCUMENTS_PROGRESSED, *sorted(PER_GENERATION))
+LONG_BUDGET_S = 100.0
 SHORT = "# Ferry\n\nThe night ferry leaves at nine."
 LONG = "\n\n".join(
     f"## Rule {number}\n\n"
@@ -102,6 +111,23 @@ def mended(platform: Platform, library: Library, document: str) -> None:
     assert report["generation"] == SECOND
 
 
+def roll_back_at_once(platform: Platform, asker: Asker) -> None:
+    """Go back; say (`pytest -rP`) when the generation before answered, the command's start included.
+
+    Nothing is waited for, neither for what may be on its way nor for the staleness budget, and nothing is made again.
+    """
+    fed = CatchUp(settings=platform.settings, generation=GenerationName("g1"), patience_s=60.0)
+    asyncio.run(fed.prove())
+    before, began = ends(platform, MADE), time.monotonic()
+    long = {"HEADWATER_HEADS__STALENESS_BUDGET_S": f"{LONG_BUDGET_S:g}"}
+    succeed(platform, "generations", "rollback", "--patience", "0", **long)
+    asker.until_answered_by("g1")
+    took_s = time.monotonic() - began
+    assert took_s < LONG_BUDGET_S
+    assert ends(platform, MADE) == before
+    sys.stdout.write(f"rolled back after {took_s:.2f} s\n")
+
+
 def test_a_generation_comes_serves_and_goes_while_questions_are_answered(
     platform: Platform, library: Library, tmp_path: Path
 ) -> None:
@@ -111,12 +137,14 @@ def test_a_generation_comes_serves_and_goes_while_questions_are_answered(
     first = library.state(short["document_id"])["revision"]
     assert library.found(QUESTION)  # the first question opens what the others use
 
+    submitted = ends(platform, SUBMITTED)
     with asking(library, QUESTION) as asker:
         succeed(platform, "generations", "create", SECOND, "--policy", SMALLER)
         refused = headwater(platform, "generations", "switch", SECOND, "--patience", "0")
         assert (refused.returncode, "g2 has not caught up" in refused.stderr) == (1, True), refused.stderr
         with feeding(platform, SECOND, **HURRIED):
             wait_until_built(platform, SECOND)
+            assert ends(platform, SUBMITTED) == submitted, "it is built from the log: no source is read again"
             assert set(asker.generations) == {"g1"}
             assert vectors_of(library, short["document_id"], SECOND) == (1, 0, 1), "cut as before: not embedded again"
             rows = {name: vectors_of(library, long["document_id"], name)[0] for name in ("g1", SECOND)}
@@ -130,8 +158,7 @@ def test_a_generation_comes_serves_and_goes_while_questions_are_answered(
             library.settled(library.put("edit", "# Tug\n\nA tugboat was hired while the second generation served."))
             mended(platform, library, short["document_id"])
 
-            succeed(platform, "generations", "rollback")
-            asker.until_answered_by("g1")
+            roll_back_at_once(platform, asker)
             # By meaning the other documents are found as well, after it.
             wait_until(
                 "the edit in the generation before",
