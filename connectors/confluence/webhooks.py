@@ -1,9 +1,10 @@
 """What a delivery of Confluence asks to be looked at.
 
 Nothing in it is believed beyond ids: they are looked at with the source's own credentials. Who sent it is the
-receiver's business. Sources: Confluence Data Center, "Managing webhooks": an administrator registers them with a secret,
-and they are signed with HMAC. Cloud sends them to apps alone (Atlassian Connect, "Webhook": a JWT in `Authorization`,
-which the receiver does not take); an app that passes them on signs them as Data Center does. The names are the same.
+receiver's business. Sources: Confluence Data Center, "Managing webhooks": an administrator registers them with a
+secret, and they are signed with HMAC. Cloud sends them to apps alone (Atlassian Connect, "Webhook": with a JWT in
+`Authorization`, which the receiver does not take); an app that passes them on signs them as Data Center does. The
+names are the same.
 """
 
 import json

@@ -63,6 +63,9 @@ class PlainConnector:
     async def check(self) -> None:
         await self.inner.check()
 
+    async def ready(self) -> None:
+        await self.inner.ready()
+
     async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
         async for change in self.inner.changes(since):
             yield _plainly(change)

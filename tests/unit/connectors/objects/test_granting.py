@@ -139,10 +139,18 @@ async def _refused(source: BucketSource, follower: Follower) -> dict[str, tuple[
     return follower.view()
 
 
+class OpenAndTagged(TaggedSource):
+    """Open to everyone by its settings, and beside that for whom the tags name."""
+
+    outer = ("everyone",)
+
+    def access(self) -> dict[str, object]:
+        return {"access": {"readers": ["everyone"]}, "access_tags": True}
+
+
 @pytest.mark.parametrize(("code", "readers"), [("NoSuchKey", ()), ("NoSuchTagSet", ("everyone",))])
 async def test_an_object_that_vanished_is_not_one_without_tags(code: str, readers: tuple[str, ...]) -> None:
-    async with bucket_source(TaggedSource) as source:
-        source.limits = {"access": {"readers": ["everyone"]}}
+    async with bucket_source(OpenAndTagged) as source:
         source.share("a", ["user:ann"])
         source.put("a", "text")
         follower = Follower(source)
