@@ -1,12 +1,12 @@
 """A real HTTP server on loopback with answers of a test's, names that lead where it says, and time that jumps."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from typing import Any, Final, cast
+from typing import Any, Final
 from unittest.mock import patch
 
 from headwater.clients.egress.addresses import Address
@@ -14,7 +14,7 @@ from headwater.clients.egress.client import Egress, open_egress
 from headwater.settings import EgressSettings
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
-_TURNS: Final = 20  # of the loop, in which a client reads what has come
+_TURNS: Final = 20  # of the loop, in which what has come is read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +27,21 @@ class Asked:
     content: bytes = b""
 
 
+async def sent_whole(writer: asyncio.StreamWriter, said: bytes) -> None:
+    """Send all at once."""
+    writer.write(said)
+    await writer.drain()
+
+
+Send = Callable[[asyncio.StreamWriter, bytes], Awaitable[None]]
+
+
 @dataclass(slots=True)
 class ScriptedServer:
     """Answers as it is told to, in raw bytes, and remembers what it was asked."""
 
     answer: Callable[[Asked], bytes]
+    send: Send = sent_whole
     port: int = 0
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
@@ -56,8 +66,7 @@ class ScriptedServer:
                 content = await reader.readexactly(int(headers.get("content-length", "0")))
                 asked = Asked(method=method, target=target, headers=headers, content=content)
                 self.asked.append(asked)
-                writer.write(self.answer(asked))
-                await writer.drain()
+                await self.send(writer, self.answer(asked))
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         finally:
@@ -72,14 +81,16 @@ def reply(status: int, body: bytes = b"", **headers: str) -> bytes:
 
 
 @asynccontextmanager
-async def answering(answer: Callable[[Asked], bytes]) -> AsyncIterator[ScriptedServer]:
+async def answering(answer: Callable[[Asked], bytes], *, send: Send = sent_whole) -> AsyncIterator[ScriptedServer]:
     """Serve on a free port until the block ends."""
-    scripted_server = ScriptedServer(answer)
+    scripted_server = ScriptedServer(answer, send)
     server = await asyncio.start_server(scripted_server.accept, "127.0.0.1", 0)
     scripted_server.port = server.sockets[0].getsockname()[1]
     try:
         yield scripted_server
     finally:
+        for _ in range(_TURNS):  # of what is accepted just now a closed server would leave half a connection behind
+            await asyncio.sleep(0)
         server.close()
         await scripted_server.end()
 
@@ -125,37 +136,22 @@ class FakeClock:
 
 
 @asynccontextmanager
-async def dripping(answer: bytes, *, every_s: float, at_once: int = 1) -> AsyncIterator[int]:
-    """Serve an answer so many bytes at a time, before each of which the loop's time jumps; yield the port."""
+async def dripping(answer: bytes, *, every_s: float, at_once: int = 1) -> AsyncIterator[ScriptedServer]:
+    """Answer for ever the same, so many bytes at a time, before each of which the loop's time jumps."""
     loop = asyncio.get_running_loop()
     begun, jumped_s = loop.time, 0.0
-    serving: set[asyncio.Task[None]] = set()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def send(writer: asyncio.StreamWriter, said: bytes) -> None:
         nonlocal jumped_s
-        serving.add(cast("asyncio.Task[None]", asyncio.current_task()))
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            for at in range(0, len(answer), at_once):
-                jumped_s += every_s
-                writer.write(answer[at : at + at_once])
-                await writer.drain()
-                for _ in range(_TURNS):
-                    await asyncio.sleep(0)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return
-        finally:
-            writer.close()
+        for at in range(0, len(said), at_once):
+            jumped_s += every_s
+            await sent_whole(writer, said[at : at + at_once])
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
 
     with patch.object(loop, "time", lambda: begun() + jumped_s):
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        try:
-            yield server.sockets[0].getsockname()[1]
-        finally:
-            server.close()
-            for task in serving:
-                task.cancel()
-            await asyncio.gather(*serving, return_exceptions=True)
+        async with answering(lambda _: answer, send=send) as server:
+            yield server
 
 
 @asynccontextmanager

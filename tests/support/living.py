@@ -8,12 +8,16 @@ from itertools import count
 from pathlib import Path
 from typing import Final, Protocol
 
+import yaml
+
+from connectors.filesystem.rules import RULE_FILE
+from headwater.sources.objects import RULES_KEY
 from schemas.events.directory import Source
 from tests.support.bucket_server import BUCKET, CREDENTIALS, REGION, BucketServer, bucket_server
 from tests.support.confluence import SPACE, plain
 from tests.support.confluence_server import TOKEN as SITE_TOKEN
 from tests.support.confluence_server import ConfluenceServer, address, serving
-from tests.support.confluence_wiki import CURRENT, Space
+from tests.support.confluence_wiki import CURRENT, Restricted, Space
 from tests.support.confluence_wiki import Wiki as ConfluenceWiki
 from tests.support.egress import FakeClock
 from tests.support.folders import pages_in
@@ -22,7 +26,7 @@ from tests.support.github_server import GithubServer, github_server
 from tests.support.github_state import FILE, ORGANISATION, blob_sha
 from tests.support.heads import HANDBOOK
 from tests.support.own_loop import in_own_loop
-from tests.support.wiki import folder_source, reading_below
+from tests.support.wiki import WIKI, folder_source, reading_below
 
 REPOSITORIES: Final = 4
 ON_LOOPBACK: Final = {
@@ -43,11 +47,11 @@ class Living(Protocol):
         ...
 
     def rewrite(self) -> None:
-        """Edit most of the items, remove some, bring some back."""
+        """Edit most of the items, remove some, bring some back, and say anew who may read them."""
         ...
 
-    def truth(self) -> dict[str, str]:
-        """Return each item's text, by external id."""
+    def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Return, by external id, each item's text and the readers that the last clause of its access names."""
         ...
 
     def text(self, content: bytes) -> str:
@@ -74,6 +78,7 @@ class Tree:
 
     def rewrite(self) -> None:
         edition = next(self.editions)
+        (self.root / RULE_FILE).write_text(f"readers: [{reader_of(edition)}]")
         for number in range(self.items):
             page = self.root / f"page-{number:03}.md"
             if self.chance.random() < 0.05:
@@ -81,8 +86,9 @@ class Tree:
             else:
                 page.write_text(f"# Page {number}\n\nEdition {edition}.")
 
-    def truth(self) -> dict[str, str]:
-        return {page.name: page.read_text() for page in self.root.glob("*.md")}
+    def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        readers = tuple(yaml.safe_load((self.root / RULE_FILE).read_text())["readers"])
+        return {page.name: (page.read_text(), readers) for page in self.root.glob("*.md")}
 
     def text(self, content: bytes) -> str:
         return content.decode()
@@ -118,10 +124,14 @@ class Site:
             elif self.chance.random() < 0.05:
                 wiki.trash(page.id)
             else:
+                page.restriction = Restricted(users={"ann"} if self.chance.random() < 0.3 else set())
                 wiki.edit(page.id, f"Edition {edition} of {page.id}.")
 
-    def truth(self) -> dict[str, str]:
-        return {page.id: page.body for page in self.server.current()}
+    def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        return {
+            page.id: (page.body, ("user:ann",) if page.restriction.users else (f"group:{WIKI}:space:{SPACE}",))
+            for page in self.server.current()
+        }
 
     def text(self, content: bytes) -> str:
         return plain(content)
@@ -147,7 +157,6 @@ class Bucket:
                 "endpoint": self.server.url,
                 "allow_http": "true",
                 "region": REGION,
-                "access": "{readers: [everyone]}",
             },
             secrets={"access_key_id": "env:key", "secret_access_key": "env:secret"},
         )
@@ -162,6 +171,7 @@ class Bucket:
 
     def rewrite(self) -> None:
         edition = next(self.editions)
+        self.server.put(RULES_KEY, f"readers: [{reader_of(edition)}]".encode())
         there = self.server.current().keys()
         for number in range(self.items):
             key = f"page-{number:04}.md"
@@ -170,8 +180,10 @@ class Bucket:
             else:
                 self.server.put(key, f"# Page {number}\n\nEdition {edition}.".encode())
 
-    def truth(self) -> dict[str, str]:
-        return {key: (version.content or b"").decode() for key, version in self.server.current().items()}
+    def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        texts = {key: (version.content or b"").decode() for key, version in self.server.current().items()}
+        readers = tuple(yaml.safe_load(texts.pop(RULES_KEY))["readers"])
+        return {key: (text, readers) for key, text in texts.items()}
 
     def text(self, content: bytes) -> str:
         return content.decode()
@@ -212,15 +224,20 @@ class Organisation:
                     tree[f"docs/page-{number:04}.md"] = (FILE, blob_sha(content))
             repo.commit(tree)
 
-    def truth(self) -> dict[str, str]:
+    def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         return {
-            f"repo:{repo.id}/file/{path}": content.decode()
+            f"repo:{repo.id}/file/{path}": (content.decode(), (f"group:{WIKI}:repo:{repo.id}",))
             for repo in self.server.state.repos.values()
             for path, content in repo.files().items()
         }
 
     def text(self, content: bytes) -> str:
         return content.decode()
+
+
+def reader_of(edition: int) -> str:
+    """Return who may read an edition."""
+    return "everyone" if edition % 2 == 0 else "group:hr:leads"
 
 
 @contextmanager

@@ -1,10 +1,19 @@
-"""A connector worker killed again and again at random instants of syncs: nothing is lost, little is sent twice."""
+"""A connector worker killed again and again at random instants of syncs: nothing is lost, little is sent twice.
+
+Instants are of three kinds in turn: so many submissions after a sync began, so much time into a sync that finds nothing
+new (a listing, and its ending), and so much time into one that finds something.
+"""
 
 import os
 import random
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
+from typing import Final, TypeAlias
 
 import pytest
 import structlog
@@ -12,11 +21,12 @@ import structlog
 from connectors.runner import BATCH
 from headwater.clients.blobs import ObjectBlobStore, read_all
 from headwater.clients.kafka.config import topic_of
-from schemas.events.documents import BlobRef, DocumentSubmitted, SubmissionOp
+from schemas.events.documents import BlobRef, DocumentSubmitted
 from schemas.events.syncs import SyncEnding, SyncMode
 from tests.support.admission import Child, Installation
 from tests.support.heads import ACME
 from tests.support.living import Living, bucket, organisation, site, tree
+from tests.support.sources import readers_of
 from tests.support.waiting import reached
 from tests.support.wiki import SUBMISSIONS, Wiki
 
@@ -27,6 +37,10 @@ KILLS = int(os.environ.get("HEADWATER_CHAOS_SYNC_KILLS", "2"))
 PAGES = int(os.environ.get("HEADWATER_CHAOS_SYNC_ITEMS", "400"))
 SEED = 5
 LIFE_S = 120.0  # of one worker, on a machine that many share: start, join the group, sync
+AFTER_SUBMISSIONS, WITHOUT_NEWS, WITH_NEWS = INSTANTS = ("after submissions", "without news", "with news")
+FIRST_GUESS_S: Final = {WITHOUT_NEWS: 0.5, WITH_NEWS: 2.0}  # of how long a sync takes; then it is measured
+# An item as submissions have told it: its content, None once it is deleted, and its readers.
+Told: TypeAlias = tuple[BlobRef | None, tuple[str, ...]]
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout((KILLS + 3) * LIFE_S)]
 
@@ -42,49 +56,96 @@ async def test_killed_at_random_instants_nothing_is_lost_and_little_is_sent_twic
 async def survives(own: Installation, living: Living) -> None:
     """Kill workers in syncs of a source; in the end all of it is in the log, and little of it twice."""
     wiki = Wiki(own=own, source=living.source, environment=living.environment)
-    chance = random.Random(SEED)
     await wiki.admit()
-    await wiki.ask(SyncMode.FULL)
-    kills, syncs, repeated = 0, 0, 0
-    while kills < KILLS:
-        instant = await sent(own) + chance.randint(1, PAGES // 2)
-        worker = wiki.worker()
-        if await fell_in_mid_sync(own, worker, instant):
-            kills += 1
-            now = repetitions(await wiki.submitted())
-            assert now - repeated <= BATCH
-            repeated = now
-        else:  # it was done before: the next one has other work
-            syncs += 1
-            assert worker.stop() == 0
-            living.rewrite()
-            await wiki.ask(SyncMode.INCREMENTAL)
+    killing = Killing(wiki=wiki, living=living)
+    repeated = 0
+    for instant, _ in zip(cycle(INSTANTS), range(KILLS), strict=False):
+        await killing.kill(instant)
+        now = repetitions(await wiki.submitted())
+        assert now - repeated <= BATCH, instant
+        repeated = now
 
-    last, ended = wiki.worker(), len(await wiki.endings())
-    await reached(lambda: has_ended(wiki, ended), deadline_s=LIFE_S, every_s=0.2)
-    assert last.stop() == 0
-    assert (await wiki.endings())[-1] in {SyncEnding.COMPLETED, SyncEnding.NOTHING_NEW}
+    await killing.finish()
     submissions = await wiki.submitted()
-    assert await texts(own, submissions, living) == living.truth()
-    assert repetitions(submissions) <= (KILLS + 1) * BATCH
-    log.info("killed", kills=kills, syncs=syncs + 1, submissions=len(submissions), repeated=repetitions(submissions))
+    assert await as_told(own, submissions, living) == living.truth()
+    assert repetitions(submissions) <= KILLS * BATCH
+    log.info("killed", kills=dict(killing.kills), syncs=killing.asked, submissions=len(submissions), repeated=repeated)
 
 
-async def fell_in_mid_sync(own: Installation, worker: Child, instant: int) -> bool:
-    """Kill the worker when so many submissions are in the log. False: its sync had ended before."""
+@dataclass(slots=True, kw_only=True)
+class Killing:
+    """Workers of one source, one after another, and the syncs that they are asked for."""
 
-    async def either() -> bool:
-        return await sent(own) >= instant or "sync_ended" in worker.log
+    wiki: Wiki
+    living: Living
+    chance: random.Random = field(default_factory=lambda: random.Random(SEED))
+    asked: int = 0
+    kills: Counter[str] = field(default_factory=Counter)
+    _has_news: bool = False  # of the newest sync
+    _worker: Child | None = None
+    _lasted_s: dict[str, float] = field(default_factory=FIRST_GUESS_S.copy)
 
-    await reached(either, deadline_s=LIFE_S, every_s=0.005)
-    if "sync_ended" in worker.log:
+    async def kill(self, instant: str) -> None:
+        """Kill a worker at such an instant of a sync, before it has said that the sync has ended."""
+        while True:
+            worker = self._worker = self._worker or self.wiki.worker()
+            ended = worker.log.count("sync_ended")  # first: what ends from here on is seen
+            if await self._is_settled():
+                await self._ask(news=instant != WITHOUT_NEWS)
+            elif self._has_news != (instant != WITHOUT_NEWS):
+                await reached(self._is_settled, deadline_s=LIFE_S, every_s=0.05)
+                continue
+            if await self._fell(worker, ended, instant):
+                self.kills[instant] += 1
+                self._worker = None
+                return
+
+    async def finish(self) -> None:
+        """Let a last worker end what is to be done, all of it once more another, and stop it."""
+        worker = self._worker or self.wiki.worker()
+        await reached(self._is_settled, deadline_s=LIFE_S, every_s=0.2)
+        await self._ask(news=True)
+        await reached(self._is_settled, deadline_s=LIFE_S, every_s=0.2)
+        assert worker.stop() == 0
+        endings = await self.wiki.endings()
+        assert set(endings) <= {SyncEnding.COMPLETED, SyncEnding.NOTHING_NEW}
+
+    async def _is_settled(self) -> bool:
+        """Whether every sync that was asked for has its ending recorded, though its worker may not have said so."""
+        return len(await self.wiki.endings()) >= self.asked
+
+    async def _ask(self, *, news: bool) -> None:
+        if news and self.asked:
+            self.living.rewrite()
+        await self.wiki.ask(SyncMode.INCREMENTAL if self.asked else SyncMode.FULL)
+        self.asked, self._has_news = self.asked + 1, news or not self.asked
+
+    async def _fell(self, worker: Child, ended: int, instant: str) -> bool:
+        """Kill the worker at an instant of its next sync. False: it had ended before."""
+
+        def has_ended() -> bool:
+            return worker.log.count("sync_ended") > ended
+
+        await reached(lambda: worker.log.count("sync_begun") > ended, deadline_s=LIFE_S, every_s=0.002)
+        begun_s = time.monotonic()
+        if instant == AFTER_SUBMISSIONS:
+            wanted = await sent(self.wiki.own) + self.chance.randint(1, PAGES // 2)
+
+            async def has_come() -> bool:
+                return await sent(self.wiki.own) >= wanted or has_ended()
+
+            await reached(has_come, deadline_s=LIFE_S, every_s=0.005)
+        else:
+            at_s = begun_s + self.chance.random() * self._lasted_s[instant]
+            await reached(lambda: time.monotonic() >= at_s or has_ended(), deadline_s=LIFE_S, every_s=0.002)
+        if not has_ended():
+            worker.kill()
+            if not has_ended():
+                return True
+            self._worker = None
+        if instant != AFTER_SUBMISSIONS:
+            self._lasted_s[instant] = time.monotonic() - begun_s
         return False
-    worker.kill()
-    return True
-
-
-async def has_ended(wiki: Wiki, before: int) -> bool:
-    return len(await wiki.endings()) > before
 
 
 async def sent(own: Installation) -> int:
@@ -95,22 +156,26 @@ async def sent(own: Installation) -> int:
 
 def repetitions(submissions: Iterable[DocumentSubmitted]) -> int:
     """Count submissions that say of an item what the one before them said."""
-    said: dict[str, BlobRef | None] = {}
+    said: dict[str, Told] = {}
     repeated = 0
     for each in in_order(submissions):
-        content = content_of(each)
-        repeated += each.external_id in said and said[each.external_id] == content
-        said[each.external_id] = content
+        now = told_by(each, said.get(each.external_id))
+        repeated += said.get(each.external_id) == now
+        said[each.external_id] = now
     return repeated
 
 
-async def texts(own: Installation, submissions: Iterable[DocumentSubmitted], living: Living) -> dict[str, str]:
-    """Return each item's text to whoever has read all submissions."""
-    newest = {each.external_id: content_of(each) for each in in_order(submissions)}
+async def as_told(
+    own: Installation, submissions: Iterable[DocumentSubmitted], living: Living
+) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return each item's text and readers to whoever has read all submissions."""
+    newest: dict[str, Told] = {}
+    for each in in_order(submissions):
+        newest[each.external_id] = told_by(each, newest.get(each.external_id))
     blobs = ObjectBlobStore(own.settings.blobs)
     return {
-        name: living.text(await read_all(blobs, ACME, content))
-        for name, content in newest.items()
+        name: (living.text(await read_all(blobs, ACME, content)), readers)
+        for name, (content, readers) in newest.items()
         if content is not None
     }
 
@@ -120,7 +185,11 @@ def in_order(submissions: Iterable[DocumentSubmitted]) -> list[DocumentSubmitted
     return sorted(submissions, key=lambda each: each.source_version or 0)
 
 
-def content_of(submission: DocumentSubmitted) -> BlobRef | None:
-    """Return what is put; None for a deletion. A change of metadata alone is neither, and nothing here makes one."""
-    assert submission.op is not SubmissionOp.PATCH
-    return submission.state.content if submission.state is not None else None
+def told_by(submission: DocumentSubmitted, before: Told | None) -> Told:
+    """Return an item as it is with this submission. Nothing here patches anything but access."""
+    if submission.patch is not None:
+        assert before is not None, "a patch of what was never submitted"
+        assert submission.patch.access is not None
+        return before[0], readers_of(submission.patch.access)
+    state = submission.state
+    return (None, ()) if state is None else (state.content, readers_of(state.access))
