@@ -68,7 +68,7 @@ class Wikis:
 
     async def one(self, path: str) -> AsyncIterator[Observed]:
         """Look at one page."""
-        ledger = self.shelf.ledger(WIKIS)
+        ledger = self.shelf.looks(WIKIS)
         commit = await self.commit()
         leaf, held = ledger.at(path)
         pages = await self._pages(commit) if commit is not None else ()

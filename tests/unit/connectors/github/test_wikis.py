@@ -204,6 +204,19 @@ async def test_a_delivery_names_the_wiki_and_it_is_looked_at(
     assert follower.view() == source.truth()
 
 
+async def test_what_is_told_of_several_pages_at_once_is_told_once(
+    source: OrganisationSource, follower: Follower, repo: Repo
+) -> None:
+    repo.wiki.commit({"Home.md": b"Welcome\n", "More.md": b"More\n", "Old.md": b"Old\n"})
+    await follower.follow()
+    repo.wiki.commit({"Home.md": b"Edited\n"})
+    named = [f"repo:{repo.id}/wiki/{name}" for name in ("Home.md", "More.md", "Old.md")]
+    changes = await follower.submit(source.connector().items(named, dict(follower.cursor)))
+    assert [type(each.what) for each in changes] == [Upserted, Deleted, Deleted]
+    assert await follower.submit(source.connector().items(named, dict(follower.cursor))) == []
+    assert follower.view() == source.truth()
+
+
 async def test_a_page_above_the_limit_is_reported_once_and_stops_no_other(
     source: OrganisationSource, follower: Follower, repo: Repo
 ) -> None:
