@@ -68,9 +68,7 @@ class Child:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
                 return bool(answer.status == 200)
-        except (
-            urllib.error.URLError
-        ):  # it says no, or nothing: one that has just been woken may end a connection unread
+        except OSError:  # urllib's errors too: it says no, or one that was woken a moment ago ends the connection
             return False
 
     def stop(self) -> int:

@@ -116,6 +116,11 @@ class Site:
     def environment(self) -> Mapping[str, str]:
         return {"HEADWATER_SECRET__ACME__WIKI": SITE_TOKEN, **ON_LOOPBACK}
 
+    @property
+    def outer(self) -> tuple[str, ...]:
+        """See SharesWithin: a page of this site lies in its space."""
+        return (f"group:{WIKI}:space:{SPACE}",)
+
     def rewrite(self) -> None:
         edition, wiki = next(self.editions), self.server.wiki
         for page in wiki.pieces.values():
@@ -129,7 +134,7 @@ class Site:
 
     def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         return {
-            page.id: (page.body, ("user:ann",) if page.restriction.users else (f"group:{WIKI}:space:{SPACE}",))
+            page.id: (page.body, ("user:ann",) if page.restriction.users else self.outer)
             for page in self.server.current()
         }
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message
@@ -79,7 +80,10 @@ class TransactionalProducer:
 
         Raises TransactionAbortedError where a record was not confirmed by the broker itself, FencedError and others.
         """
-        self._producer.flush(self._timeout_s)  # committing would, too; now the transaction can still be undone
+        # Committing would, too; now the transaction can still be undone. A producer that was fenced ends this call by
+        # confluent_kafka's SystemError: what has happened is said in words by the next one.
+        with suppress(KafkaException, SystemError):
+            self._producer.flush(self._timeout_s)
         if self._unconfirmed:
             raise TransactionAbortedError(f"the broker never said where records of {self._unconfirmed} are stored")
         self._call(lambda: self._producer.commit_transaction(self._timeout_s), "committing")

@@ -8,7 +8,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -26,7 +26,7 @@ from schemas.events.syncs import SyncEnding, SyncMode
 from tests.support.admission import Child, Installation
 from tests.support.heads import ACME
 from tests.support.living import Living, bucket, organisation, site, tree
-from tests.support.sources import readers_of
+from tests.support.sources import SharesWithin, readers_of
 from tests.support.waiting import reached
 from tests.support.wiki import SUBMISSIONS, Wiki
 
@@ -170,8 +170,9 @@ async def as_told(
 ) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Return each item's text and readers to whoever has read all submissions."""
     newest: dict[str, Told] = {}
+    outer = living.outer if isinstance(living, SharesWithin) else None
     for each in in_order(submissions):
-        newest[each.external_id] = told_by(each, newest.get(each.external_id))
+        newest[each.external_id] = told_by(each, newest.get(each.external_id), outer)
     blobs = ObjectBlobStore(own.settings.blobs)
     return {
         name: (living.text(await read_all(blobs, ACME, content)), readers)
@@ -185,11 +186,11 @@ def in_order(submissions: Iterable[DocumentSubmitted]) -> list[DocumentSubmitted
     return sorted(submissions, key=lambda each: each.source_version or 0)
 
 
-def told_by(submission: DocumentSubmitted, before: Told | None) -> Told:
+def told_by(submission: DocumentSubmitted, before: Told | None, outer: Sequence[str] | None = None) -> Told:
     """Return an item as it is with this submission. Nothing here patches anything but access."""
     if submission.patch is not None:
         assert before is not None, "a patch of what was never submitted"
         assert submission.patch.access is not None
-        return before[0], readers_of(submission.patch.access)
+        return before[0], readers_of(submission.patch.access, outer)
     state = submission.state
-    return (None, ()) if state is None else (state.content, readers_of(state.access))
+    return (None, ()) if state is None else (state.content, readers_of(state.access, outer))
