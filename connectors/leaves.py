@@ -8,8 +8,8 @@ import json
 import zlib
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from connectors.parts import below
@@ -25,7 +25,8 @@ _PLACED: Final = b"2"  # the same, and of some keys a place
 class Held:
     """What was submitted of an object: hashes of what tells its content, and its access, from another.
 
-    `place`: where it is found, if that is not what its key says (ADR 0144).
+    `place`: where it is found, if that is not what its key says (ADR 0144). Without an access nobody knows what was
+    submitted last (ADR 0207); content and place are those before.
     """
 
     content: str
@@ -34,6 +35,22 @@ class Held:
 
 
 Items = dict[str, Held]
+
+
+def known(held: Held | None) -> Held | None:
+    """Return what is held to compare with; None where nothing is, or nobody knows what: it is submitted whole."""
+    return held if held is not None and held.access else None
+
+
+def unknown(cursor: Cursor, keys: Iterable[str]) -> dict[str, bytes | None]:
+    """Return the parts of the cursor in which these are held, but as nobody knows what."""
+    ledger, parts = Ledger(cursor), dict[str, bytes | None]()
+    for key in sorted(keys):
+        leaf, held = ledger.at(key)
+        before = held or Held(content="", access="")
+        _, noted = ledger.note(leaf, key, replace(before, access=""), settled=True)
+        parts.update(noted)
+    return parts
 
 
 def encoded(items: Items) -> bytes:
@@ -201,6 +218,9 @@ class Ledger:
             # Whether a part before this one overlaps is known to whole passes only: an empty one stays.
             leaf.spliced = bool(place)
             self._looked[lower] = leaf
+            if not place:  # what comes behind it and before all others is its, too
+                self._lowers.insert(0, key)
+                self._parts[key] = leaf.base
         held = leaf.items().get(key)
         for note in leaf.notes:
             if note.key == key:

@@ -109,6 +109,23 @@ class CursorMoved:
     cursor: Mapping[str, bytes | None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unnoted:
+    """What a sync had begun to submit when it was killed: nobody knows whether it was. By their ids."""
+
+    documents: frozenset[str] = frozenset()
+    patched: frozenset[str] = frozenset()  # other documents: they exist, and their content is as the cursor says
+    groups: frozenset[str] = frozenset()
+
+    @property
+    def external_ids(self) -> frozenset[str]:
+        """Return those of all documents."""
+        return self.documents | self.patched
+
+    def __bool__(self) -> bool:
+        return bool(self.external_ids or self.groups)
+
+
 Observed: TypeAlias = SourceChange | GroupMirrored | ItemFailed | CursorMoved | Left
 
 
@@ -129,6 +146,14 @@ class Connector(Protocol):
 
         An empty cursor asks for everything. Memory is bounded by the cursor, never by the content. Raises
         RetryableError when the source is away, FatalError when it refuses the credentials.
+        """
+        ...
+
+    def unknown(self, unnoted: Unnoted, since: Cursor, /) -> Mapping[str, bytes | None]:
+        """Return the parts of the cursor in which these are held, but as nobody knows what (ADR 0207). Pure.
+
+        Who meets one of the documents then yields it whole, never as Patched; one that is missing is Deleted; a group
+        is mirrored again.
         """
         ...
 

@@ -1,7 +1,7 @@
 """Runs a connector: content into the blob store, a submission into the log, then the cursor. In that order.
 
-Killed at any moment it loses nothing: what was submitted and not yet noted in the cursor is read and submitted again,
-and admission drops what is unchanged.
+Killed at any moment it loses nothing: what was submitted and not yet noted in the cursor is noted as in flight. It is
+read and submitted again, and admission drops what is unchanged; what is gone by then is deleted (ADR 0207).
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from connectors.batching import batches
 from connectors.cursors import CursorStore, noted, without_marks
 from connectors.doubts import Doubts
 from connectors.endings import SyncReport
+from connectors.in_flight import InFlight
 from connectors.mirroring import mirrored
 from connectors.outstanding import Outstanding
 from connectors.passes import passes_of
@@ -98,7 +99,7 @@ class Runner:
 
         async def all_passes(tally: Tally) -> None:
             await (self.connector.ready() if isinstance(self.connector, ReadyConnector) else self.connector.check())
-            passes = passes_of(self.connector, work)
+            passes = passes_of(self.connector, work | await self._in_flight(tally))
             for each in passes:
                 cursor = await self._cursor()
                 lane = Lane.LIVE if SYNCED_MARK in cursor else Lane.BACKFILL
@@ -107,6 +108,7 @@ class Runner:
                 await self._submit_all(each.of, cursor, lane, tally, whole=each.whole)
                 if each.complete and SYNCED_MARK not in cursor:
                     await self.cursors.save({SYNCED_MARK: self.now().isoformat().encode()})
+            await self._save(tally.in_flight.ended())
             if any(each.complete for each in passes):
                 await self._look_at_outstanding(tally)
 
@@ -116,6 +118,7 @@ class Runner:
         """Submit what changes from now on, until cancelled or until the source fails. Call after a `sync`."""
 
         async def following(tally: Tally) -> None:
+            await self._in_flight(tally)
             await self._submit_all(connector.live, await self._cursor(), Lane.LIVE, tally)
 
         return await reported(following)
@@ -132,6 +135,14 @@ class Runner:
             await retry(lambda parts=forgotten: self.cursors.save(parts), policy=RETRY)  # type: ignore[misc]
         await retry(lambda: self.cursors.save({CREATED_MARK: own}), policy=RETRY)
         return {}
+
+    async def _in_flight(self, tally: Tally) -> Work:
+        """Note that nobody knows what was submitted of what was in flight, and return that it is to be looked at."""
+        cursor = await self._cursor()
+        tally.in_flight = flight = InFlight(cursor)
+        if flight.left:
+            await self._save(self.connector.unknown(flight.left, without_marks(cursor)))
+        return Work(items=flight.left.external_ids)
 
     async def _look_at_outstanding(self, tally: Tally) -> None:
         """Look at what failed earlier and was not met since, where that is due; report the rest as missing."""
@@ -198,9 +209,10 @@ class Runner:
             Outgoing(topic=topic, key=directory_key(each.tenant_id, each.kind, each.record_id), value=encode(each))
             for each in commands
         ]
+        await self._save(tally.in_flight.begun(groups))
         self.may_write()
         await retry(lambda: self.producer.send_many(records), policy=RETRY)
-        parts = noted(groups)
+        parts = noted(groups) | tally.in_flight.noted(groups)
         await retry(lambda: self.cursors.save(parts), policy=RETRY)
         tally.groups += len(groups)
         SYNC_ITEMS.labels(outcome="group").inc(len(groups))
@@ -212,11 +224,15 @@ class Runner:
             submissions = [
                 (change, event) for (change, _), event in zip(judged, made, strict=True) if event is not None
             ]
+            changes = [change for change, _ in submissions]
+            if not changes:
+                return
+            await self._save(tally.in_flight.begun(changes))
             self.may_write()
             await retry(lambda: self._send([event for _, event in submissions]), policy=RETRY)
-            parts = noted(change for change, _ in submissions)
+            parts = noted(changes) | tally.in_flight.noted(changes)
             if tally.outstanding is not None:
-                tally.outstanding.submitted(change.external_id for change, _ in submissions)
+                tally.outstanding.submitted(change.external_id for change in changes)
             await retry(lambda: self.cursors.save(parts), policy=RETRY)
 
     async def _send(self, events: Sequence[DocumentSubmitted]) -> None:

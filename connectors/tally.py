@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from connectors.endings import Ending, SyncReport
+from connectors.in_flight import InFlight
 from connectors.outstanding import Outstanding
 from connectors.protocol import Left
 from headwater.errors import (
@@ -42,6 +43,7 @@ class Tally:
     left: Left | None = None
     failed: list[tuple[str, str]] = field(default_factory=list)
     outstanding: Outstanding | None = None  # None: each pass meets again what fails
+    in_flight: InFlight = field(default_factory=lambda: InFlight({}))
 
     def delete(self, doubt: str | None) -> None:
         """Count a deletion, and why it must wait."""

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from connectors.protocol import (
     Observed,
     Patched,
     SourceChange,
+    Unnoted,
     Upserted,
 )
 from headwater.errors import FatalError, RetryableError
@@ -92,6 +93,12 @@ class AirbyteConnector:
             yield change
         for broken in _broken(rules):
             yield broken
+
+    def unknown(self, unnoted: Unnoted, since: Cursor) -> Mapping[str, bytes | None]:
+        """See the protocol. Records are told again, for no state was kept past them; changed rules are not."""
+        held = {each: Held.of(since.get(ITEM + each, b"")) for each in unnoted.patched}
+        patched = {ITEM + each: replace(was, access="").to_bytes() for each, was in held.items()}
+        return {**dict.fromkeys((ITEM + each for each in unnoted.documents), b""), **patched}
 
     async def _read(self, since: Cursor, full: frozenset[str]) -> AsyncIterator[Observed]:
         rules, held = self._rules(), held_in(since)
@@ -212,7 +219,7 @@ class AirbyteConnector:
         for external_id, was in held.below(""):
             access = rules.access(external_id)
             now = Held(content=Held.of(was).content, access=_token(access)).to_bytes()
-            if now != was:
+            if was and now != was:  # of nothing nobody knows what was submitted: its record is, whole
                 held[external_id] = now
                 yield SourceChange(
                     external_id=external_id,

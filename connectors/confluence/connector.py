@@ -1,19 +1,19 @@
 """A Confluence site as a source: its listing compared with the cursor, what was edited lately first."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connectors.confluence.access import Readers
 from connectors.confluence.checking import Checking
-from connectors.confluence.cursor import LISTED, SEARCHED, moment, now
+from connectors.confluence.cursor import LISTED, SEARCHED, moment, now, parts_of_unknown
 from connectors.confluence.groups import GroupMirror
 from connectors.confluence.judging import Judge
 from connectors.confluence.reading import Reader
 from connectors.confluence.rest import CONTENT_ID, SpaceRef
 from connectors.confluence.site import Site
 from connectors.confluence.walk import Walk
-from connectors.protocol import Cursor, CursorMoved, Listing, Observed
+from connectors.protocol import Cursor, CursorMoved, Listing, Observed, Unnoted
 from headwater.errors import FatalError, PoisonError
 from schemas.ids import KnowledgeBaseId
 
@@ -85,6 +85,10 @@ class ConfluenceConnector:
         for content_id in filter(CONTENT_ID.fullmatch, dict.fromkeys(external_ids)):
             async for change in walk.looked_at(content_id):
                 yield change
+
+    def unknown(self, unnoted: Unnoted, since: Cursor) -> Mapping[str, bytes | None]:
+        """See the protocol."""
+        return parts_of_unknown(unnoted, since)
 
     async def _listed(self, walk: Walk, spaces: Sequence[SpaceRef], began: datetime) -> AsyncIterator[Observed]:
         async for change in _believed(walk.listed(spaces, walk.differences)):

@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from connectors.confluence.rest import GroupRef, Version
 from connectors.parts import Parts, below
-from connectors.protocol import Cursor
+from connectors.protocol import Cursor, Unnoted
 from schemas.events.directory import Group
 
 CONTENT: Final = "c/"  # then the content's id
@@ -59,6 +59,17 @@ def held_contents(since: Cursor) -> Parts:
 def group_state(group: Group, ref: GroupRef) -> bytes:
     """Return the part of a group: what it is at its site, and a hash of what was mirrored."""
     digest = hashlib.sha256(json.dumps([group.name, *group.members]).encode()).hexdigest()[:16]
+    return _group_part(digest, ref)
+
+
+def parts_of_unknown(unnoted: Unnoted, since: Cursor) -> dict[str, bytes | None]:
+    """Return the parts in which these are held, but as nobody knows what: contents of no version, groups of no hash."""
+    held = held_groups({GROUP + each: since[GROUP + each] for each in unnoted.groups if GROUP + each in since})
+    groups = {GROUP + each: _group_part("", held.get(each) or GroupRef.of(each)) for each in unnoted.groups}
+    return {**dict.fromkeys((CONTENT + each for each in unnoted.external_ids), b""), **groups}
+
+
+def _group_part(digest: str, ref: GroupRef) -> bytes:
     return json.dumps({"hash": digest, "name": ref.name, "id": ref.id}).encode()
 
 

@@ -6,8 +6,8 @@ for by expansion are None: not told, which is not the same as empty.
 
 import re
 from datetime import datetime
-from typing import Final
-from urllib.parse import quote
+from typing import Final, Self
+from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +18,7 @@ ATTACHMENT: Final = "attachment"
 CURRENT: Final = "current"
 CONTENT_ID: Final = re.compile(r"(?:att)?\d{1,20}")
 _UNNAMED_SAFE: Final = "~@.-_+"
+_GROUP: Final = "group:"
 
 
 class Part(BaseModel):
@@ -71,7 +72,13 @@ class GroupRef(Part):
     @property
     def group_id(self) -> str:
         """Return the mirrored group's id, without characters that principals may not have."""
-        return f"group:{quote(self.key, safe=_UNNAMED_SAFE)}"
+        return f"{_GROUP}{quote(self.key, safe=_UNNAMED_SAFE)}"
+
+    @classmethod
+    def of(cls, group_id: str) -> Self:
+        """Return the group that a mirrored id is of, whether its site knows it by id or by name."""
+        key = unquote(group_id.removeprefix(_GROUP))
+        return cls(name=key, id=key)
 
 
 class Users(Part):

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,18 @@ from watchfiles.main import FileChange
 from connectors.filesystem.rules import RULE_FILE
 from connectors.filesystem.scan import Fingerprint, FoundFile, Unread, scan
 from connectors.parts import Parts, below
-from connectors.protocol import Cursor, Deleted, ItemFailed, Left, Listing, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import (
+    Cursor,
+    Deleted,
+    ItemFailed,
+    Left,
+    Listing,
+    Observed,
+    Patched,
+    SourceChange,
+    Unnoted,
+    Upserted,
+)
 from headwater.errors import FatalError, PoisonError, RetryableError, SourceGoneError, UnauthorisedError
 from schemas.events.documents import DocumentPatch, DocumentState
 from schemas.ids import KnowledgeBaseId
@@ -54,6 +65,10 @@ class FilesystemConnector:
         paths = await asyncio.to_thread(lambda: [self.root / name for name in external_ids if self._holds(name)])
         async for change in self._compare(_known(since), paths):
             yield change
+
+    def unknown(self, unnoted: Unnoted, _since: Cursor) -> Mapping[str, bytes | None]:
+        """See the protocol."""
+        return {_part(each): b"" for each in unnoted.external_ids}
 
     def _holds(self, name: str) -> bool:
         """Whether a name is its own true path below the folder: no way out by `..` or by a link."""

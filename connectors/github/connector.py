@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -28,9 +28,10 @@ from connectors.github.documents import Home, readers_group
 from connectors.github.ids import Named, discussion_id, file_id, issue_id, named, release_id, wiki_id
 from connectors.github.models import Repository
 from connectors.github.scope import Scope
+from connectors.github.unknown import parts_of_unknown
 from connectors.github.unmet import Unmet
 from connectors.github.visit import Visit
-from connectors.protocol import Cursor, CursorMoved, GroupMirrored, ItemFailed, Listing, Observed, SourceChange
+from connectors.protocol import Cursor, CursorMoved, GroupMirrored, ItemFailed, Listing, Observed, SourceChange, Unnoted
 from headwater.errors import PoisonError
 from headwater.sources.github import GithubSettings
 from schemas.ids import KnowledgeBaseId, SourceId
@@ -96,6 +97,10 @@ class GithubConnector:
                 found = self._looked_at(repository, looked, since)
             async for change in found:
                 yield change
+
+    def unknown(self, unnoted: Unnoted, since: Cursor) -> Mapping[str, bytes | None]:
+        """See the protocol."""
+        return parts_of_unknown(unnoted, since)
 
     async def _revoked(self, repository_id: int, since: Cursor) -> AsyncIterator[Observed]:
         """Yield that a repository is not this source's any more, if anything of it is held."""

@@ -8,9 +8,9 @@ from connectors.github.cursor import DISCUSSIONS, Shelf
 from connectors.github.documents import Home, discussion_text
 from connectors.github.graphql import GithubGraphQL
 from connectors.github.graphql_models import Discussion
-from connectors.github.ids import discussion_id
+from connectors.github.ids import discussion_id, discussion_key
 from connectors.github.updates import OVERLAP
-from connectors.leaves import Held, Leaf, Ledger, Note
+from connectors.leaves import Held, Leaf, Ledger, Note, known
 from connectors.paging import of_a_part
 from connectors.protocol import Deleted, Listing, Observed, Patched, SourceChange, Upserted
 
@@ -37,7 +37,7 @@ class Discussions:
         ledger = self.shelf.ledger(DISCUSSIONS)
         listed = {each.number: each async for each in self._listed()}
         for number, discussion in sorted(listed.items()):
-            leaf, held = ledger.take(_key(number), self.seen_ns)
+            leaf, held = ledger.take(discussion_key(number), self.seen_ns)
             for change in self._difference((ledger, leaf), discussion, held):
                 yield change
         ledger.finish(self.seen_ns)
@@ -56,20 +56,20 @@ class Discussions:
                 return
             if discussion.number not in seen:
                 seen.add(discussion.number)
-                leaf, held = ledger.at(_key(discussion.number))
+                leaf, held = ledger.at(discussion_key(discussion.number))
                 for change in self._difference((ledger, leaf), discussion, held):
                     yield change
 
     async def one(self, number: int) -> AsyncIterator[Observed]:
         """Look at one discussion, as a notification asks. It is read anew: nothing else tells edits of comments."""
         ledger = self.shelf.looks(DISCUSSIONS)
-        leaf, held = ledger.at(_key(number))
+        leaf, held = ledger.at(discussion_key(number))
         discussion = await self.graphql.discussion(self.home.repository, number)
         if discussion is not None:
             for change in self._difference((ledger, leaf), discussion, None):
                 yield change
         elif held is not None:
-            yield self._deletion((ledger, leaf), _key(number), None)
+            yield self._deletion((ledger, leaf), discussion_key(number), None)
 
     async def _listed(self) -> AsyncIterator[Discussion]:
         async for each in self.graphql.discussions(self.home.repository):
@@ -77,10 +77,10 @@ class Discussions:
             yield each
 
     def _difference(self, at: tuple[Ledger, Leaf], discussion: Discussion, held: Held | None) -> list[Observed]:
-        now = Held(content=discussion.state_token, access=self.home.token)
+        held, now = known(held), Held(content=discussion.state_token, access=self.home.token)
         if held == now:
             return []
-        key = _key(discussion.number)
+        key = discussion_key(discussion.number)
         if held is not None and held.content == now.content:
             _, parts = self.shelf.note(DISCUSSIONS, at, key, now, settled=True)
             return [self._change(key, Patched(patch=self.home.moved(discussion.url)), parts)]
@@ -109,7 +109,3 @@ class Discussions:
             note.settled = True
 
         return read
-
-
-def _key(number: int) -> str:
-    return f"{number:012d}"  # so that their order is that of the numbers

@@ -15,7 +15,7 @@ from connectors.github.folders import Folders
 from connectors.github.ids import file_id, is_path
 from connectors.github.models import Comparison, Touched
 from connectors.github.places import Newcomers, Places, Row
-from connectors.leaves import Held, Leaf, Ledger, Note
+from connectors.leaves import Held, Leaf, Ledger, Note, known
 from connectors.protocol import Deleted, ItemFailed, Listing, Observed, Patched, SourceChange, Upserted
 
 _FILE_MODES: Final = frozenset({"100644", "100755", "100664"})  # no links (120000), no submodules (160000)
@@ -243,13 +243,14 @@ class Files:
         path, held, found = spot.path, spot.held, list[Observed]()
         now = Held(content=blob.sha, access=self.home.token, place="" if path == spot.key else path)
         self._places.move(spot.key, path)
-        if held is not None and spot.instead_of is not None and not self.is_clean:
+        if held is not None and spot.instead_of is not None and not (self.is_clean and known(held)):
             found.append(self._change(spot.instead_of, Deleted(), {}))
             held = None
         elif held is not None and spot.instead_of is not None:
             held = replace(now, content=held.content)
             _, parts = self._note(spot, held, settled=True)
             found.append(self._change(spot.key, Patched(patch=self.home.renamed_file(path)), parts))
+        held = known(held)
         if held == now:
             return found
         if held is not None and held.content == now.content:

@@ -84,9 +84,19 @@ def release_id(repository_id: int, release: int) -> str:
     return f"repo:{repository_id}/release/{release}"
 
 
+def release_key(release: int) -> str:
+    """Return what a release is held under, so that the order of keys is that of the numbers."""
+    return f"{release:018d}"
+
+
 def discussion_id(repository_id: int, number: int) -> str:
     """Name a discussion."""
     return f"repo:{repository_id}/discussion/{number}"
+
+
+def discussion_key(number: int) -> str:
+    """Return what a discussion is held under, so that the order of keys is that of the numbers."""
+    return f"{number:012d}"
 
 
 def wiki_id(repository_id: int, path: str) -> str:

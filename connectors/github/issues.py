@@ -12,7 +12,7 @@ from connectors.github.documents import Home, issue_text
 from connectors.github.ids import issue_id, issue_key
 from connectors.github.models import Comment, Issue, read_as
 from connectors.github.updates import BEGINNING, OVERLAP, Updates, stamp
-from connectors.leaves import Held, Leaf, Ledger, Note
+from connectors.leaves import Held, Leaf, Ledger, Note, known
 from connectors.paging import of_a_part
 from connectors.protocol import Deleted, Listing, Observed, Patched, SourceChange, Upserted
 
@@ -117,7 +117,8 @@ class Issues:
         self.newest = max(self.newest or issue.updated_at, issue.updated_at)
 
     def _difference(self, at: tuple[Ledger, Leaf], issue: Issue, held: Held | None) -> list[Observed]:
-        now, key = Held(content=issue.state_token, access=self.home.token), issue_key(issue.number)
+        held, key = known(held), issue_key(issue.number)
+        now = Held(content=issue.state_token, access=self.home.token)
         is_edited = issue.number in self.comments.edited
         self.comments.edited.discard(issue.number)
         if held is not None and not is_edited and state_of(held.content) == now.content:

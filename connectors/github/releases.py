@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from connectors.github.client import GithubClient, Seen
 from connectors.github.cursor import RELEASES, Shelf
 from connectors.github.documents import Home, release_text
-from connectors.github.ids import release_id
+from connectors.github.ids import release_id, release_key
 from connectors.github.models import Release
-from connectors.leaves import Held, Leaf, Ledger
+from connectors.leaves import Held, Leaf, Ledger, known
 from connectors.protocol import Deleted, Listing, Observed, Patched, SourceChange, Upserted
 
 
@@ -36,7 +36,7 @@ class Releases:
         listed = {each.id: each for each in pages.items(Release) if each.is_published}
         ledger = self.shelf.ledger(RELEASES)
         for _, release in sorted(listed.items()):
-            leaf, held = ledger.take(key_of(release.id), self.seen_ns)
+            leaf, held = ledger.take(release_key(release.id), self.seen_ns)
             for change in self._difference((ledger, leaf), release, held):
                 yield change
         ledger.finish(self.seen_ns)
@@ -52,17 +52,17 @@ class Releases:
     async def one(self, number: int) -> AsyncIterator[Observed]:
         """Look at one release, as a notification asks."""
         ledger = self.shelf.looks(RELEASES)
-        leaf, held = ledger.at(key_of(number))
+        leaf, held = ledger.at(release_key(number))
         release = await self.client.release(self.home.repository, number)
         if release is not None and release.is_published:
             for change in self._difference((ledger, leaf), release, held):
                 yield change
         elif held is not None:
-            yield self._deletion((ledger, leaf), key_of(number), None)
+            yield self._deletion((ledger, leaf), release_key(number), None)
 
     def _difference(self, at: tuple[Ledger, Leaf], release: Release, held: Held | None) -> list[Observed]:
-        text, key = release_text(release).encode(), key_of(release.id)
-        now = Held(content=hashlib.sha256(text).hexdigest()[:16], access=self.home.token)
+        text, key = release_text(release).encode(), release_key(release.id)
+        held, now = known(held), Held(content=hashlib.sha256(text).hexdigest()[:16], access=self.home.token)
         if held == now:
             return []
         what: Upserted | Patched = Upserted(state=self.home.release(release), content=_opener(text))
@@ -83,11 +83,6 @@ class Releases:
             occurred_at=datetime.fromtimestamp(self.seen_ns / 1e9, tz=UTC),
             cursor=parts,
         )
-
-
-def key_of(number: int) -> str:
-    """Return what a release is held under, so that the order of keys is that of the numbers."""
-    return f"{number:018d}"
 
 
 def _opener(text: bytes) -> Callable[[], AsyncIterator[bytes]]:

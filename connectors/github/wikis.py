@@ -11,7 +11,7 @@ from connectors.github.documents import UNREADABLE, Home
 from connectors.github.git import GitClient, GitFile
 from connectors.github.ids import wiki_id
 from connectors.github.packs import PackTooLargeError
-from connectors.leaves import Held, Leaf, Ledger, Note
+from connectors.leaves import Held, Leaf, Ledger, Note, known
 from connectors.protocol import Deleted, Listing, Observed, Patched, SourceChange, Upserted
 from headwater.clients.egress.errors import MissingError
 from headwater.errors import PoisonError
@@ -90,7 +90,7 @@ class Wikis:
         return [each for each in found if _is_page(each.path)]
 
     def _difference(self, at: tuple[Ledger, Leaf, Held | None], page: GitFile) -> list[Observed]:
-        ledger, leaf, held = at
+        ledger, leaf, held = at[0], at[1], known(at[2])
         now = Held(content=page.sha, access=self.home.token)
         if held == now:
             return []

@@ -3,19 +3,19 @@
 import asyncio
 import time
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from connectors.filters import KeyFilter
-from connectors.leaves import Held, Leaf, Ledger, Note
+from connectors.leaves import Held, Leaf, Ledger, Note, known, unknown
 from connectors.objects.documents import content_token, document_state
 from connectors.objects.granting import Grant, Granting
 from connectors.objects.last_listing import LastListing
 from connectors.objects.sidecars import RuleUnreadError, Sidecars, rule_bytes
 from connectors.prefixes import PrefixAccess
-from connectors.protocol import Cursor, Deleted, ItemFailed, Listing, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import Cursor, Deleted, ItemFailed, Listing, Observed, Patched, SourceChange, Unnoted, Upserted
 from connectors.rules import FolderRuleError, read_as
 from headwater.errors import FatalError, PoisonError
 from headwater.ports.objects import ListedObject, ObjectArchivedError, Objects
@@ -104,6 +104,10 @@ class ObjectsConnector:
                 async for change in self._looked_at(key, ledger, granting):
                     yield change
 
+    def unknown(self, unnoted: Unnoted, since: Cursor) -> Mapping[str, bytes | None]:
+        """See the protocol."""
+        return unknown(since, unnoted.external_ids)
+
     async def _looked_at(self, key: str, ledger: Ledger, granting: Granting) -> AsyncIterator[Observed]:
         seen_ns = time.time_ns()
         leaf, held = ledger.at(key)
@@ -127,7 +131,7 @@ class ObjectsConnector:
         self, ledger: Ledger, leaf: Leaf, held: Held | None, listed: ListedObject, grant: Grant
     ) -> AsyncIterator[Observed]:
         """Yield what to submit of one object. A change of access never waits for a content that cannot be read."""
-        now = Held(content=content_token(listed), access=grant.token)
+        held, now = known(held), Held(content=content_token(listed), access=grant.token)
         if held == now:
             return
         if held is not None and held.content == now.content and held.access == _BROKEN + now.access:

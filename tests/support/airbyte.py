@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from connectors.airbyte.connector import AirbyteConnector
 from connectors.airbyte.reader import Reader
-from connectors.protocol import Connector, Cursor, Observed, SourceChange, Upserted
+from connectors.protocol import Connector, Cursor, Observed, SourceChange, Unnoted, Upserted
 from headwater.settings import ReaderProgram
 from headwater.sources.airbyte import AirbyteSettings
 from schemas.ids import KnowledgeBaseId
@@ -151,6 +151,9 @@ class Counting(Connector):
     async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
         async for change in self.whole.changes(since):
             yield self._counted(change)
+
+    def unknown(self, unnoted: Unnoted, since: Cursor) -> Mapping[str, bytes | None]:
+        return self.whole.unknown(unnoted, since)
 
     def _counted(self, change: Observed) -> Observed:
         if not isinstance(change, SourceChange) or not isinstance(change.what, Upserted):

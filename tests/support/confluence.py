@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from connectors.confluence.connector import ConfluenceConnector
 from connectors.confluence.source import confluence_of
-from connectors.protocol import Cursor, Observed, SourceChange, Upserted
+from connectors.protocol import Cursor, Observed, SourceChange, Unnoted, Upserted
 from headwater.clients.egress.client import Egress
 from headwater.sources.confluence import ConfluenceSettings
 from schemas.ids import KnowledgeBaseId, SourceId
@@ -77,6 +77,9 @@ class PlainConnector:
     async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[Observed]:
         async for change in self.inner.items(external_ids, since):
             yield _plainly(change)
+
+    def unknown(self, unnoted: Unnoted, since: Cursor) -> Mapping[str, bytes | None]:
+        return self.inner.unknown(unnoted, since)
 
     async def permissions(self, since: Cursor) -> AsyncIterator[Observed]:
         async for change in self.inner.permissions(since):

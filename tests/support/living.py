@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import yaml
 
 from connectors.filesystem.rules import RULE_FILE
+from connectors.github.ids import named
 from headwater.sources.objects import RULES_KEY
 from schemas.events.directory import Source
 from tests.support.bucket_server import BUCKET, CREDENTIALS, REGION, BucketServer, bucket_server
@@ -50,6 +51,10 @@ class Living(Protocol):
         """Edit most of the items, remove some, bring some back, and say anew who may read them."""
         ...
 
+    def remove(self, external_id: str) -> None:
+        """Remove one item, if it is there."""
+        ...
+
     def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         """Return, by external id, each item's text and the readers that the last clause of its access names."""
         ...
@@ -85,6 +90,9 @@ class Tree:
                 page.unlink(missing_ok=True)
             else:
                 page.write_text(f"# Page {number}\n\nEdition {edition}.")
+
+    def remove(self, external_id: str) -> None:
+        (self.root / external_id).unlink(missing_ok=True)
 
     def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         readers = tuple(yaml.safe_load((self.root / RULE_FILE).read_text())["readers"])
@@ -131,6 +139,10 @@ class Site:
             else:
                 page.restriction = Restricted(users={"ann"} if self.chance.random() < 0.3 else set())
                 wiki.edit(page.id, f"Edition {edition} of {page.id}.")
+
+    def remove(self, external_id: str) -> None:
+        if self.server.wiki.alive(external_id):
+            self.server.wiki.trash(external_id)
 
     def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         return {
@@ -185,6 +197,10 @@ class Bucket:
             else:
                 self.server.put(key, f"# Page {number}\n\nEdition {edition}.".encode())
 
+    def remove(self, external_id: str) -> None:
+        if external_id in self.server.current():
+            self.server.delete(external_id)
+
     def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         texts = {key: (version.content or b"").decode() for key, version in self.server.current().items()}
         readers = tuple(yaml.safe_load(texts.pop(RULES_KEY))["readers"])
@@ -228,6 +244,12 @@ class Organisation:
                     repo.blobs[blob_sha(content)] = content
                     tree[f"docs/page-{number:04}.md"] = (FILE, blob_sha(content))
             repo.commit(tree)
+
+    def remove(self, external_id: str) -> None:
+        wanted = named(external_id)
+        for repo in self.server.state.repos.values():
+            if wanted is not None and wanted.repository_id == repo.id and wanted.path in repo.tree():
+                repo.remove(wanted.path)
 
     def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         return {

@@ -5,7 +5,7 @@ from typing import Any
 
 from connectors.cursors import CursorStore
 from connectors.parts import Parts
-from connectors.protocol import Connector
+from connectors.protocol import Connector, Cursor, Unnoted
 from connectors.runner import Runner
 from headwater.clients.kafka.records import Outgoing
 from headwater.errors import FatalError
@@ -14,6 +14,13 @@ from schemas.codec import decode
 from schemas.events.documents import DocumentSubmitted
 from tests.support.blobs import FakeBlobStore
 from tests.support.heads import ACME, FILES
+
+
+class Forgetful:
+    """A source of which nothing is remembered by item: what was in flight is as if it had never been."""
+
+    def unknown(self, unnoted: Unnoted, _since: Cursor) -> Mapping[str, bytes | None]:
+        return {}
 
 
 class FakeCursors(CursorStore):

@@ -5,8 +5,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
 
-from connectors.cursors import noted
+from connectors.cursors import noted, without_marks
 from connectors.doubts import doubt_of
+from connectors.in_flight import InFlight
 from connectors.passes import passes_of
 from connectors.protocol import (
     Connector,
@@ -20,7 +21,7 @@ from connectors.protocol import (
     SourceChange,
     Upserted,
 )
-from connectors.work import Work
+from connectors.work import CHANGES, Work
 from headwater.errors import HeadwaterError, PoisonError
 from headwater.settings import ConnectorSettings
 from schemas.events.documents import Access, AttributeValue, Link
@@ -138,17 +139,27 @@ class Follower:
     stale: list[str] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)  # submitted, though it was known already
     notes_left: int | None = None
+    in_flight: InFlight = field(default_factory=lambda: InFlight({}))
 
     async def follow(self, at_most: int | None = None) -> list[SourceChange]:
-        """Make one pass, or what it yields first; return the changes that were submitted."""
-        self.failed.clear()
-        return await self.submit(self.source.connector().changes(dict(self.cursor)), at_most)
+        """Look at what changed, or at what of it is yielded first; return the changes that were submitted."""
+        return await self._work(CHANGES, at_most)
 
     async def follow_all(self) -> list[SourceChange]:
-        """Make one pass over everything; return the changes that were submitted."""
+        """Look at everything; return the changes that were submitted."""
+        return await self._work(Work(full=True))
+
+    async def _work(self, work: Work, at_most: int | None = None) -> list[SourceChange]:
         self.failed.clear()
-        (whole,) = passes_of(self.source.connector(), Work(full=True))
-        return await self.submit(whole.of(dict(self.cursor)))
+        connector, submitted = self.source.connector(), list[SourceChange]()
+        self.in_flight = flight = InFlight(self.cursor)
+        self._save(connector.unknown(flight.left, without_marks(self.cursor)))
+        for each in passes_of(connector, work | Work(items=flight.left.external_ids)):
+            submitted += await self.submit(each.of(without_marks(self.cursor)), at_most)
+            if len(submitted) == at_most:
+                return submitted
+        self._save(flight.ended())
+        return submitted
 
     async def submit(self, changes: AsyncIterator[Observed], at_most: int | None = None) -> list[SourceChange]:
         submitted: list[SourceChange] = []
@@ -177,18 +188,22 @@ class Follower:
         return submitted + await self._submit(waiting)
 
     def _mirror(self, group: GroupMirrored) -> None:
+        self._save(self.in_flight.begun([group]))
         before = self.groups.pop(group.group_id, None)
         if group.group is not None:
             self.groups[group.group_id] = group.group.members
         if before == self.groups.get(group.group_id):
             self.repeated.append(group.group_id)
-        self._note(group.cursor)
+        self._note({**group.cursor, **self.in_flight.noted([group])})
 
     def _note(self, parts: Mapping[str, bytes | None]) -> None:
         if self.notes_left is not None:
             if not self.notes_left:
                 raise KilledError
             self.notes_left -= 1
+        self._save(parts)
+
+    def _save(self, parts: Mapping[str, bytes | None]) -> None:
         for part, state in parts.items():
             if state is None:
                 self.cursor.pop(part, None)
@@ -196,9 +211,13 @@ class Follower:
                 self.cursor[part] = state
 
     async def _submit(self, changes: Sequence[SourceChange]) -> list[SourceChange]:
+        if not changes:
+            return []
+        self._save(self.in_flight.begun(changes))
         good = [change for change in changes if await self._admitted(change)]
         if good:
             self._note(noted(good))
+        self._save(self.in_flight.noted(changes))
         return good
 
     async def _admitted(self, change: SourceChange) -> bool:

@@ -1,12 +1,12 @@
 """The source as documents: a listing compared with the cursor, one part of it an item."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from connectors.protocol import Cursor, Deleted, Listing, Observed, Patched, SourceChange, Upserted
+from connectors.protocol import Cursor, Deleted, Listing, Observed, Patched, SourceChange, Unnoted, Upserted
 from docs.templates.connector.client import ListingError, Page, Pages
 from schemas.events.documents import Access, Clause, DocumentPatch, DocumentState
 from schemas.ids import KnowledgeBaseId, Principal
@@ -34,7 +34,7 @@ class TemplateConnector:
         async for page in self.pages.listing():
             if page.page_id not in listed:  # an item that moved between two pages of the listing comes twice
                 listed.add(page.page_id)
-                for change in self._difference(page, since.get(PART + page.page_id)):
+                for change in self._difference(page, since.get(PART + page.page_id) or None):
                     yield change
         held = {part.removeprefix(PART) for part in since if part.startswith(PART)}
         if held and not listed:
@@ -42,6 +42,10 @@ class TemplateConnector:
         listing = Listing(name="", known=len(held), shown=len(listed))
         for page_id in sorted(held - listed):
             yield _deletion(page_id, listing)
+
+    def unknown(self, unnoted: Unnoted, _since: Cursor) -> Mapping[str, bytes | None]:
+        """See the protocol: a part that says nothing. This source has no groups."""
+        return {PART + each: b"" for each in unnoted.external_ids}
 
     def _difference(self, page: Page, held: bytes | None) -> list[SourceChange]:
         """Return what to submit of one page. A change of access comes first: it never waits for a content."""

@@ -3,9 +3,7 @@
 from itertools import count
 from typing import Final
 
-import pytest
-
-from tests.contract.connectors.items import NAMES, fill, live
+from tests.contract.connectors.items import ANN, EVERYONE, NAMES, fill, live
 from tests.support.sources import Follower, KilledError, SourceHarness
 
 BATCH: Final = 4
@@ -29,21 +27,32 @@ class KillsContract:
             if not kills:
                 return
 
-    @pytest.mark.xfail(
-        strict=True,
-        raises=AssertionError,
-        reason="what vanishes before it was noted is found with an empty cursor alone (ADR 0119)",
-    )
     async def test_what_vanishes_between_submission_and_note_is_deleted(self, source: SourceHarness) -> None:
         fill(source)
-        notes = count()
-        follower = Follower(source)
-        while not follower.documents:  # groups are noted before any of them
-            follower = Follower(source, batch=BATCH, notes_left=next(notes))
-            await _killed(follower)
-        for name in follower.view():
-            source.delete(name)
-        await _goes_on(source, follower, 1)
+        for notes in count():
+            follower = Follower(source, batch=BATCH, notes_left=notes)
+            kills = await _killed(follower)
+            for name in list(follower.view())[-BATCH:]:
+                source.delete(name)
+            await _goes_on(source, follower, kills)
+            if not kills:
+                return
+            fill(source)
+
+    async def test_what_is_as_before_between_submission_and_note_is_submitted_so(self, source: SourceHarness) -> None:
+        fill(source)
+        for notes in count():
+            follower = Follower(source, batch=BATCH)
+            await follower.follow()
+            source.put(NAMES[3], "for a moment")
+            source.share(NAMES[5], ANN)
+            follower.notes_left = notes
+            kills = await _killed(follower)
+            source.put(NAMES[3], f"text of {NAMES[3]}")
+            source.share(NAMES[5], EVERYONE)
+            await _goes_on(source, follower, kills)
+            if not kills:
+                return
 
 
 async def _killed(follower: Follower) -> int:

@@ -1,7 +1,8 @@
 """A connector worker killed again and again at random instants of syncs: nothing is lost, little is sent twice.
 
 Instants are of three kinds in turn: so many submissions after a sync began, so much time into a sync that finds nothing
-new (a listing, and its ending), and so much time into one that finds something.
+new (a listing, and its ending), and so much time into one that finds something. What was submitted last is removed from
+the source while no worker runs: nobody may have noted it.
 """
 
 import os
@@ -36,6 +37,7 @@ log = structlog.get_logger(__name__)
 KILLS = int(os.environ.get("HEADWATER_CHAOS_SYNC_KILLS", "2"))
 PAGES = int(os.environ.get("HEADWATER_CHAOS_SYNC_ITEMS", "400"))
 SEED = 5
+REMOVED = 5  # after each kill
 LIFE_S = 120.0  # of one worker, on a machine that many share: start, join the group, sync
 AFTER_SUBMISSIONS, WITHOUT_NEWS, WITH_NEWS = INSTANTS = ("after submissions", "without news", "with news")
 FIRST_GUESS_S: Final = {WITHOUT_NEWS: 0.5, WITH_NEWS: 2.0}  # of how long a sync takes; then it is measured
@@ -61,9 +63,12 @@ async def survives(own: Installation, living: Living) -> None:
     repeated = 0
     for instant, _ in zip(cycle(INSTANTS), range(KILLS), strict=False):
         await killing.kill(instant)
-        now = repetitions(await wiki.submitted())
+        submissions = await wiki.submitted()
+        now = repetitions(submissions)
         assert now - repeated <= BATCH, instant
         repeated = now
+        for newest in sorted(submissions, key=lambda each: each.observed_at)[-REMOVED:]:
+            living.remove(newest.external_id)
 
     await killing.finish()
     submissions = await wiki.submitted()

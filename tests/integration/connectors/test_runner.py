@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from connectors.cursors import CursorStore
+from connectors.cursors import CursorStore, without_marks
 from connectors.endings import Ending
 from connectors.filesystem.connector import FilesystemConnector
+from connectors.in_flight import MARK as IN_FLIGHT
 from connectors.protocol import Cursor, GroupMirrored, Observed
 from connectors.runner import BATCH, Runner
 from schemas.codec import decode
@@ -24,6 +25,7 @@ from tests.support.admission import Installation
 from tests.support.blobs import FakeBlobStore
 from tests.support.folders import pages_in
 from tests.support.heads import ACME
+from tests.support.running import Forgetful
 from tests.support.waiting import reached
 
 pytestmark = pytest.mark.real
@@ -38,15 +40,15 @@ class KilledError(BaseException):
 
 
 class DyingCursors(CursorStore):
-    """The process ends when the second cursor is to be saved: its submissions are in the log."""
+    """The process ends when the second batch is to be noted: its submissions are in the log."""
 
-    saved = 0
+    noted = 0
 
     async def save(self, parts: Mapping[str, bytes | None]) -> None:
-        """Save once, then die."""
-        if self.saved == 1:
+        """Note once, then die."""
+        if self.noted == 1 and parts.keys() != {IN_FLIGHT}:
             raise KilledError
-        self.saved += 1
+        self.noted += parts.keys() != {IN_FLIGHT}
         await super().save(parts)
 
 
@@ -116,15 +118,20 @@ async def test_killed_between_submission_and_cursor_it_submits_again_and_loses_n
     with pytest.raises(KilledError):
         await runner(own, root, cursors=DyingCursors).sync()
     begun = await submissions(own, Lane.BACKFILL)
-    cursor = await CursorStore(own.settings, own.producer, tenant=ACME, source=SOURCE).load()
+    cursor = without_marks(await CursorStore(own.settings, own.producer, tenant=ACME, source=SOURCE).load())
     assert 0 < len(cursor) < len(begun)
+    unnoted = {each.external_id for each in begun} - cursor.keys()
+    vanished = min(unnoted)
+    (root / vanished).unlink()
 
     report = await runner(own, root).sync()
-    assert report.ending is Ending.COMPLETED
-    times = Counter(each.external_id for each in await submissions(own, Lane.BACKFILL))
+    assert (report.ending, report.deleted) == (Ending.COMPLETED, 1)
+    found = await submissions(own, Lane.BACKFILL)
+    times = Counter(each.external_id for each in found)
     assert len(times) == PAGES
-    assert {name for name, count in times.items() if count == 2} == {each.external_id for each in begun} - cursor.keys()
+    assert {name for name, count in times.items() if count == 2} == unnoted
     assert {name for name, count in times.items() if count == 1} >= cursor.keys()
+    assert [each.external_id for each in found if each.op is SubmissionOp.DELETE] == [vanished]
     assert (await runner(own, root).sync()).ending is Ending.NOTHING_NEW
 
 
@@ -142,7 +149,7 @@ async def test_it_follows_what_happens_and_goes_on_where_it_was_stopped(own: Ins
             await following
 
 
-class Team:
+class Team(Forgetful):
     """A source that has nothing but two groups; one of them is gone."""
 
     async def check(self) -> None:

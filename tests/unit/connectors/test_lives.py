@@ -14,10 +14,10 @@ from schemas.events.base import Lane
 from schemas.ids import Revision
 from tests.support.blobs import FakeBlobStore
 from tests.support.heads import ACME, FILES, NOON, state
-from tests.support.running import FakeCursors, FakeProducer
+from tests.support.running import FakeCursors, FakeProducer, Forgetful
 
 
-class OnePage:
+class OnePage(Forgetful):
     """A source of one page, which is told of once."""
 
     async def check(self) -> None:

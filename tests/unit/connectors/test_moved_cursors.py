@@ -8,10 +8,10 @@ from connectors.runner import SYNCED_MARK
 from tests.support.confluence import SPACE, confluence_source
 from tests.support.github_source import OrganisationSource, github_source
 from tests.support.heads import NOON, state
-from tests.support.running import FakeLog, runner_of
+from tests.support.running import FakeLog, Forgetful, runner_of
 
 
-class Feed:
+class Feed(Forgetful):
     """A source that says where it is after its changes."""
 
     def __init__(self, changes: int) -> None:

@@ -18,12 +18,12 @@ from tests.support.blobs import FakeBlobStore
 from tests.support.confluence import SPACE, confluence_source
 from tests.support.confluence_wiki import Space
 from tests.support.heads import ACME, FILES, NOON, state
-from tests.support.running import FakeCursors, FakeProducer
+from tests.support.running import FakeCursors, FakeProducer, Forgetful
 from tests.support.syncing import Clock
 
 
 @dataclass
-class Shelf:
+class Shelf(Forgetful):
     """A source that tells of each item once, whether it can be read or not. Implements ItemConnector."""
 
     items_there: list[str]

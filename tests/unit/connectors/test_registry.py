@@ -19,6 +19,7 @@ from headwater.errors import FatalError, UnauthorisedError
 from headwater.settings import ConnectorSettings, EgressSettings
 from schemas.events.directory import Source
 from schemas.ids import KnowledgeBaseId, SourceId, TenantId
+from tests.support.running import Forgetful
 
 ACME = TenantId("acme")
 SOURCE = (ACME, SourceId("papers"))
@@ -210,7 +211,7 @@ def test_a_reference_leads_nowhere_else(reference: str, tmp_path: Path) -> None:
         secret_of(reference, tenant=ACME, folder=tmp_path)
 
 
-class Plain:
+class Plain(Forgetful):
     """A connector that can do no more than it must."""
 
     async def check(self) -> None:

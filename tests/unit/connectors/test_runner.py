@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from connectors.endings import Ending, SyncReport
+from connectors.in_flight import MARK as IN_FLIGHT
 from connectors.outstanding import MARK
 from connectors.protocol import (
     Cursor,
@@ -27,11 +28,11 @@ from headwater.errors import FatalError, HeadwaterError, SourceGoneError, Unauth
 from schemas.events.directory import Group
 from schemas.ids import Revision
 from tests.support.heads import NOON, state
-from tests.support.running import FakeLog, runner_of
+from tests.support.running import FakeLog, Forgetful, runner_of
 
 
 @dataclass(kw_only=True)
-class Feed:
+class Feed(Forgetful):
     """A source of what a test says, which may break off afterwards. Implements ItemConnector."""
 
     told: Sequence[Observed]
@@ -92,10 +93,14 @@ async def test_groups_then_documents_then_a_place_each_before_its_part_of_the_cu
     told: list[Observed] = [page("new"), TEAM, gone("old"), CursorMoved(cursor={"place": b"end"})]
     assert (await synced(log, Feed(told=told))).ending is Ending.COMPLETED
     assert log.events == [
+        '!in-flight saved {"documents":[],"patched":[],"groups":["team"]}',
         "directory.submitted",
+        "!in-flight gone",
         "team saved seen",
+        '!in-flight saved {"documents":["new","old"],"patched":[],"groups":[]}',
         "documents.submitted",
         "documents.submitted",
+        "!in-flight gone",
         "new saved seen",
         "old gone",
         "place saved end",
@@ -117,7 +122,7 @@ async def test_what_is_left_is_told_also_where_nothing_has_changed() -> None:
     assert log.parts.keys() == {SYNCED_MARK, "new"}
 
 
-@pytest.mark.parametrize(("refused", "left"), [("directory", set()), ("documents", {"team"})])
+@pytest.mark.parametrize(("refused", "left"), [("directory", {IN_FLIGHT}), ("documents", {"team", IN_FLIGHT})])
 async def test_what_the_broker_does_not_hold_is_not_in_the_cursor(refused: str, left: set[str]) -> None:
     log = FakeLog(refuses=lambda topic: topic.startswith(refused))
     report = await synced(log, Feed(told=[TEAM, page("new"), CursorMoved(cursor={"place": b"end"})]))
@@ -133,7 +138,7 @@ async def test_who_may_have_lost_the_source_sends_and_saves_nothing(told: Observ
 
 
 async def test_who_lost_the_source_meanwhile_saves_no_place() -> None:
-    held = [True]
+    held = [True, True]  # for what is in flight, and to send it
 
     def check() -> None:
         if not held:
