@@ -96,7 +96,8 @@ class BlobSettings(BaseModel, frozen=True, extra="forbid"):
     options: dict[str, SecretStr] = Field(default_factory=dict)
     max_content_bytes: PositiveInt = 100 * 1024 * 1024
     piece_bytes: PositiveInt = 1024 * 1024
-    orphan_grace_s: PositiveFloat = 24 * 3600.0  # what nothing refers to stays this long: its event may be on its way
+    # What nothing refers to stays this long: its event may be on its way, and `undo` reaches back seven days.
+    orphan_grace_s: PositiveFloat = 8 * 24 * 3600.0
 
 
 class BackupSettings(BaseModel, frozen=True, extra="forbid"):

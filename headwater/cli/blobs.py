@@ -30,7 +30,7 @@ def blobs() -> None:
 
 @app.command()
 def gc(tenant: Tenant = None, *, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Remove what neither a document, a submission on its way nor a dead letter refers to, once it is a day old."""
+    """Remove what neither a document, a submission on its way nor a dead letter refers to, after eight days."""
     swept = asyncio.run(_collect(Settings(), tenant, dry_run=dry_run))
     if as_json:
         print_json(asdict(swept) | {"dry_run": dry_run})

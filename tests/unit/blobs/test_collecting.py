@@ -13,6 +13,7 @@ from headwater.blobs.sweeping import Sweeper, Swept
 from headwater.clients.blobs import ObjectBlobStore
 from headwater.clients.kafka.records import Record
 from headwater.settings import BlobSettings
+from schemas.catalogue import load_catalogue
 from schemas.codec import encode
 from schemas.events.base import Position
 from schemas.events.documents import BlobRef, DocumentOp
@@ -172,3 +173,9 @@ async def test_the_log_is_read_behind_the_submissions(bench: Bench) -> None:
     bench.log.change(changed(content=await bench.blob("kept")))
     assert await mark_referred(bench.log, bench.marks, replaced_after=NOW) == 1
     assert bench.log.asked == [Topic.DOCUMENTS_CHANGED]
+
+
+def test_contents_outlive_what_the_log_can_bring_back() -> None:
+    kept = load_catalogue()[Topic.DOCUMENTS_CHANGED].min_compaction_lag_days
+    assert kept is not None
+    assert timedelta(seconds=BlobSettings().orphan_grace_s) > timedelta(days=kept)
