@@ -49,3 +49,10 @@ def passes_of(connector: Connector, work: Work) -> Sequence[Pass]:
     elif work.items and not work.changes:
         passes = [changes, *passes]
     return passes
+
+
+def looks_of(connector: Connector, work: Work, left: frozenset[str]) -> Sequence[Pass]:
+    """Return the readings that look at what the work has left; none where it met all that there is."""
+    by_name = isinstance(connector, FullConnector) and isinstance(connector, ItemConnector)
+    is_met = work.full or (work.changes and not by_name)
+    return () if is_met or not left else passes_of(connector, Work(items=left))

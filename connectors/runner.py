@@ -20,7 +20,7 @@ from connectors.endings import SyncReport
 from connectors.in_flight import InFlight
 from connectors.mirroring import mirrored
 from connectors.outstanding import Outstanding
-from connectors.passes import passes_of
+from connectors.passes import Pass, looks_of, passes_of
 from connectors.protocol import (
     Connector,
     Cursor,
@@ -99,16 +99,11 @@ class Runner:
 
         async def all_passes(tally: Tally) -> None:
             await (self.connector.ready() if isinstance(self.connector, ReadyConnector) else self.connector.check())
-            passes = passes_of(self.connector, work | await self._in_flight(tally))
-            for each in passes:
-                cursor = await self._cursor()
-                lane = Lane.LIVE if SYNCED_MARK in cursor else Lane.BACKFILL
-                if tally.outstanding is None and isinstance(self.connector, ItemConnector):
-                    tally.outstanding = Outstanding(cursor, self.now())
-                await self._submit_all(each.of, cursor, lane, tally, whole=each.whole)
-                if each.complete and SYNCED_MARK not in cursor:
-                    await self.cursors.save({SYNCED_MARK: self.now().isoformat().encode()})
-            await self._save(tally.in_flight.ended())
+            flight = await self._in_flight(tally)
+            passes = passes_of(self.connector, work)
+            await self._run(passes, tally)
+            await self._run(looks_of(self.connector, work, flight.left.external_ids), tally)
+            await self._save(flight.ended())
             if any(each.complete for each in passes):
                 await self._look_at_outstanding(tally)
 
@@ -136,13 +131,23 @@ class Runner:
         await retry(lambda: self.cursors.save({CREATED_MARK: own}), policy=RETRY)
         return {}
 
-    async def _in_flight(self, tally: Tally) -> Work:
-        """Note that nobody knows what was submitted of what was in flight, and return that it is to be looked at."""
+    async def _run(self, passes: Sequence[Pass], tally: Tally) -> None:
+        for each in passes:
+            cursor = await self._cursor()
+            lane = Lane.LIVE if SYNCED_MARK in cursor else Lane.BACKFILL
+            if tally.outstanding is None and isinstance(self.connector, ItemConnector):
+                tally.outstanding = Outstanding(cursor, self.now())
+            await self._submit_all(each.of, cursor, lane, tally, whole=each.whole)
+            if each.complete and SYNCED_MARK not in cursor:
+                await self.cursors.save({SYNCED_MARK: self.now().isoformat().encode()})
+
+    async def _in_flight(self, tally: Tally) -> InFlight:
+        """Note that nobody knows what was submitted of what was in flight."""
         cursor = await self._cursor()
         tally.in_flight = flight = InFlight(cursor)
         if flight.left:
             await self._save(self.connector.unknown(flight.left, without_marks(cursor)))
-        return Work(items=flight.left.external_ids)
+        return flight
 
     async def _look_at_outstanding(self, tally: Tally) -> None:
         """Look at what failed earlier and was not met since, where that is due; report the rest as missing."""

@@ -151,7 +151,9 @@ class Files:
         leaf, held = self._ledger.at(key)
         leads, path = held is not None, ""
         if held is not None:
-            spot, blob = await self._touched(self._spot((leaf, key, held)), commit, known)
+            spot, blob = self._spot((leaf, key, held)), None
+            if self._places.key_at(spot.path) == key:  # else another is there, and nobody knows where this one was last
+                spot, blob = await self._touched(spot, commit, known)
             path = spot.path
             for change in self._settled(spot, blob):
                 yield change

@@ -2,9 +2,9 @@
 
 import html
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from connectors.confluence.connector import ConfluenceConnector
 from connectors.confluence.source import confluence_of
-from connectors.protocol import Cursor, Observed, SourceChange, Unnoted, Upserted
+from connectors.protocol import Observed, SourceChange, Upserted
 from headwater.clients.egress.client import Egress
 from headwater.sources.confluence import ConfluenceSettings
 from schemas.ids import KnowledgeBaseId, SourceId
@@ -21,6 +21,7 @@ from tests.support.confluence_gateway import CLIENT_ID, CLIENT_SECRET, CLOUD_ID,
 from tests.support.confluence_server import TOKEN, ConfluenceServer, address, serving
 from tests.support.confluence_wiki import Group, Restricted, Space, Wiki
 from tests.support.egress import FakeClock, egress
+from tests.support.retold import Retold
 from tests.support.sources import Follower
 
 SPACE = "ENG"
@@ -52,38 +53,6 @@ def plain(raw: bytes) -> str:
     """Return the text below the title of a document of ours."""
     body = raw.decode().partition("</h1>")[2].removesuffix("</body></html>\n")
     return html.unescape(re.sub(r"<[^>]+>", "", body)).strip()
-
-
-@dataclass(frozen=True, slots=True)
-class PlainConnector:
-    """A connector of which contents are seen as the text that somebody wrote."""
-
-    inner: ConfluenceConnector
-
-    async def check(self) -> None:
-        await self.inner.check()
-
-    async def ready(self) -> None:
-        await self.inner.ready()
-
-    async def changes(self, since: Cursor) -> AsyncIterator[Observed]:
-        async for change in self.inner.changes(since):
-            yield _plainly(change)
-
-    async def everything(self, since: Cursor) -> AsyncIterator[Observed]:
-        async for change in self.inner.everything(since):
-            yield _plainly(change)
-
-    async def items(self, external_ids: Collection[str], since: Cursor) -> AsyncIterator[Observed]:
-        async for change in self.inner.items(external_ids, since):
-            yield _plainly(change)
-
-    def unknown(self, unnoted: Unnoted, since: Cursor) -> Mapping[str, bytes | None]:
-        return self.inner.unknown(unnoted, since)
-
-    async def permissions(self, since: Cursor) -> AsyncIterator[Observed]:
-        async for change in self.inner.permissions(since):
-            yield _plainly(change)
 
 
 def _plainly(change: Observed) -> Observed:
@@ -123,8 +92,12 @@ class ConfluenceSource:
     def downloads(self) -> int:
         return len(self.server.bodies)
 
-    def connector(self) -> PlainConnector:
-        return PlainConnector(connected(self.server, self._way_out, **self.settings))
+    def connector(self) -> Retold:
+        return Retold(self.confluence(), _plainly)
+
+    def confluence(self) -> ConfluenceConnector:
+        """Return the connector as it is."""
+        return connected(self.server, self._way_out, **self.settings)
 
     def put(self, name: str, text: str) -> None:
         if (found := self._id(name)) is not None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from connectors.cursors import noted
 from connectors.protocol import SourceChange
 from tests.support.github_source import OrganisationFollower, OrganisationSource
 from tests.support.github_state import Repo
@@ -21,11 +20,6 @@ class MortalFollower(OrganisationFollower):
     """Saves parts one by one, as a runner without transactions may, and is killed before one of them is."""
 
     saves: int | None = None  # parts until then
-
-    async def _submit(self, changes: Sequence[SourceChange]) -> list[SourceChange]:
-        good = [change for change in changes if await self._admitted(change)]
-        self._note(noted(good))
-        return good
 
     def _note(self, parts: Mapping[str, bytes | None]) -> None:
         for part, state in parts.items():

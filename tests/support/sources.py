@@ -8,7 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 from connectors.cursors import noted, without_marks
 from connectors.doubts import doubt_of
 from connectors.in_flight import InFlight
-from connectors.passes import passes_of
+from connectors.passes import Pass, looks_of, passes_of
 from connectors.protocol import (
     Connector,
     CursorMoved,
@@ -151,15 +151,19 @@ class Follower:
 
     async def _work(self, work: Work, at_most: int | None = None) -> list[SourceChange]:
         self.failed.clear()
-        connector, submitted = self.source.connector(), list[SourceChange]()
+        connector = self.source.connector()
         self.in_flight = flight = InFlight(self.cursor)
         self._save(connector.unknown(flight.left, without_marks(self.cursor)))
-        for each in passes_of(connector, work | Work(items=flight.left.external_ids)):
-            submitted += await self.submit(each.of(without_marks(self.cursor)), at_most)
-            if len(submitted) == at_most:
-                return submitted
+        submitted = await self._run(passes_of(connector, work), at_most)
+        if at_most is not None and len(submitted) >= at_most:
+            return submitted
+        submitted += await self._run(looks_of(connector, work, flight.left.external_ids))
         self._save(flight.ended())
         return submitted
+
+    async def _run(self, passes: Sequence[Pass], at_most: int | None = None) -> list[SourceChange]:
+        (each,) = passes or (None,)
+        return await self.submit(each.of(without_marks(self.cursor)), at_most) if each is not None else []
 
     async def submit(self, changes: AsyncIterator[Observed], at_most: int | None = None) -> list[SourceChange]:
         submitted: list[SourceChange] = []
@@ -211,30 +215,33 @@ class Follower:
                 self.cursor[part] = state
 
     async def _submit(self, changes: Sequence[SourceChange]) -> list[SourceChange]:
-        if not changes:
-            return []
-        self._save(self.in_flight.begun(changes))
-        good = [change for change in changes if await self._admitted(change)]
+        read = [(change, text) for change in changes if (text := await self._text(change)) is not None]
+        good = [change for change, _ in read]
         if good:
-            self._note(noted(good))
-        self._save(self.in_flight.noted(changes))
+            self._save(self.in_flight.begun(good))
+            for change, text in read:
+                self._admitted(change, text)
+            self._note({**noted(good), **self.in_flight.noted(good)})
         return good
 
-    async def _admitted(self, change: SourceChange) -> bool:
-        text, known = "", self.documents.get(change.external_id)
-        if isinstance(change.what, Upserted) and change.what.content is not None:
-            try:
-                text = b"".join([piece async for piece in change.what.content()]).decode()
-            except PoisonError as error:
-                self.failed[change.external_id] = error
-                return False
+    async def _text(self, change: SourceChange) -> str | None:
+        """Return a change's content; None where it cannot be read."""
+        if not isinstance(change.what, Upserted) or change.what.content is None:
+            return ""
+        try:
+            return b"".join([piece async for piece in change.what.content()]).decode()
+        except PoisonError as error:
+            self.failed[change.external_id] = error
+            return None
+
+    def _admitted(self, change: SourceChange, text: str) -> None:
+        known = self.documents.get(change.external_id)
         if known is not None and change.source_version is not None and change.source_version < known.version:
             self.stale.append(change.external_id)
-            return True
+            return
         self._admit(change, text, known)
         if known is not None and self._is_as_before(change.external_id, known):
             self.repeated.append(change.external_id)
-        return True
 
     def _is_as_before(self, external_id: str, known: Document) -> bool:
         now = self.documents.get(external_id)

@@ -96,7 +96,7 @@ async def test_a_token_that_is_revoked_in_mid_sync_ends_nothing(site: Confluence
 
 
 async def test_requests_that_are_refused_together_are_one_renewal(site: ConfluenceSource) -> None:
-    credential = site.connector().inner.site.rest._source._credential
+    credential = site.confluence().site.rest._source._credential
     assert isinstance(credential, oauth.ServiceAccount)
     first = await asyncio.gather(*(credential.headers() for _ in range(3)))
     credential.refused(first[0])

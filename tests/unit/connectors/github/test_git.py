@@ -75,7 +75,7 @@ def repository() -> Repository:
 
 @pytest.fixture
 def git(source: OrganisationSource) -> GitClient:
-    return source.connector().client.git
+    return source.github().client.git
 
 
 async def test_the_newest_commit_its_files_and_their_contents(
