@@ -13,6 +13,7 @@ from urllib.parse import quote
 from connectors.confluence.rest import PAGE, Content, GroupRef, Parent, SpaceRef, Subjects, User
 from connectors.confluence.site import Site
 from connectors.identities import Identities
+from connectors.parts import Parts
 from headwater.access.clauses import check_access
 from headwater.errors import PoisonError
 from headwater.sources.confluence import ConfluenceSettings
@@ -75,17 +76,21 @@ class Readers:
 
 
 class Restrictions:
-    """The read restrictions met in one pass. Those of ancestors that were not met are asked for, once."""
+    """The read restrictions met in one pass. Those of ancestors that were not met are asked for, once.
+
+    A space may hold a million pages: what is remembered of them lies in temporary files.
+    """
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._known: dict[str, Subjects] = {}
-        self._parents: dict[str, Parent | None] = {}
+        self._known = Parts()  # by id, as JSON; empty: unrestricted
+        self._parents = Parts()  # by id: type and id of what it lies in; empty: in nothing
 
     async def enter(self, space: SpaceRef) -> None:
         """Learn what the pages of a space lie in, so that it is not asked for one by one. Forget the space before."""
-        self._known.clear()
-        self._parents = dict(await self._site.parents(space))
+        self._known, self._parents = Parts(), Parts()
+        async for each in self._site.lying(space):
+            self._parents[each.id] = _place(each.parent)
 
     async def above_and_of(self, content: Content) -> list[Subjects]:
         """Return the restrictions that a reader of a page or blog post must satisfy, from the top down.
@@ -94,7 +99,7 @@ class Restrictions:
         """
         told = content.read_restriction
         if told is not None:
-            self._known[content.id] = UNRESTRICTED if told.is_empty else told
+            self._known[content.id] = _written(told)
         else:
             self._known.pop(content.id, None)
         places = await self._places(content) if content.type == PAGE else []
@@ -115,14 +120,16 @@ class Restrictions:
         return found
 
     async def _parent(self, at: Parent) -> Parent | None:
-        if at.id not in self._parents:
+        place = self._parents.get(at.id)
+        if place is None:
             try:
-                self._parents[at.id] = await self._site.parent(at.id, at.type)
+                place = self._parents[at.id] = _place(await self._site.parent(at.id, at.type))
             except PoisonError as error:
                 raise PermissionsUnknownError(
                     f"what {at.type or 'content'} {at.id} lies in cannot be read ({error}); let the account view it"
                 ) from error
-        return self._parents[at.id]
+        kind, _, above = place.decode().partition(" ")
+        return Parent(id=above, type=kind) if above else None
 
     async def _of_folder(self, folder: Parent) -> Subjects:
         """Return the restriction of what is no page. The site tells none of a folder that has one (CONFCLOUD-82920)."""
@@ -137,16 +144,24 @@ class Restrictions:
         return known
 
     async def _of(self, content_id: str) -> Subjects:
-        known = self._known.get(content_id)
-        if known is None:
+        written = self._known.get(content_id)
+        if written is None:
             try:
                 known = await self._site.restriction(content_id)
             except PoisonError as error:
                 raise PermissionsUnknownError(
                     f"the restrictions of content {content_id} cannot be read ({error}); let the account view it"
                 ) from error
-            self._known[content_id] = known
-        return known
+            written = self._known[content_id] = _written(known)
+        return Subjects.model_validate_json(written) if written else UNRESTRICTED
+
+
+def _written(restriction: Subjects) -> bytes:
+    return b"" if restriction.is_empty else restriction.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+
+def _place(above: Parent | None) -> bytes:
+    return f"{above.type} {above.id}".encode() if above is not None else b""
 
 
 def groups_of(restrictions: Sequence[Subjects]) -> list[GroupRef]:

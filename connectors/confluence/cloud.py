@@ -4,7 +4,7 @@ Version 1 lists and gives contents by search alone any more; what is found comes
 whether something is gone is not to be learned there, for the index is written late: version 2 says that.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from connectors.confluence.client import AnswerError, Rest, parsed, segment
@@ -89,11 +89,12 @@ class CloudSite(Site):
             raise NotFoundYetError(f"content {content_id}: the site's search does not find it yet; the next pass does")
         return found
 
-    async def parents(self, space: SpaceRef) -> Mapping[str, Parent | None]:
-        """Return what the pages of a space lie in: version 1 tells of pages alone."""
+    async def lying(self, space: SpaceRef) -> AsyncIterator[Lying]:
+        """Yield what the pages of a space lie in: version 1 tells of pages alone."""
         path = f"api/v2/spaces/{segment(space.id or '')}/pages"
-        lying = [parsed(Lying, item, path) async for page in self.rest.pages(path, limit=250) for item in page]
-        return {each.id: each.parent for each in lying}
+        async for page in self.rest.pages(path, limit=250):
+            for item in page:
+                yield parsed(Lying, item, path)
 
     async def parent(self, content_id: str, kind: str) -> Parent | None:
         """Return what a content lies in. Raises PoisonError where that cannot be read."""

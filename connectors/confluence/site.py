@@ -1,6 +1,6 @@
 """What is asked of a site, in Data Center's words (REST version 1). `cloud.py` says what Cloud answers otherwise."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Final
 
 from connectors.confluence.client import AnswerError, Rest, parsed, segment
@@ -12,6 +12,7 @@ from connectors.confluence.rest import (
     PAGE,
     Content,
     GroupRef,
+    Lying,
     OperationRestriction,
     Parent,
     Rows,
@@ -159,9 +160,11 @@ class Site:
         expand = "restrictions.user,restrictions.group"
         return (await self.rest.read(OperationRestriction, path, expand=expand, limit=200)).restrictions
 
-    async def parents(self, _space: SpaceRef) -> Mapping[str, Parent | None]:
-        """Return what the pages of a space lie in, for those that `ancestors` does not tell all of."""
-        return {}
+    async def lying(self, _space: SpaceRef) -> AsyncIterator[Lying]:
+        """Yield what the pages of a space lie in, for those that `ancestors` does not tell all of."""
+        nothing: tuple[Lying, ...] = ()
+        for each in nothing:
+            yield each
 
     async def parent(self, _content_id: str, _kind: str) -> Parent | None:
         """Return what a content lies in; None where `ancestors` tells all that is above it."""
