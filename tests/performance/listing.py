@@ -1,4 +1,4 @@
-"""A bucket and a folder of a million items in which nothing is new: how long comparing takes, and how much memory."""
+"""A bucket, a folder and a site of a million items of which nothing is new: how long it takes, and how much memory."""
 
 import asyncio
 import tempfile
@@ -16,7 +16,7 @@ from connectors.filesystem.connector import FilesystemConnector
 from connectors.filesystem.scan import Fingerprint, FoundFile
 from connectors.objects.connector import ObjectsConnector
 from connectors.parts import Parts
-from connectors.protocol import Connector, CursorMoved, Left, SourceChange, Upserted
+from connectors.protocol import Connector, CursorMoved, GroupMirrored, Left, SourceChange, Upserted
 from connectors.runner import BATCH
 from headwater.errors import FatalError
 from headwater.ports.objects import ListedObject
@@ -27,10 +27,13 @@ from schemas.ids import EVERYONE, KnowledgeBaseId
 from streams.prepare.confinement import resident_bytes
 from tests.performance.bench import Components
 from tests.performance.figures import Figure
+from tests.performance.synthetic_site import documents_of, synthetic_site
 
 KEYS: Final = 1_000_000  # what the goal is for
 BUCKET: Final = "bucket"
 FOLDER: Final = "folder"
+SITE: Final = "site"
+KINDS: Final = (BUCKET, FOLDER, SITE)
 _KNOWLEDGE_BASE: Final = KnowledgeBaseId("synthetic")
 _GOAL_MIB: Final = 200.0  # the state of a sync of a million items
 _PAGE: Final = 1_000
@@ -102,12 +105,13 @@ class SyntheticFolder:
 def measure_listing(components: Components) -> list[Figure]:
     """Compare a million synthetic items with the cursor that the pass before has left, each in a process of its own.
 
-    A bucket has a part of the cursor for many keys, a folder one for each file, as Confluence and readers have. No
-    store is asked: it is the connector's own time and memory, the cursor included. `--documents` for fewer items.
+    A bucket has a part of the cursor for many keys, a folder one for each file, as readers have, and a Confluence site
+    one for each page, and what a pass knows of their places and restrictions. No store is asked: it is the connector's
+    own time and memory, the cursor included. `--documents` for fewer items.
     """
     items = components.documents or KEYS
     figures = [Figure(name="items listed", value=items, unit="items")]
-    for kind in (BUCKET, FOLDER):
+    for kind in KINDS:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
             figures += figures_of(kind, processes.submit(_compared, kind, items).result())
     return figures
@@ -117,7 +121,7 @@ def figures_of(kind: str, compared: Compared) -> list[Figure]:
     """Return the figures; the goal is for a million items."""
     mib = 1024 * 1024
     grown = (compared.peak_bytes - compared.started_bytes) / mib
-    contents = "contents of four bytes" if kind == BUCKET else "contents not read"
+    contents = "contents not read" if kind == FOLDER else "contents of four bytes"
     return [
         Figure(name=f"{kind}: a first pass, every item new, {contents}", value=compared.first_s, unit="s"),
         Figure(name=f"{kind}: a pass with nothing new", value=compared.again_s, unit="s"),
@@ -140,6 +144,8 @@ async def both_passes(kind: str, items: int) -> Compared:
     """Make a pass in which every item is new, and one in which none is. Raises FatalError where that is not so."""
     if kind == BUCKET:
         return await _both_passes(_bucket(items), items, reads=True)
+    if kind == SITE:
+        return await _both_passes(synthetic_site(items), documents_of(items), reads=True)
     with tempfile.NamedTemporaryFile() as file:
         # Its contents are not read: nothing of the cursor hangs on them, and each would be a switch of threads.
         return await _both_passes(_folder(items, Path(file.name)), items, reads=False)
@@ -162,9 +168,9 @@ async def _both_passes(connector: Connector, keys: int, *, reads: bool) -> Compa
     started = resident_bytes()
     cursor = Parts()
     began, found = time.perf_counter(), 0
-    batch: list[SourceChange | CursorMoved] = []
+    batch: list[SourceChange | CursorMoved | GroupMirrored] = []
     async for change in connector.changes({}):
-        if isinstance(change, CursorMoved):
+        if isinstance(change, CursorMoved | GroupMirrored):
             batch.append(change)
             continue
         if not isinstance(change, SourceChange) or not isinstance(change.what, Upserted):
@@ -180,7 +186,7 @@ async def _both_passes(connector: Connector, keys: int, *, reads: bool) -> Compa
         raise FatalError(f"the first pass yielded {found} changes of {keys}: it says nothing")
     began = time.perf_counter()
     async for change in connector.changes(without_marks(cursor)):
-        if isinstance(change, Left):
+        if isinstance(change, Left | CursorMoved):
             continue
         raise FatalError(f"the second pass yielded {change}: it says nothing")
     return Compared(
@@ -193,7 +199,7 @@ async def _both_passes(connector: Connector, keys: int, *, reads: bool) -> Compa
     )
 
 
-async def _submitted(batch: Sequence[SourceChange | CursorMoved], cursor: Parts, *, reads: bool) -> None:
+async def _submitted(batch: Sequence[SourceChange | CursorMoved | GroupMirrored], cursor: Parts, *, reads: bool) -> None:
     """Read the contents, which are four bytes each, and note them, as the runner does."""
     for change in batch if reads else ():
         if isinstance(change, SourceChange) and isinstance(change.what, Upserted) and change.what.content is not None:

@@ -9,6 +9,7 @@ from headwater.errors import FatalError
 from tests.performance.listing import (
     BUCKET,
     FOLDER,
+    SITE,
     Compared,
     SyntheticBucket,
     SyntheticFolder,
@@ -19,7 +20,7 @@ from tests.performance.listing import (
 MIB = 1024 * 1024
 
 
-@pytest.mark.parametrize(("kind", "parts"), [(BUCKET, 13), (FOLDER, 1_500)])
+@pytest.mark.parametrize(("kind", "parts"), [(BUCKET, 13), (FOLDER, 1_500), (SITE, 1_532)])
 async def test_both_passes_see_every_item(kind: str, parts: int) -> None:
     compared = await both_passes(kind, 1_500)
     assert compared.cursor_bytes > 1_500
