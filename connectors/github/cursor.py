@@ -41,6 +41,7 @@ class RepositoryState:
     discussions_since: str | None = None  # those that were updated before are held
     releases: Seen = ()  # the pages of their listing
     wiki: str | None = None  # the commit whose pages are held
+    listed_s: int = 0  # when all issues and discussions were listed last, by our clock (ADR 0209)
     unread: tuple[str, ...] = ()  # parts that must be looked at as a whole, and could not be (ADR 0146)
 
     @classmethod

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Final, Self
 
 from connectors.filters import KeyFilter
 from connectors.github.client import GithubClient
@@ -22,6 +22,8 @@ from connectors.protocol import Cursor, ItemFailed, Observed, SourceChange
 from headwater.clients.egress.errors import MissingError, RequestRefusedError
 from headwater.errors import PoisonError
 from headwater.sources.github import GithubSettings
+
+_LISTED: Final = frozenset({"issues", "discussions"})  # GitHub lists nowhere what of them was deleted
 
 
 class NoBranchError(PoisonError):
@@ -96,9 +98,9 @@ class Visit:
             "discussions": self._discussions,
             "wiki": self._wiki,
         }
-        unread: list[str] = []
+        unread, lists = list[str](), whole or self._is_listing_due
         for name, look in parts.items():
-            is_due = self.known.token != token or name in self.known.unread
+            is_due = self.known.token != token or name in self.known.unread or (lists and name in _LISTED)
             try:
                 with of_a_part():
                     async for change in look(whole=whole or is_due):
@@ -106,7 +108,14 @@ class Visit:
             except PoisonError as error:  # the others are not looked at anew for its sake
                 unread += [name] if is_due else []
                 yield ItemFailed(external_id=readers_group(self.home.repository.id), error=error)
-        self.state = replace(self.state, token=token, unread=tuple(unread))
+        listed_s = self.issues.seen_ns // 10**9 if lists or self.known.token != token else self.known.listed_s
+        self.state = replace(self.state, token=token, unread=tuple(unread), listed_s=listed_s)
+
+    @property
+    def _is_listing_due(self) -> bool:
+        """Say whether it is time to list what GitHub tells no deletion of; not for all repositories at once."""
+        every_s = self.settings.listing_every_s * (1 - self.home.repository.id % 16 / 64)
+        return not 0 <= self.issues.seen_ns // 10**9 - self.known.listed_s < every_s  # a clock may have gone back
 
     async def one(self, wanted: Named) -> AsyncIterator[Observed]:
         """Look at one document, or at all of a wiki, and of discussions that are switched off."""

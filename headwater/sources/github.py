@@ -3,7 +3,7 @@
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from headwater.sources.base import BudgetSettings
 from headwater.sources.setting_types import Names, Table
@@ -25,6 +25,9 @@ class GithubSettings(BudgetSettings):
     discussions: bool = False  # with their comments and replies
     wikis: bool = False
     wiki_listing_bytes: PositiveInt = 8 * 1024 * 1024  # of the list of a wiki's files: some 100,000 of them
+    # At most so long between two listings of all issues and discussions of a repository, which show what was deleted:
+    # GitHub tells of that by webhooks alone. 0: in each pass over changes.
+    listing_every_s: NonNegativeInt = 24 * 3600
     archived: bool = True  # archived repositories too
     forks: bool = True
     # Whom a public repository is for: members of its organisation, or all of the tenant.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from connectors.cursors import noted, without_marks
 from connectors.filesystem.connector import FilesystemConnector
@@ -34,6 +34,7 @@ BUCKET: Final = "bucket"
 FOLDER: Final = "folder"
 SITE: Final = "site"
 KINDS: Final = (BUCKET, FOLDER, SITE)
+Noted: TypeAlias = SourceChange | CursorMoved | GroupMirrored
 _KNOWLEDGE_BASE: Final = KnowledgeBaseId("synthetic")
 _GOAL_MIB: Final = 200.0  # the state of a sync of a million items
 _PAGE: Final = 1_000
@@ -168,7 +169,7 @@ async def _both_passes(connector: Connector, keys: int, *, reads: bool) -> Compa
     started = resident_bytes()
     cursor = Parts()
     began, found = time.perf_counter(), 0
-    batch: list[SourceChange | CursorMoved | GroupMirrored] = []
+    batch: list[Noted] = []
     async for change in connector.changes({}):
         if isinstance(change, CursorMoved | GroupMirrored):
             batch.append(change)
@@ -199,7 +200,9 @@ async def _both_passes(connector: Connector, keys: int, *, reads: bool) -> Compa
     )
 
 
-async def _submitted(batch: Sequence[SourceChange | CursorMoved | GroupMirrored], cursor: Parts, *, reads: bool) -> None:
+async def _submitted(
+    batch: Sequence[SourceChange | CursorMoved | GroupMirrored], cursor: Parts, *, reads: bool
+) -> None:
     """Read the contents, which are four bytes each, and note them, as the runner does."""
     for change in batch if reads else ():
         if isinstance(change, SourceChange) and isinstance(change.what, Upserted) and change.what.content is not None:

@@ -1,5 +1,6 @@
 """GitHub as a source of the connectors' suite: an item is a repository with one file, for access is a repository's."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -48,6 +49,7 @@ class GithubSource:
         self._acts: dict[str, Callable[[], None]] = {}
         self._reading = False
         self.skew = timedelta()  # of our clock to the server's
+        self.clock_ns: Callable[[], int] = time.time_ns
         self.key = ""
         server.on_read = self._about_to_read
 
@@ -80,6 +82,7 @@ class GithubSource:
             settings=settings,
             source=SourceId("github"),
             knowledge_base=KnowledgeBaseId("code"),
+            clock_ns=self.clock_ns,
         )
 
     def _installation(self, settings: GithubSettings) -> Installation | None:
