@@ -50,7 +50,7 @@ from headwater.telemetry.metrics import SYNC_ITEMS
 from headwater.telemetry.tracing import span
 from schemas.codec import encode
 from schemas.events.base import Lane
-from schemas.events.documents import DocumentPatch, DocumentState, DocumentSubmitted, SubmissionOp
+from schemas.events.documents import DocumentState, DocumentSubmitted, SubmissionOp
 from schemas.ids import Principal, Revision, SourceId, TenantId, directory_key, document_id, document_key
 from schemas.topics import Topic
 
@@ -99,11 +99,10 @@ class Runner:
 
         async def all_passes(tally: Tally) -> None:
             await (self.connector.ready() if isinstance(self.connector, ReadyConnector) else self.connector.check())
-            flight = await self._in_flight(tally)
-            passes = passes_of(self.connector, work)
-            await self._run(passes, tally)
-            await self._run(looks_of(self.connector, work, flight.left.external_ids), tally)
-            await self._save(flight.ended())
+            cursor, passes = await self._begun(tally), passes_of(self.connector, work)
+            await self._run(passes, tally, cursor)
+            await self._run(looks_of(self.connector, work, tally.in_flight.left.external_ids), tally)
+            await self._save(tally.in_flight.ended())
             if any(each.complete for each in passes):
                 await self._look_at_outstanding(tally)
 
@@ -113,8 +112,7 @@ class Runner:
         """Submit what changes from now on, until cancelled or until the source fails. Call after a `sync`."""
 
         async def following(tally: Tally) -> None:
-            await self._in_flight(tally)
-            await self._submit_all(connector.live, await self._cursor(), Lane.LIVE, tally)
+            await self._submit_all(connector.live, await self._begun(tally), Lane.LIVE, tally)
 
         return await reported(following)
 
@@ -131,23 +129,26 @@ class Runner:
         await retry(lambda: self.cursors.save({CREATED_MARK: own}), policy=RETRY)
         return {}
 
-    async def _run(self, passes: Sequence[Pass], tally: Tally) -> None:
+    async def _begun(self, tally: Tally) -> Mapping[str, bytes]:
+        """Return the cursor, in which nobody knows any more what was submitted of what was in flight."""
+        cursor = await self._cursor()
+        tally.in_flight = InFlight(cursor)
+        if not tally.in_flight.left:
+            return cursor
+        await self._save(self.connector.unknown(tally.in_flight.left, without_marks(cursor)))
+        return await self._cursor()
+
+    async def _run(self, passes: Sequence[Pass], tally: Tally, cursor: Mapping[str, bytes] | None = None) -> None:
+        """Make the passes; with the cursor of the first one, where it is loaded already."""
         for each in passes:
-            cursor = await self._cursor()
+            cursor = await self._cursor() if cursor is None else cursor
             lane = Lane.LIVE if SYNCED_MARK in cursor else Lane.BACKFILL
             if tally.outstanding is None and isinstance(self.connector, ItemConnector):
                 tally.outstanding = Outstanding(cursor, self.now())
             await self._submit_all(each.of, cursor, lane, tally, whole=each.whole)
             if each.complete and SYNCED_MARK not in cursor:
                 await self.cursors.save({SYNCED_MARK: self.now().isoformat().encode()})
-
-    async def _in_flight(self, tally: Tally) -> InFlight:
-        """Note that nobody knows what was submitted of what was in flight."""
-        cursor = await self._cursor()
-        tally.in_flight = flight = InFlight(cursor)
-        if flight.left:
-            await self._save(self.connector.unknown(flight.left, without_marks(cursor)))
-        return flight
+            cursor = None
 
     async def _look_at_outstanding(self, tally: Tally) -> None:
         """Look at what failed earlier and was not met since, where that is due; report the rest as missing."""
@@ -276,25 +277,6 @@ class Runner:
             case _:
                 assert_never(change.what)
         SYNC_ITEMS.labels(outcome=op.value).inc()
-        return self._event(change, lane, op=op, state=state, patch=patch, doubt=doubt)
-
-    async def _with_content(self, what: Upserted | Patched | Deleted) -> DocumentState:
-        if not isinstance(what, Upserted):
-            raise TypeError("only an upserted document has content")
-        if what.content is None:
-            return what.state
-        return replace(what.state, content=await self.blobs.write(self.tenant, what.content()))
-
-    def _event(
-        self,
-        change: SourceChange,
-        lane: Lane,
-        *,
-        op: SubmissionOp,
-        state: DocumentState | None,
-        patch: DocumentPatch | None,
-        doubt: str | None,
-    ) -> DocumentSubmitted:
         return DocumentSubmitted(
             event_id=uuid4(),
             tenant_id=self.tenant,
@@ -312,3 +294,10 @@ class Runner:
             patch=patch,
             doubt=doubt,
         )
+
+    async def _with_content(self, what: Upserted | Patched | Deleted) -> DocumentState:
+        if not isinstance(what, Upserted):
+            raise TypeError("only an upserted document has content")
+        if what.content is None:
+            return what.state
+        return replace(what.state, content=await self.blobs.write(self.tenant, what.content()))
