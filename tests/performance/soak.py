@@ -21,7 +21,7 @@ _WARM_UP = 0.25  # of the time: caches and pools fill
 _FLAT_SHARE, _FLAT_MIB = 0.05, 4.0  # what counts as flat: heaps breathe, and a small process has coarse pages
 _PAGES = 40
 _SEARCHES = 5  # after each edit
-_DELETED_EVERY = 10  # edits: the page that was edited last is deleted, and put again when its turn has come
+_DELETED_EVERY = 10  # edits: a page that was edited half a round before is deleted, and put again half a round later
 _HEAVY_PAGES = 400  # of one document, at the beginning: it takes the heavy lane
 _PAUSE_S = 0.5  # after each edit and its searches: the load of a normal day, not the most there can be
 
@@ -43,7 +43,7 @@ def measure_soak(bench: Bench) -> list[Figure]:
             turn += 1
             base.put([page(f"page-{turn % _PAGES}.md", _text(turn % _PAGES, turn))], lane="live")
             if turn % _DELETED_EVERY == 0:
-                base.delete([f"page-{turn % _PAGES}.md"])
+                base.delete([f"page-{(turn + _PAGES // 2) % _PAGES}.md"])
             for number in range(_SEARCHES):
                 bench.api.call("POST", "/search", json={"query": f"what does rule {turn + number} say"})
             if not looks or elapsed - looks[-1][0] >= _LOOK_S:
