@@ -5,6 +5,7 @@ from the source, or as it was before, when the next sync begins: then no compari
 """
 
 import json
+import zlib
 from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
@@ -12,6 +13,7 @@ from connectors.protocol import Cursor, GroupMirrored, Patched, SourceChange, Un
 
 MARK: Final = "!in-flight"
 _FIELDS: Final = ("documents", "patched", "groups")
+_PLAIN_BYTES: Final = 64 * 1024  # more is compressed: many kills in a row add up, and one record of the log takes 1 MiB
 
 Sent: TypeAlias = SourceChange | GroupMirrored
 
@@ -66,9 +68,11 @@ def _joined(one: Unnoted, other: Unnoted) -> Unnoted:
 
 def _written(unnoted: Unnoted) -> bytes:
     said = {name: sorted(getattr(unnoted, name)) for name in _FIELDS}
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+    raw = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+    return raw if len(raw) <= _PLAIN_BYTES else zlib.compress(raw)
 
 
 def _read(state: bytes | None) -> Unnoted:
-    said: Any = json.loads(state) if state else {}
+    raw = state or b"{}"
+    said: Any = json.loads(raw if raw.startswith(b"{") else zlib.decompress(raw))
     return Unnoted(**{name: frozenset(said.get(name, ())) for name in _FIELDS})

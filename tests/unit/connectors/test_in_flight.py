@@ -103,6 +103,14 @@ def test_of_a_patch_and_a_whole_state_at_once_the_whole_counts() -> None:
     assert list(kills([patched("a"), page("a")])) == [Unnoted(documents=frozenset({"a"}))]
 
 
+def test_what_many_kills_leave_fits_into_one_record() -> None:
+    name = "department/" * 90
+    batches: list[list[Sent]] = [[page(f"{name}{kill}-{number}.md") for number in range(64)] for kill in range(20)]
+    *_, left = kills(*batches)
+    assert len(left.documents) == 20 * 64
+    assert len(InFlight({}).begun([each for batch in batches for each in batch])[MARK] or b"") < 256 * 1024
+
+
 def test_where_nothing_was_left_nothing_is_saved_at_the_end() -> None:
     flight = InFlight({})
     assert flight.begun([page("a")]).keys() == flight.noted([page("a")]).keys() == {MARK}
