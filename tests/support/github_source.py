@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, TypeVar
 from urllib.parse import quote
@@ -14,7 +13,6 @@ from connectors.github.app import AppSignature, Installation
 from connectors.github.client import GithubClient
 from connectors.github.connector import GithubConnector
 from connectors.github.git_access import GIT_USER, InstallationForGit
-from connectors.protocol import Observed, SourceChange, Upserted
 from headwater.clients.egress.client import Egress
 from headwater.clients.egress.credentials import BasicCredential, BearerCredential
 from headwater.clients.egress.requests import Credential
@@ -24,7 +22,7 @@ from tests.support.egress import FakeClock, egress
 from tests.support.github_app import pem
 from tests.support.github_server import TOKEN, GithubServer, github_server
 from tests.support.github_state import ORGANISATION, FakeDiscussion, FakeIssue, FakeRelease, GithubState, Repo
-from tests.support.retold import AbleConnector, Retold
+from tests.support.retold import AbleConnector
 from tests.support.sources import Follower
 from tests.support.troubles import DATES_BACK
 
@@ -173,7 +171,7 @@ class GithubSource:
         return ("everyone",) if "*" in logins else tuple(sorted(f"user:{USERS[each]}" for each in logins & {*USERS}))
 
     def name_of(self, external_id: str) -> str:
-        return self._names[_repo_id(external_id)]
+        return self._names[repo_id(external_id)]
 
     def repo(self, name: str) -> Repo | None:
         return next((repo for repo in self.state.repos.values() if self._names.get(repo.id) == name), None)
@@ -200,7 +198,8 @@ def _repo_name(name: str) -> str:
     return name.removesuffix(".md").replace("/", "-")
 
 
-def _repo_id(external_id: str) -> int:
+def repo_id(external_id: str) -> int:
+    """Return the repository that a document is of."""
     return int(external_id.partition("/")[0].removeprefix("repo:"))
 
 
@@ -224,130 +223,6 @@ class WikiSource(GithubSource):
         return repo.wiki.files()[PATH]
 
 
-class WrittenSource(GithubSource):
-    """The same, where the one item of a repository is what somebody wrote there, the last paragraph of its document."""
-
-    def __init__(self, server: GithubServer, opened: Egress, clock: FakeClock) -> None:
-        super().__init__(server, opened, clock)
-        self._readings = 0
-
-    @property
-    def downloads(self) -> int:
-        return self._readings
-
-    def connector(self) -> AbleConnector:
-        return Retold(self.github(), self._as_written)
-
-    def _as_written(self, change: Observed) -> Observed:
-        if not isinstance(change, SourceChange) or not isinstance(change.what, Upserted):
-            return change
-        repo, opened = self.state.repos[_repo_id(change.external_id)], change.what.content
-        assert opened is not None
-
-        async def content() -> AsyncIterator[bytes]:
-            self._readings += 1
-            self._about_to_read(repo, "")
-            text = b"".join([piece async for piece in opened()])
-            yield text.rpartition(b"\n\n")[2].strip()
-
-        return replace(change, what=replace(change.what, content=content))
-
-
-class CommentSource(WrittenSource):
-    """It is the comment on an issue: that is asked for when the content is."""
-
-    lacks: ClassVar[Mapping[str, str]] = {DATES_BACK: "IssueSource has them: here nothing is told before the edit"}
-
-    def __init__(self, server: GithubServer, opened: Egress, clock: FakeClock) -> None:
-        super().__init__(server, opened, clock)
-        self.settings["issues"] = True
-
-    def _write(self, repo: Repo, text: bytes) -> None:
-        for issue in repo.issues.values():
-            self.state.edit_comment(issue.comments[0], text.decode())
-            return
-        self.state.comment(self.state.new_issue(repo, "An issue", "Body"), text.decode())
-
-    def _read(self, repo: Repo) -> bytes:
-        return repo.issues[1].comments[0].body.encode()
-
-
-class ReleaseSource(WrittenSource):
-    """It is a release: its listing shows what is in it."""
-
-    lacks: ClassVar[Mapping[str, str]] = {DATES_BACK: "all releases are compared, whatever their dates"}
-
-    def __init__(self, server: GithubServer, opened: Egress, clock: FakeClock) -> None:
-        super().__init__(server, opened, clock)
-        self.settings["releases"] = True
-
-    def _write(self, repo: Repo, text: bytes) -> None:
-        for release in repo.releases.values():
-            release.body = text.decode()
-            return
-        self.state.new_release(repo, "v1", text.decode())
-
-    def _read(self, repo: Repo) -> bytes:
-        return next(iter(repo.releases.values())).body.encode()
-
-
-class DiscussionSource(WrittenSource):
-    """It is a discussion: its listing shows what is in it, and it is asked for by its time of update."""
-
-    lacks: ClassVar[Mapping[str, str]] = {}
-
-    def __init__(self, server: GithubServer, opened: Egress, clock: FakeClock) -> None:
-        super().__init__(server, opened, clock)
-        self.settings["discussions"] = True
-
-    def _write(self, repo: Repo, text: bytes) -> None:
-        for discussion in repo.discussions.values():
-            self.state.edit(discussion, text.decode())
-            return
-        self.state.new_discussion(repo, "A discussion", text.decode())
-
-    def _read(self, repo: Repo) -> bytes:
-        return repo.discussions[1].body.encode()
-
-    def put_late(self, name: str, text: str) -> None:
-        self.put(name, text)
-        self._existing(name).discussions[1].updated_at = self.state.now - timedelta(seconds=118)
-
-
-class IssueSource(GithubSource):
-    """The same, where an item is an issue of the one repository, which is public: for what is asked for by time."""
-
-    lacks: ClassVar[Mapping[str, str]] = {}
-
-    def __init__(self, server: GithubServer, opened: Egress, clock: FakeClock) -> None:
-        super().__init__(server, opened, clock)
-        self._repo = server.state.add_repo("talk", visibility="public")
-
-    def share(self, name: str, readers: Sequence[str]) -> None:
-        assert tuple(readers) == ("everyone",), "issues are shared as their repository is"
-
-    def put(self, name: str, text: str) -> None:
-        if (issue := self._issue(name)) is not None:
-            self.state.edit(issue, text)
-        else:
-            self.state.new_issue(self._repo, name, text)
-
-    def put_late(self, name: str, text: str) -> None:
-        self.put(name, text)
-        issue = self._issue(name)
-        assert issue is not None
-        issue.updated_at = self.state.now - timedelta(seconds=118)  # two minutes, and what was seen is a second old
-
-    def truth(self) -> dict[str, tuple[str, tuple[str, ...]]]:
-        return {issue.title: (_written(issue), ("everyone",)) for issue in self._repo.issues.values()}
-
-    def name_of(self, external_id: str) -> str:
-        return self._repo.issues[int(external_id.rpartition("/")[2])].title
-
-    def _issue(self, name: str) -> FakeIssue | None:
-        return next((each for each in self._repo.issues.values() if each.title == name), None)
-
-
 class OrganisationSource(GithubSource):
     """The same, as it is: many files and issues a repository, external ids for names."""
 
@@ -359,7 +234,7 @@ class OrganisationSource(GithubSource):
                     if not path.endswith(".png"):
                         found[f"repo:{repo.id}/file/{path}"] = (content.decode(), self.readers(repo))
                 for issue in repo.talk(pulls_stay=self.state.pulls_stay).values():
-                    found[f"repo:{repo.id}/issue/{issue.number}"] = (_written(issue), self.readers(repo))
+                    found[f"repo:{repo.id}/issue/{issue.number}"] = (written(issue), self.readers(repo))
                 for release in repo.releases.values():
                     if self.settings.get("releases") and not release.draft:
                         found[f"repo:{repo.id}/release/{release.id}"] = (_announced(release), self.readers(repo))
@@ -415,7 +290,8 @@ def _announced(release: FakeRelease) -> str:
     return f"# {release.name or release.tag}\n\n{said}\n\n{release.body}\n"
 
 
-def _written(issue: FakeIssue) -> str:
+def written(issue: FakeIssue) -> str:
+    """Return what becomes of an issue."""
     kind = "Pull request" if issue.pull else "Issue"
     text = f"# {issue.title}\n\n{kind} #{issue.number}, {issue.state}, by {issue.author}\n\nLabels: kind/test\n\n"
     text += f"{issue.body}\n"

@@ -11,15 +11,8 @@ from tests.contract.connectors.credentials import CredentialsContract
 from tests.contract.connectors.items import ANN, fill
 from tests.contract.connectors.kills import KillsContract
 from tests.contract.connectors.repeats import RepeatsContract
-from tests.support.github_source import (
-    CommentSource,
-    DiscussionSource,
-    GithubSource,
-    IssueSource,
-    ReleaseSource,
-    WikiSource,
-    github_source,
-)
+from tests.support.github_source import GithubSource, WikiSource, github_source
+from tests.support.github_written import CommentSource, DiscussionSource, IssueSource, ReleaseSource
 from tests.support.sources import Follower, SourceHarness
 
 
