@@ -219,7 +219,7 @@ class AirbyteConnector:
         for external_id, was in held.below(""):
             access = rules.access(external_id)
             now = Held(content=Held.of(was).content, access=_token(access)).to_bytes()
-            if was and now != was:  # of nothing nobody knows what was submitted: its record is, whole
+            if was and now != was:  # empty: nobody knows what was submitted, so its record is submitted whole
                 held[external_id] = now
                 yield SourceChange(
                     external_id=external_id,
