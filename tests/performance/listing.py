@@ -200,9 +200,7 @@ async def _both_passes(connector: Connector, keys: int, *, reads: bool) -> Compa
     )
 
 
-async def _submitted(
-    batch: Sequence[SourceChange | CursorMoved | GroupMirrored], cursor: Parts, *, reads: bool
-) -> None:
+async def _submitted(batch: Sequence[Noted], cursor: Parts, *, reads: bool) -> None:
     """Read the contents, which are four bytes each, and note them, as the runner does."""
     for change in batch if reads else ():
         if isinstance(change, SourceChange) and isinstance(change.what, Upserted) and change.what.content is not None:
