@@ -13,6 +13,7 @@ from tests.support.collector import Collector, collecting
 from tests.support.platform import Platform, running_platform
 from tests.support.scheduling import StackScheduling
 from tests.support.stack import RunningStack, running_stack
+from tests.support.telemetry import undisturbed_logging
 
 # How long an example takes is the machine's business, not the code's: a busy machine must not fail a property.
 hypothesis.settings.register_profile("headwater", deadline=None)
@@ -26,10 +27,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 @pytest.fixture(autouse=True)
-def plain_logs() -> None:
-    """Log as plain text. Left alone structlog draws each exception with all its local variables: seconds for each."""
+def plain_logs() -> Iterator[None]:
+    """Log as plain text, however the test before logged: commands that a test runs in its process configure logging.
+
+    Left alone structlog draws each exception with all its local variables: seconds for each.
+    """
     plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
-    structlog.configure(processors=[structlog.processors.add_log_level, plain])
+    with undisturbed_logging():
+        structlog.configure(processors=[structlog.processors.add_log_level, plain])
+        yield
 
 
 @pytest.fixture(scope="session")

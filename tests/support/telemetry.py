@@ -56,7 +56,6 @@ def watching() -> Iterator[Watch]:
         undisturbed_logging(),
     ):
         configure_logging(TelemetrySettings(log_level="DEBUG"), process="test")
-        structlog.configure(cache_logger_on_first_use=False)  # what is used here would write into this memory for good
         yield Watch(written, exporter)
 
 

@@ -1,7 +1,7 @@
 """`headwater verify`: what it prints, and its exit status."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,15 +14,8 @@ from headwater.cli.main import app
 from headwater.ports.consistency import Projection
 from headwater.settings import Settings
 from schemas.ids import GenerationName
-from tests.support.telemetry import undisturbed_logging
 from tests.unit.audit.test_passes import Site, site
 from tests.unit.audit.worlds import logged
-
-
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    with undisturbed_logging():
-        yield
 
 
 def run(monkeypatch: pytest.MonkeyPatch, here: Site, *arguments: str, asked: list[str] | None = None) -> Result:

@@ -11,7 +11,6 @@ from headwater.errors import FatalError
 from tests.performance import __main__ as benchmarks
 from tests.performance.bench import Components
 from tests.performance.figures import Figure
-from tests.support.telemetry import undisturbed_logging
 
 
 def talkative(_components: Components) -> list[Figure]:
@@ -25,8 +24,7 @@ def test_what_the_product_logs_is_not_among_the_figures(
 ) -> None:
     monkeypatch.setattr(benchmarks, "APART", {"verify": talkative})
     monkeypatch.setattr(benchmarks, "running_components", lambda settings, say, **sizes: None)
-    with undisturbed_logging():
-        benchmarks.main(["verify", "--chunks=8"])
+    benchmarks.main(["verify", "--chunks=8"])
     written = capsys.readouterr()
     (result,) = json.loads(written.out)
     assert (result["benchmark"], [figure["value"] for figure in result["figures"]]) == ("verify", [8.0])
@@ -43,8 +41,7 @@ def test_figures_are_kept_where_another_benchmark_fails(
 
     monkeypatch.setattr(benchmarks, "APART", {"verify": failing, "listing": talkative})
     monkeypatch.setattr(benchmarks, "running_components", lambda settings, say, **sizes: None)
-    with undisturbed_logging():
-        benchmarks.main(["verify", "listing"])
+    benchmarks.main(["verify", "listing"])
     written = capsys.readouterr()
     failed, kept = json.loads(written.out)
     assert (failed["benchmark"], failed["figures"]) == ("verify", [])

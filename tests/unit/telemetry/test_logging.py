@@ -6,7 +6,6 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -20,17 +19,6 @@ from headwater.telemetry.tracing import extract_context, inject_headers, span
 CANARY = "canary-9f2c"
 
 
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    handlers, level, hook = logging.getLogger().handlers[:], logging.getLogger().level, sys.excepthook
-    yield
-    sys.excepthook = hook
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
-    logging.getLogger().handlers[:] = handlers
-    logging.getLogger().setLevel(level)
-
-
 def test_unknown_fields_are_dropped_and_named(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(TelemetrySettings(), process="test")
     structlog.get_logger("x").info("document_seen", revision=7, text=CANARY)
@@ -38,6 +26,17 @@ def test_unknown_fields_are_dropped_and_named(capsys: pytest.CaptureFixture[str]
     assert line["event"] == "document_seen"
     assert (line["revision"], line["dropped"], line["process"]) == (7, ["text"], "test")
     assert CANARY not in json.dumps(line)
+
+
+def test_a_logger_that_was_used_follows_what_is_configured_next(capsys: pytest.CaptureFixture[str]) -> None:
+    log = structlog.get_logger("x")
+    configure_logging(TelemetrySettings(), process="test")
+    structlog.configure(processors=[structlog.dev.ConsoleRenderer(colors=False)])
+    log.info("first")
+    configure_logging(TelemetrySettings(), process="test")
+    log.info("second", revision=7)
+    line = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert (line["event"], line["revision"]) == ("second", 7)
 
 
 def test_a_foreign_exceptions_message_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
