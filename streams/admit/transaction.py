@@ -1,7 +1,7 @@
 """Admission's transactions: records and consumed positions become visible together, or not at all."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from confluent_kafka import TopicPartition
 
@@ -9,8 +9,13 @@ from headwater.clients.kafka.config import group_of
 from headwater.clients.kafka.errors import FencedError
 from headwater.clients.kafka.records import Offsets
 from headwater.clients.kafka.transactions import TransactionalProducer
+from headwater.errors import FatalError
 from headwater.settings import Settings
 from streams.admit.backlog import Place
+
+# Adding positions takes milliseconds. Where its broker goes it may never end: the sooner it is given up, the sooner
+# admission goes on (ADR 0109, ADR 0210).
+POSITIONS_S: Final = 3.0
 
 
 class TransactionalWriter(TransactionalProducer):
@@ -28,6 +33,15 @@ class TransactionalWriter(TransactionalProducer):
             client_id=f"headwater-admit-{self._slot}",
         )
 
+    def begin(self) -> None:
+        """Begin a transaction. Raises FatalError where all brokers were away since the last one began.
+
+        The client then forgets the brokers that it knew, and would look for the group's one for good (ADR 0210).
+        """
+        if self.lost_brokers():
+            raise FatalError("Kafka was away; start again")
+        super().begin()
+
     def commit(self, positions: Mapping[tuple[str, int], Place], group: Any) -> Offsets:
         """Commit records and positions together. Return the next offset behind what was written, by partition.
 
@@ -38,9 +52,7 @@ class TransactionalWriter(TransactionalProducer):
             TopicPartition(topic, partition, place.offset, metadata=place.note)
             for (topic, partition), place in positions.items()
         ]
-        self._call(
-            lambda: self._producer.send_offsets_to_transaction(offsets, group, self._timeout_s), "adding positions"
-        )
+        self._call(lambda: self._producer.send_offsets_to_transaction(offsets, group, POSITIONS_S), "adding positions")
         return self.commit_records()
 
     def _fenced(self, what: str) -> FencedError:

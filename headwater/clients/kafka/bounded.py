@@ -9,7 +9,7 @@ import confluent_kafka
 
 from headwater.errors import FatalError
 
-GRACE_S: Final = 5.0  # a call that ends by its own timeout is a little late on a busy machine
+GRACE_S: Final = 2.0  # a call that ends by its own timeout is a little late on a busy machine
 
 
 class Producer(confluent_kafka.Producer):

@@ -28,13 +28,22 @@ class TransactionalProducer:
     def __init__(self, settings: KafkaSettings, *, transactional_id: str, client_id: str) -> None:
         self._timeout_s = float(settings.transaction_timeout_s)
         self.transactional_id = transactional_id
-        self._producer = Producer(producer_config(settings, client_id=client_id, transactional_id=transactional_id))
+        config = producer_config(settings, client_id=client_id, transactional_id=transactional_id)
+        self._producer = Producer(config | {"error_cb": self._on_error})
+        self._lost_brokers = False
         self._delivered: Offsets = {}
         self._unconfirmed = ""  # the topic of a record that may be lost: see UnconfirmedError
 
     def open(self) -> None:
         """Fence predecessors and end what they left open. Raises FatalError when Kafka does not answer."""
         self._call(lambda: self._producer.init_transactions(self._timeout_s * 3), "opening transactions")
+        self._producer.poll(0)
+        self._lost_brokers = False  # those that were away before are there now
+
+    def lost_brokers(self) -> bool:
+        """Say whether all brokers were away at once, if only for a moment, since transactions were opened."""
+        self._producer.poll(0)
+        return self._lost_brokers
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -95,6 +104,9 @@ class TransactionalProducer:
             self._call(lambda: self._producer.abort_transaction(self._timeout_s), "aborting")
         except RetryableError as error:
             raise FatalError(f"the transaction cannot be undone: {error}") from error
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._lost_brokers |= error.code() == KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001 - a code of librdkafka's own
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:  # the transaction cannot be committed any more: committing says so

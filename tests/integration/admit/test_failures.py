@@ -21,6 +21,7 @@ from streams.admit.topics import admission_topics
 from streams.admit.transaction import TransactionalWriter
 from tests.support.admission import Installation, until
 from tests.support.heads import patch, put, state
+from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.real
 
@@ -38,6 +39,9 @@ def die(self, positions, group):
 TransactionalWriter.commit = die
 run(Settings())
 """
+
+CONNECTIONS = 40  # ended or refused: more than a worker has, so it has tried to open others
+PATIENCE_S = 30
 
 
 def assert_once_and_in_order(log: list[DocumentChanged]) -> None:
@@ -157,6 +161,27 @@ async def test_heads_are_restored_after_a_restart(own: Installation, folder_lost
 
     log = await own.changes()
     assert [each.attributes for each in log] == [{"a": 1}, {"a": 1, "b": 2}]
+
+
+async def test_admission_starts_again_where_its_connections_were_cut(own: Installation) -> None:
+    """It would wait for the group's coordinator for good: librdkafka forgot it when it lost all brokers."""
+    broker = int(own.settings.kafka.bootstrap_servers.rpartition(":")[2])
+    with Proxy(target=broker, broker=True).relaying() as proxy:
+        behind = f"127.0.0.1:{proxy.port}"
+        first = await own.admission(HEADWATER_KAFKA__BOOTSTRAP_SERVERS=behind)
+        await own.settle_in()
+        await own.settled(*await own.submit(put()))
+        with proxy.cut():
+            await until(lambda: proxy.ended > CONNECTIONS)
+        waiting = await own.submit(put(external_id="travel.md"))
+        assert await asyncio.to_thread(first.process.wait, PATIENCE_S) == 1
+        assert "Kafka was away; start again" in first.log
+        second = await own.admission(HEADWATER_KAFKA__BOOTSTRAP_SERVERS=behind)
+        await own.settled(*waiting)
+        assert await asyncio.to_thread(second.stop) == 0
+    log = await own.changes()
+    assert_once_and_in_order(log)
+    assert sorted(each.external_id for each in log) == ["leave.md", "travel.md"]
 
 
 async def test_admission_survives_a_broker_that_is_away(own: Installation) -> None:
