@@ -43,7 +43,3 @@ class LostConnections(logging.Filter):
         self._said = {name: said for name, said in self._said.items() if now - said.at < QUIET_S}
         self._said[client] = _Said(at=now)
         return True
-
-
-LOGGER: Final = logging.getLogger("headwater.kafka")
-LOGGER.addFilter(LostConnections())

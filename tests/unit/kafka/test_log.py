@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import Consumer
 
 from headwater.clients.kafka.config import consumer_config
-from headwater.clients.kafka.log import LOGGER, QUIET_S, LostConnections
+from headwater.clients.kafka.log import QUIET_S, LostConnections
 from headwater.settings import KafkaSettings
 from tests.support.waiting import reached
 
@@ -47,15 +47,16 @@ def test_other_lines_are_all_logged() -> None:
 
 
 async def test_librdkafkas_own_lines_are_known(caplog: pytest.LogCaptureFixture) -> None:
-    consumer = Consumer(consumer_config(KafkaSettings(bootstrap_servers="127.0.0.1:1"), client_id="lost", group="g"))
-    [quiet] = LOGGER.filters
+    config = consumer_config(KafkaSettings(bootstrap_servers="127.0.0.1:1"), client_id="lost", group="g")
+    consumer = Consumer(config)
+    [quiet] = config["logger"].filters
     assert isinstance(quiet, LostConnections)
 
     def left_out() -> int:
         consumer.poll(0.01)
         return sum(said.left_out for client, said in quiet._said.items() if client.startswith("lost#"))
 
-    with caplog.at_level(logging.DEBUG, logger=LOGGER.name):
+    with caplog.at_level(logging.DEBUG, logger=config["logger"].name):
         await reached(lambda: left_out() >= 3, deadline_s=QUIET_S)
     consumer.close()
     assert sum("FAIL [lost#" in each.getMessage() for each in caplog.records) == 1
