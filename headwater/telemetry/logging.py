@@ -13,6 +13,7 @@ from opentelemetry import trace
 from headwater.errors import HeadwaterError
 from headwater.settings import TelemetrySettings
 from headwater.telemetry.attributes import ALLOWED
+from headwater.telemetry.repeats import Repeats
 
 # These log ordinary errors as tracebacks, with the text of what they were working on.
 _NOISY = ("pymilvus", "elastic_transport", "aiokafka", "faust", "mode", "httpx", "httpcore", "uvicorn.access")
@@ -42,6 +43,7 @@ def configure_logging(settings: TelemetrySettings, *, process: str) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
+    handler.addFilter(Repeats())
     handler.addFilter(_without_words_of_errors)
     # A line that cannot be written would be reported with the traceback of what was being logged, text included.
     logging.raiseExceptions = False

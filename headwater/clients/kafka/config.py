@@ -3,15 +3,13 @@
 import logging
 from typing import Any, Literal, TypeAlias
 
-from headwater.clients.kafka.log import LostConnections
 from headwater.settings import KafkaSettings, Settings
+from headwater.telemetry.repeats import LIBRDKAFKA
 from schemas.ids import GenerationName
 from schemas.topics import Topic, topic_name
 
 Config: TypeAlias = dict[str, Any]
 
-_LOGGER = logging.getLogger("headwater.kafka")  # librdkafka would write its own format to standard error
-_LOGGER.addFilter(LostConnections())
 _RECONNECT_MAX_MS = 1_000  # a broker that comes back is noticed within a second
 _FETCH_BYTES_PER_CONSUMER_KB = 16 * 1024  # prefetched and not yet taken; the consumer's whole buffer
 _FETCH_BYTES_PER_PARTITION = 4 * 1024 * 1024
@@ -42,7 +40,7 @@ def client_config(settings: KafkaSettings, *, client_id: str) -> Config:
         "socket.keepalive.enable": True,
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": _RECONNECT_MAX_MS,
-        "logger": _LOGGER,
+        "logger": logging.getLogger(LIBRDKAFKA),  # it would write its own format to standard error
     }
     optional = {
         "sasl.mechanism": settings.sasl_mechanism,
