@@ -15,7 +15,7 @@ from streams.admit.backlog import Place
 
 # Adding positions takes milliseconds. Where its broker goes it may never end: the sooner it is given up, the sooner
 # admission goes on (ADR 0109, ADR 0210).
-POSITIONS_S: Final = 3.0
+_POSITIONS_S: Final = 3.0
 
 
 class TransactionalWriter(TransactionalProducer):
@@ -34,7 +34,7 @@ class TransactionalWriter(TransactionalProducer):
         )
 
     def begin(self) -> None:
-        """Begin a transaction. Raises FatalError where all brokers were away since the last one began.
+        """Begin a transaction. Raises FatalError where all brokers were away since transactions were opened.
 
         The client then forgets the brokers that it knew, and would look for the group's one for good (ADR 0210).
         """
@@ -52,7 +52,7 @@ class TransactionalWriter(TransactionalProducer):
             TopicPartition(topic, partition, place.offset, metadata=place.note)
             for (topic, partition), place in positions.items()
         ]
-        self._call(lambda: self._producer.send_offsets_to_transaction(offsets, group, POSITIONS_S), "adding positions")
+        self._call(lambda: self._producer.send_offsets_to_transaction(offsets, group, _POSITIONS_S), "adding positions")
         return self.commit_records()
 
     def _fenced(self, what: str) -> FencedError:
