@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 QUIET_S: Final = 10.0
+_FORGOTTEN_S: Final = 60.0  # what is not said again by then has ended, and so has its count
 LIBRDKAFKA: Final = "headwater.kafka"  # the name that we log it under
 _LIBRDKAFKAS_PARTS: Final = 3  # of a record: facility, name of the client, text
 _CONNECTION_LOST: Final = "FAIL"
@@ -44,7 +45,7 @@ class Repeats(logging.Filter):
         if last is not None and last.left_out and isinstance(record.args, tuple) and record.args:
             # Among the parts may be exceptions, whose texts another filter takes out: they stay apart.
             record.msg, record.args = f"{record.msg} (%d like it left out)", (*record.args, last.left_out)
-        self._said = {name: each for name, each in self._said.items() if now - each.at < QUIET_S}
+        self._said = {name: each for name, each in self._said.items() if now - each.at < _FORGOTTEN_S}
         self._said[said] = _Said(at=now)
         return True
 
@@ -56,4 +57,5 @@ def _what_it_says(record: logging.LogRecord) -> str | None:
         if isinstance(parts, tuple) and len(parts) == _LIBRDKAFKAS_PARTS and parts[0] == _CONNECTION_LOST:
             return f"{record.name} {parts[1]}"
         return None
-    return f"{record.name} {record.getMessage()}" if record.name.partition(".")[0] == "aiokafka" else None
+    # Not put together: a library's template that does not fit its parts would raise here, in the library's own call.
+    return f"{record.name} {record.msg} {record.args!r}" if record.name.partition(".")[0] == "aiokafka" else None

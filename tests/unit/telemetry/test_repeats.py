@@ -58,6 +58,34 @@ def test_what_aiokafka_repeats_word_for_word_is_said_once_in_a_while() -> None:
     assert again.getMessage() == "Unable connect to node with id 1: 100% refused (2 like it left out)"
 
 
+def test_no_count_is_lost_to_another_clients_line() -> None:
+    clock = Clock()
+    quiet = Repeats(monotonic=clock)
+    assert [quiet.filter(lost(client)) for client in ("a#consumer-1", "b#consumer-1") * 2] == [True, True, False, False]
+    clock.at += QUIET_S
+    assert quiet.filter(lost("a#consumer-1"))
+    clock.at += 0.02
+    assert quiet.filter(second := lost("b#consumer-1"))
+    assert second.getMessage().endswith("(1 like it left out)")
+
+
+def test_what_is_over_is_forgotten() -> None:
+    clock = Clock()
+    quiet = Repeats(monotonic=clock)
+    for client in range(9):
+        assert quiet.filter(lost(f"{client}#consumer-1"))
+        clock.at += 60.0
+    assert len(quiet._said) == 1
+
+
+def test_a_template_that_does_not_fit_raises_nothing_in_the_librarys_call(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(TelemetrySettings(), process="test")
+    for _ in range(2):
+        logging.getLogger("aiokafka.client").handle(record("aiokafka.client", "No node %d: %s", "one"))
+    [line] = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["event"] == "No node %d: %s"
+
+
 def test_the_texts_of_exceptions_stay_out(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(TelemetrySettings(), process="test")
     [handler] = logging.getLogger().handlers
